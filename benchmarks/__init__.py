@@ -1,0 +1,1 @@
+"""Measurements of size, latency and accuracy."""

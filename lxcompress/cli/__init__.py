@@ -1,0 +1,1 @@
+"""One file per subcommand; nothing heavy is imported until a command runs."""

@@ -1,0 +1,202 @@
+"""`lxcompress data`: make, convert and check datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Make, convert and check datasets.")
+
+_QUESTIONS = "Official VQA v2 questions, a JSON file."
+_ANNOTATIONS = "Official VQA v2 annotations, a JSON file."
+_SAMPLES = "LXMERT's own JSON file; may be given several times."
+_REGIONS = "Folder of regions that holds the pictures; may be given several times."
+_IMAGES = "Folder of pictures to make regions from; may be given several times."
+_File = Optional[Path]  # noqa: UP045 (typer reads it at run time)
+_Several = Optional[list[Path]]  # noqa: UP045
+
+_Output = Annotated[Path, typer.Option("--output", help="Folder to write.")]
+
+
+@app.command("import")
+def import_(
+    name: Annotated[str, typer.Option("--name", help="What reports call the dataset.")],
+    output: _Output,
+    train_questions: Annotated[_File, typer.Option(help=_QUESTIONS)] = None,
+    train_annotations: Annotated[_File, typer.Option(help=_ANNOTATIONS)] = None,
+    lxmert_train: Annotated[_Several, typer.Option(help=_SAMPLES)] = None,
+    train_regions: Annotated[_Several, typer.Option(help=_REGIONS)] = None,
+    train_images: Annotated[_Several, typer.Option(help=_IMAGES)] = None,
+    val_questions: Annotated[_File, typer.Option(help=_QUESTIONS)] = None,
+    val_annotations: Annotated[_File, typer.Option(help=_ANNOTATIONS)] = None,
+    lxmert_val: Annotated[_Several, typer.Option(help=_SAMPLES)] = None,
+    val_regions: Annotated[_Several, typer.Option(help=_REGIONS)] = None,
+    val_images: Annotated[_Several, typer.Option(help=_IMAGES)] = None,
+    test_questions: Annotated[_File, typer.Option(help=_QUESTIONS)] = None,
+    lxmert_test: Annotated[_Several, typer.Option(help=_SAMPLES)] = None,
+    test_regions: Annotated[_Several, typer.Option(help=_REGIONS)] = None,
+    test_images: Annotated[_Several, typer.Option(help=_IMAGES)] = None,
+    answers: Annotated[
+        _File,
+        typer.Option(
+            help="Answer list, e.g. LXMERT's trainval_label2ans.json; else made from train."
+        ),
+    ] = None,
+    detector: Annotated[
+        str | None, typer.Option(help="Makes the regions of splits that have pictures only.")
+    ] = None,
+    min_occurrences: Annotated[
+        int, typer.Option(min=1, help="How often an answer must occur in train to be listed.")
+    ] = 9,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write into a folder that has files.")
+    ] = False,
+) -> None:
+    """Make a dataset folder from official VQA v2 files or from LXMERT's.
+
+    JSON files are checked and copied; pictures and regions stay where they are.
+
+    Example: lxcompress data import --name vqa-v2 --output data/vqa
+    --train-questions v2_OpenEnded_mscoco_train2014_questions.json
+    --train-annotations v2_mscoco_train2014_annotations.json --train-regions regions/train2014
+    """
+    from lxcompress.data.dataset_config import SPLITS, SplitName
+    from lxcompress.data.importing import SplitSource, import_dataset
+    from lxcompress.errors import ConfigError
+
+    given = {
+        "train": (train_questions, train_annotations, lxmert_train, train_regions, train_images),
+        "val": (val_questions, val_annotations, lxmert_val, val_regions, val_images),
+        "test": (test_questions, None, lxmert_test, test_regions, test_images),
+    }
+    splits: dict[SplitName, SplitSource] = {}
+    for split in SPLITS:
+        questions, annotations, samples, regions, images = given[split]
+        if any(given[split]):
+            splits[split] = SplitSource(
+                questions=questions,
+                annotations=annotations,
+                samples=tuple(samples or ()),
+                regions=tuple(regions or ()),
+                images=tuple(images or ()),
+            )
+    if not splits:
+        raise ConfigError("nothing to import: give --train-questions, --lxmert-train or others")
+    import_dataset(
+        output,
+        splits,
+        name=name,
+        detector=detector,
+        answers=answers,
+        min_occurrences=min_occurrences,
+        force=force,
+    )
+    _say(f"dataset {name}: {output}", f"lxcompress data check {output}")
+
+
+@app.command()
+def convert(
+    tsv: Annotated[Path, typer.Argument(help="LXMERT's feature file, e.g. train2014_obj36.tsv.")],
+    output: _Output,
+    max_regions: Annotated[
+        int, typer.Option(min=1, help="The most regions that a picture of the file has.")
+    ] = 36,
+) -> None:
+    """Convert LXMERT's TSV of region features into a folder of regions.
+
+    Needs little memory however long the file is. When interrupted, the same command continues.
+
+    Example: lxcompress data convert train2014_obj36.tsv --output regions/train2014
+    """
+    from lxcompress.data.lxmert_tsv import convert_tsv
+
+    store = convert_tsv(tsv, output, max_regions)
+    _say(
+        f"regions of {len(store)} pictures ({store.feature_size} features): {output}",
+        f"lxcompress data import --train-regions {output} … --output DATASET",
+    )
+
+
+@app.command()
+def detect(
+    images: Annotated[Path, typer.Argument(help="Folder of pictures.")],
+    output: _Output,
+    detector: Annotated[str, typer.Option(help="What makes the regions.")] = "pixel",
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 8,
+) -> None:
+    """Make the regions of a folder of pictures.
+
+    When interrupted, or when pictures were added, the same command continues.
+
+    Example: lxcompress data detect pictures/ --output regions/mine --detector pixel
+    """
+    from lxcompress.data.detect import detect_folder
+    from lxcompress.vision.detector import get_detector
+
+    store = detect_folder(images, output, get_detector(detector), batch_size)
+    _say(
+        f"regions of {len(store)} pictures ({store.feature_size} features): {output}",
+        f"lxcompress data import --train-regions {output} … --output DATASET",
+    )
+
+
+@app.command("make-shapes")
+def make_shapes_(
+    output: _Output,
+    train_images: Annotated[int, typer.Option(min=1, help="Pictures to train on.")] = 2000,
+    val_images: Annotated[int, typer.Option(min=1, help="Pictures to evaluate on.")] = 500,
+    test_images: Annotated[int, typer.Option(min=0, help="Pictures without answers.")] = 0,
+    questions_per_image: Annotated[int, typer.Option(min=1, help="Questions for each.")] = 8,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same dataset.")] = 0,
+) -> None:
+    """Generate ShapesVQA: pictures of coloured shapes and questions about them.
+
+    Example: lxcompress data make-shapes --output data/shapes --train-images 500 --val-images 100
+    """
+    from lxcompress.data.shapes import make_shapes
+
+    make_shapes(
+        output,
+        train_images=train_images,
+        val_images=val_images,
+        test_images=test_images,
+        questions_per_image=questions_per_image,
+        seed=seed,
+    )
+    _say(f"dataset: {output}", f"lxcompress data check {output}")
+
+
+@app.command()
+def check(
+    data: Annotated[str, typer.Argument(metavar="DIR", help='Dataset folder, or "shapes".')],
+) -> None:
+    """Check all of a dataset: files, ids, pictures, region values. Exit code 2 for problems.
+
+    Example: lxcompress data check data/vqa
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lxcompress.data.check import examine
+
+    findings = examine(data)
+    table = Table("split", "questions", "pictures", "regions")
+    for split in findings.splits:
+        cells = (split.name, split.questions, split.pictures, split.regions)
+        table.add_row(*("-" if cell is None else escape(str(cell)) for cell in cells))
+    if findings.splits:
+        Console().print(table)
+    for note in findings.notes:
+        print(f"note: {note}")
+    for problem in findings.problems:
+        typer.echo(f"problem: {problem}", err=True)
+    if findings.problems:
+        raise typer.Exit(2)
+    _say("no problems", f"lxcompress run --data {data}")
+
+
+def _say(result: str, following: str) -> None:
+    print(f"{result}\nnext: {following}")

@@ -1,0 +1,99 @@
+"""`lxcompress score`: the official accuracy of a result file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lxcompress.data.questions import Question
+    from lxcompress.scoring import Score
+
+
+def score(
+    results: Annotated[
+        Path, typer.Argument(help='Result file: [{"question_id": 1, "answer": "yes"}, …].')
+    ],
+    questions: Annotated[Path, typer.Option("--questions", help="Official VQA v2 questions file.")],
+    annotations: Annotated[
+        Path, typer.Option("--annotations", help="Official VQA v2 annotations file.")
+    ],
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write overall, perAnswerType and perQuestionType here."),
+    ] = None,
+    per_question_file: Annotated[
+        Path | None,
+        typer.Option("--per-question", help="Write {question id: accuracy in percent} here."),
+    ] = None,
+) -> None:
+    """Score a result file with VQA v2's official accuracy.
+
+    The ids of the result file must be exactly those of the annotations.
+
+    Example: lxcompress score results.json --questions questions.json --annotations annotations.json
+    """
+    from rich.console import Console
+
+    from lxcompress.data.questions import read_official
+    from lxcompress.files import write_json
+    from lxcompress.scoring import read_results, score_results
+
+    _check_outputs((results, questions, annotations), (json_file, per_question_file))
+    predictions = read_results(results)
+    asked = read_official(questions, annotations)
+    scored = score_results(predictions, asked)
+    if json_file is not None:
+        write_json(json_file, scored.official())
+    if per_question_file is not None:
+        write_json(per_question_file, scored.official_per_question())
+    Console().print(_table(scored, asked))
+
+
+def _check_outputs(inputs: tuple[Path, ...], outputs: tuple[Path | None, ...]) -> None:
+    from lxcompress.errors import ConfigError
+
+    taken = {path.resolve() for path in inputs}
+    for output in outputs:
+        if output is None:
+            continue
+        if output.is_dir():
+            raise ConfigError(f"output is a folder: {output}: give the name of a file")
+        if output.resolve() in taken:
+            raise ConfigError(f"{output} is named twice: give each output a file of its own")
+        taken.add(output.resolve())
+
+
+def _table(scored: Score, asked: list[Question]) -> Table:
+    from collections import Counter
+
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lxcompress.scoring import ANSWER_TYPES
+
+    table = Table("", title=scored.metric)
+    table.add_column("questions", justify="right")
+    table.add_column("accuracy %", justify="right")
+    table.add_row("overall", str(scored.questions), f"{scored.overall:.2f}", end_section=True)
+
+    answer_types = Counter(question.answer_type for question in asked)
+    paper_order = sorted(
+        scored.per_answer_type,
+        key=lambda name: ANSWER_TYPES.index(name) if name in ANSWER_TYPES else len(ANSWER_TYPES),
+    )
+    for name in paper_order:
+        percent = scored.per_answer_type[name]
+        table.add_row(escape(name), str(answer_types[name]), f"{percent:.2f}")
+    table.add_section()
+
+    question_types = Counter(question.question_type for question in asked)
+    most_first = sorted(scored.per_question_type, key=lambda name: (-question_types[name], name))
+    for name in most_first:
+        percent = scored.per_question_type[name]
+        table.add_row(escape(name), str(question_types[name]), f"{percent:.2f}")
+    return table

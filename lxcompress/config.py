@@ -1,0 +1,160 @@
+"""Everything that a run depends on, from the command line or a YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lxcompress.errors import ConfigError
+
+EMBEDDED_DATA = "shapes"
+EMBEDDED_MODEL = "lxmert-shapes"
+
+# Small LXMERTs learn faster than the full-size one, whose own recipe is the default elsewhere.
+SMALL_RECIPE = {"epochs": 2, "batch-size": 32, "learning-rate": 1e-3}
+LXMERT_RECIPE = {"epochs": 4, "batch-size": 32, "learning-rate": 5e-5}
+
+PRESETS: dict[str, dict[str, int | float]] = {
+    "base": {},  # LxmertConfig's own defaults: 9/5/5 layers of 768, 12 heads
+    "small": {
+        "hidden_size": 128,
+        "num_attention_heads": 4,
+        "intermediate_size": 256,
+        "l_layers": 2,
+        "x_layers": 2,
+        "r_layers": 1,
+        "max_position_embeddings": 32,
+        # So small a model underfits; dropout would only slow it down.
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    },
+}
+
+
+class TrainingConfig(BaseModel):
+    """What `lxcompress prune` and `lxcompress pretrain` share.
+
+    Fields are named by their aliases, the options of the command line, in YAML and in messages.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    data: str = EMBEDDED_DATA
+    architecture: str | None = Field(None, alias="model-config")
+    tokenizer: str | None = None
+    seed: int = Field(0, ge=0, lt=2**31)
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(alias="batch-size", ge=1)
+    learning_rate: float = Field(alias="learning-rate", gt=0, lt=1)
+    max_tokens: int = Field(20, alias="max-tokens", ge=3)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    workers: int | None = Field(None, ge=0)
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any]) -> Self:
+        """Validate; ConfigError names the option and says what is wrong with it."""
+        try:
+            return cls.model_validate(dict(settings))
+        except ValidationError as problem:
+            raise ConfigError(_in_words(problem)) from None
+
+    def dump(self) -> dict[str, Any]:
+        """The effective settings under the names of the options, ready for JSON or YAML."""
+        return self.model_dump(by_alias=True)
+
+
+class PruneConfig(TrainingConfig):
+    """The settings of one lottery-ticket run (`lxcompress prune`)."""
+
+    model: str | None = None
+    pretrained_answers: str | None = Field(None, alias="pretrained-answers")
+    keep_answer_head: bool = Field(False, alias="keep-answer-head")
+    sparsity: float = Field(0.5, gt=0, lt=1)
+    subnetwork: Literal["low", "high", "random"] = "low"
+    scope: Literal["global", "layer", "modality"] = "global"
+    schedule: Literal["paper", "iterative"] = "paper"
+    rewind: Literal["weights", "late", "lr"] = "weights"
+    rewind_step: int | None = Field(None, alias="rewind-step", ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        embedded_data = settings.get("data", EMBEDDED_DATA) == EMBEDDED_DATA
+        if embedded_data and not (settings.get("model") or settings.get("model-config")):
+            settings = {**settings, "model": EMBEDDED_MODEL}
+        is_small = (
+            settings.get("model") == EMBEDDED_MODEL or settings.get("model-config") == "small"
+        )
+        return {**(SMALL_RECIPE if is_small else LXMERT_RECIPE), **settings}
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if (self.model is None) == (self.architecture is None):
+            raise ValueError(
+                "give either --model, a pre-trained LXMERT (folder or hub id, such as "
+                "unc-nlp/lxmert-base-uncased), or --model-config, to train one from scratch"
+            )
+        if self.rewind_step is not None and self.rewind != "late":
+            raise ValueError("--rewind-step belongs to --rewind late")
+        if self.keep_answer_head and self.model is None:
+            raise ValueError("--keep-answer-head needs a pre-trained --model")
+        if self.pretrained_answers and not self.keep_answer_head:
+            raise ValueError("--pretrained-answers belongs to --keep-answer-head")
+        return self
+
+    @property
+    def run_name(self) -> str:
+        """What the run directory is called when no --output is given; says what sets it apart."""
+        data = Path(self.data).resolve().name if self.data != EMBEDDED_DATA else self.data
+        parts = [data, self.subnetwork, f"{100 * self.sparsity:g}"]
+        for value, usual in (
+            (self.scope, "global"),
+            (self.schedule, "paper"),
+            (self.rewind, "weights"),
+        ):
+            if value != usual:
+                parts.append(value)
+        if self.seed:
+            parts.append(f"seed{self.seed}")
+        return "-".join(parts)
+
+
+class PretrainConfig(TrainingConfig):
+    """The settings of `lxcompress pretrain`."""
+
+    architecture: str = Field("small", alias="model-config")
+    epochs: int = Field(6, ge=1)
+    batch_size: int = Field(128, alias="batch-size", ge=1)
+    learning_rate: float = Field(1e-3, alias="learning-rate", gt=0, lt=1)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Settings from a YAML file; its keys are option names, with dashes or underscores.
+
+    Raises ConfigError when it is missing, not YAML, or not a mapping.
+    """
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ConfigError(f"cannot read --config {path}: {problem.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        first = str(problem).replace("\n", " ")
+        raise ConfigError(f"--config {path} is not valid YAML: {first}") from None
+    if not isinstance(settings, dict):
+        raise ConfigError(f"--config {path} must map option names to values")
+    return {str(key).replace("_", "-"): value for key, value in settings.items()}
+
+
+def _in_words(problem: ValidationError) -> str:
+    first = problem.errors()[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {first['loc'][0]!r}"
+    if not first["loc"]:
+        return reason
+    return f"--{first['loc'][0]} {first['input']}: {reason[0].lower()}{reason[1:]}"

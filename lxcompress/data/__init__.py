@@ -1,0 +1,1 @@
+"""Questions, answers, regions and the dataset folder that holds them."""

@@ -1,0 +1,177 @@
+"""From questions and regions to the tensors of a training or evaluation batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from lxcompress.data.answers import label_index, target_scores
+from lxcompress.data.questions import Question
+from lxcompress.errors import DataError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from lxcompress.data.regions import RegionStore
+
+Batch = dict[str, torch.Tensor]
+
+MODEL_INPUTS = (
+    "input_ids",
+    "attention_mask",
+    "token_type_ids",
+    "visual_feats",
+    "visual_pos",
+    "visual_attention_mask",
+)
+# Loading a batch is cheaper than talking to a worker process until its features are this large.
+_WORKERS_FROM_BYTES = 1 << 20
+
+
+class EncodedQuestions(Dataset[Batch]):
+    """A split's questions, tokenized once; indexed by a list of rows, gives a whole batch.
+
+    A batch is padded only to its own longest question and to its picture with the most regions:
+    `input_ids`, `attention_mask`, `token_type_ids` `[B, T]` int64; `visual_feats [B, R, F]`
+    float16 (cast on the device), `visual_pos [B, R, 4]` float32; `visual_attention_mask [B, R]`
+    int64; with `answers`, `targets [B, A]` float32 soft scores; `rows [B]` int64.
+    """
+
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        regions: RegionStore,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_tokens: int,
+        answers: Sequence[str] | None = None,
+    ) -> None:
+        self.questions = questions
+        self.regions = regions
+        self.pad_token_id = int(tokenizer.pad_token_id)
+        encoded = tokenizer(
+            [question.text for question in questions], truncation=True, max_length=max_tokens
+        )
+        self.tokens = [np.asarray(ids, dtype=np.int64) for ids in encoded["input_ids"]]
+        self.lengths = np.asarray([len(ids) for ids in self.tokens])
+        self.num_answers = None if answers is None else len(answers)
+        if answers is not None:
+            index = label_index(answers)
+            self.targets = [target_scores(question, index) for question in questions]
+            if not any(self.targets):
+                raise DataError("no question has an answer that is in the answer list")
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    def __getitem__(self, rows: Sequence[int]) -> Batch:
+        width = int(self.lengths[rows].max())
+        input_ids = np.full((len(rows), width), self.pad_token_id, dtype=np.int64)
+        for place, row in enumerate(rows):
+            input_ids[place, : self.lengths[row]] = self.tokens[row]
+        attention = np.arange(width) < self.lengths[rows][:, None]
+        regions = self.regions.gather([self.questions[row].image_id for row in rows])
+        seen = np.arange(regions.boxes.shape[1]) < regions.num_regions[:, None]
+        batch = {
+            "input_ids": torch.from_numpy(input_ids),
+            "attention_mask": torch.from_numpy(attention.astype(np.int64)),
+            "token_type_ids": torch.zeros(len(rows), width, dtype=torch.int64),
+            "visual_feats": torch.from_numpy(regions.features),
+            "visual_pos": torch.from_numpy(regions.boxes),
+            "visual_attention_mask": torch.from_numpy(seen.astype(np.int64)),
+            "rows": torch.as_tensor(rows),
+        }
+        if self.num_answers is not None:
+            targets = torch.zeros(len(rows), self.num_answers)
+            for place, row in enumerate(rows):
+                for answer, score in self.targets[row]:
+                    targets[place, answer] = score
+            batch["targets"] = targets
+        return batch
+
+
+class EpochBatches(Sampler[list[int]]):
+    """Shuffled batches over several epochs, starting anywhere; the last, short batch is dropped.
+
+    The order of an epoch depends on the seed and the epoch alone, so that step k of a resumed run
+    sees what step k of an uninterrupted one saw.
+    """
+
+    def __init__(
+        self, size: int, batch_size: int, *, epochs: int, seed: int, first_step: int
+    ) -> None:
+        self.size, self.batch_size, self.epochs = size, batch_size, epochs
+        self.seed, self.first_step = seed, first_step
+        self.per_epoch = size // batch_size
+
+    def __len__(self) -> int:
+        return self.per_epoch * self.epochs - self.first_step
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for epoch in range(self.first_step // self.per_epoch, self.epochs):
+            order = np.random.default_rng((self.seed, epoch)).permutation(self.size).tolist()
+            first = (
+                self.first_step - epoch * self.per_epoch
+                if epoch * self.per_epoch < (self.first_step)
+                else 0
+            )
+            for batch in range(first, self.per_epoch):
+                yield order[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+
+def training_batches(
+    data: EncodedQuestions,
+    batch_size: int,
+    *,
+    epochs: int,
+    seed: int,
+    first_step: int = 0,
+    workers: int | None = None,
+) -> DataLoader[Batch]:
+    """All batches from `first_step` to the end; DataError when the split is smaller than one."""
+    if len(data) < batch_size:
+        raise DataError(
+            f"{len(data)} training questions do not fill one batch of {batch_size}; "
+            "use a smaller --batch-size"
+        )
+    sampler = EpochBatches(len(data), batch_size, epochs=epochs, seed=seed, first_step=first_step)
+    return _loader(data, sampler, batch_size, workers)
+
+
+def evaluation_batches(
+    data: EncodedQuestions, batch_size: int, workers: int | None = None
+) -> DataLoader[Batch]:
+    """Every question once; questions of like length together, so that little is padded."""
+    order = np.argsort(data.lengths, kind="stable").tolist()
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return _loader(data, batches, batch_size, workers)
+
+
+def _loader(
+    data: EncodedQuestions,
+    batches: Sampler[list[int]] | list[list[int]],
+    batch_size: int,
+    workers: int | None,
+) -> DataLoader[Batch]:
+    if workers is None:
+        batch_bytes = 2 * batch_size * data.regions.max_regions * data.regions.feature_size
+        workers = 2 if batch_bytes >= _WORKERS_FROM_BYTES else 0
+    # batch_size=None: the sampler's lists of rows reach EncodedQuestions as they are.
+    return DataLoader(
+        data,
+        batch_size=None,
+        sampler=batches,  # type: ignore[arg-type]
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def model_inputs(batch: Mapping[str, torch.Tensor], device: torch.device) -> Batch:
+    """The part of a batch that the model takes, on `device`, features as float32."""
+    moved = {name: batch[name].to(device, non_blocking=True) for name in MODEL_INPUTS}
+    moved["visual_feats"] = moved["visual_feats"].float()
+    return moved

@@ -1,0 +1,274 @@
+"""Look at everything in a dataset and say what is wrong, without stopping at the first."""
+
+from __future__ import annotations
+
+import filecmp
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+from PIL import Image
+
+from lxcompress.data.answers import label_index, target_scores
+from lxcompress.data.dataset import Dataset, open_dataset
+from lxcompress.data.dataset_config import SPLITS, SplitConfig, SplitName
+from lxcompress.data.detect import find_pictures
+from lxcompress.data.questions import Question
+from lxcompress.data.regions import RegionStore, is_finished
+from lxcompress.data.shards import INDEX_NAME, RegionIndex
+from lxcompress.errors import DataError, LxcompressError
+from lxcompress.files import sha256
+from lxcompress.progress import progress
+
+_EXIF_ORIENTATION = 0x0112
+_LYING_ON_THE_SIDE = frozenset({5, 6, 7, 8})
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """What a split holds; a part that could not be read is None."""
+
+    name: SplitName
+    questions: int | None = None
+    pictures: int | None = None
+    regions: str | None = None
+
+
+@dataclass
+class Findings:
+    """`problems` must be mended, `notes` should be known; one summary per split."""
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    splits: list[SplitSummary] = field(default_factory=list)
+
+
+def check_dataset(folder: Path | str) -> list[str]:
+    """The problems of a dataset in words; empty when there are none."""
+    return examine(folder).problems
+
+
+def examine(folder: Path | str) -> Findings:
+    """Check files, schemas, ids, pictures and region values of a dataset folder (or "shapes").
+
+    Reads all region data, at disk speed.
+    """
+    findings = Findings()
+    try:
+        dataset = open_dataset(folder)
+    except LxcompressError as problem:
+        findings.problems.append(str(problem))
+        return findings
+    asked: dict[SplitName, list[Question]] = {}
+    pictures: dict[SplitName, dict[str, Path]] = {}
+    stores: dict[SplitName, RegionStore] = {}
+    for name in SPLITS:
+        split = dataset.config.split(name)
+        if split is None:
+            continue
+        missing = _missing_paths(dataset.folder, name, split)
+        findings.problems += missing
+        try:
+            asked[name] = dataset.questions(name)
+        except DataError as problem:
+            if not missing:
+                findings.problems.append(f"{name}: {problem}")
+        pictures[name] = _pictures(dataset, name, split, findings)
+        store = _check_regions(dataset, name, asked.get(name, []), pictures[name], findings)
+        if store is not None:
+            stores[name] = store
+        findings.splits.append(_summary(name, asked.get(name), store))
+    _check_detectors(dataset, stores, findings)
+    _check_answers(dataset, asked, findings)
+    _note_shared(asked, pictures, findings)
+    return findings
+
+
+def _missing_paths(folder: Path, name: SplitName, split: SplitConfig) -> list[str]:
+    files = [path for path in (split.questions, split.annotations, *split.samples) if path]
+    absent = [f"{name}: file not found: {folder / f}" for f in files if not (folder / f).is_file()]
+    for path in (*split.regions, *split.images):
+        # Pictures may stay behind when a dataset with regions moves to another machine.
+        needed = path in split.regions or not split.regions
+        if needed and not (folder / path).is_dir():
+            absent.append(f"{name}: folder not found: {folder / path}")
+    return absent
+
+
+def _check_regions(
+    dataset: Dataset,
+    name: SplitName,
+    questions: list[Question],
+    pictures: dict[str, Path],
+    findings: Findings,
+) -> RegionStore | None:
+    """The split's regions, where they exist and can be opened."""
+    folders = [folder for folder in dataset.region_folders(name) if folder.is_dir()]
+    wanted = list(dict.fromkeys(question.image_id for question in questions))
+    split = dataset.config.split(name)
+    given = split.regions if split else []
+    store = None
+    if given or (folders and is_finished(folders[0])):
+        try:
+            store = RegionStore(*folders) if folders else None
+        except DataError as problem:
+            findings.problems.append(f"{name}: {problem}")
+    else:
+        findings.notes.append(f"{name}: its regions will be made at the first use")
+        _report(findings, name, [i for i in wanted if i not in pictures], wanted, "are not there")
+    if store is not None:
+        absent = store.missing(wanted)
+        if not given:
+            absent = [image for image in absent if image not in pictures]
+        _report(findings, name, absent, wanted, "have no regions")
+        _check_sizes(name, store, pictures, findings)
+        _scan(name, store, findings)
+    return store
+
+
+def _pictures(
+    dataset: Dataset, name: SplitName, split: SplitConfig, findings: Findings
+) -> dict[str, Path]:
+    folders = [folder for path in split.images if (folder := dataset.folder / path).is_dir()]
+    if not folders:
+        return {}
+    try:
+        return find_pictures(folders)
+    except DataError as problem:
+        findings.problems.append(f"{name}: {problem}")
+        return {}
+
+
+def _check_sizes(
+    name: SplitName, store: RegionStore, pictures: dict[str, Path], findings: Findings
+) -> None:
+    wrong = []
+    for image, path in pictures.items():
+        if image not in store:
+            continue
+        try:
+            size = _picture_size(path)
+        except (OSError, Image.DecompressionBombError):
+            findings.problems.append(f"{name}: not a picture that can be read: {path}")
+            continue
+        if size != store.image_size(image):
+            wrong.append((image, size, store.image_size(image)))
+    if wrong:
+        image, size, stored = wrong[0]
+        findings.problems.append(
+            f"{name}: {len(wrong)} pictures have another size than their regions say, so these "
+            f"are regions for the wrong picture; e.g. image {image} is {size[0]} x {size[1]} "
+            f"(height x width), its regions were made from {stored[0]} x {stored[1]}"
+        )
+
+
+def _picture_size(path: Path) -> tuple[int, int]:
+    """(height, width) of a picture as it is shown; only the file's header is read."""
+    with Image.open(path) as picture:
+        turned = picture.getexif().get(_EXIF_ORIENTATION) in _LYING_ON_THE_SIDE
+        return (picture.width, picture.height) if turned else (picture.height, picture.width)
+
+
+def _scan(name: SplitName, store: RegionStore, findings: Findings) -> None:
+    damaged: list[str] = []
+    with progress(f"Reading the {name} regions", len(store), "pictures") as meter:
+        for read, images in store.damaged():
+            damaged += images
+            meter.advance(read)
+    if damaged:
+        findings.problems.append(
+            f"{name}: the regions of {len(damaged)} pictures hold NaN, infinity or boxes outside "
+            f"0-1, e.g. image {damaged[0]}; make them again"
+        )
+    for folder in store.folders:
+        for shard in RegionIndex.read(folder / INDEX_NAME).shards:
+            if sha256(folder / shard.file) != shard.sha256:
+                findings.problems.append(
+                    f"{name}: a shard is not as it was written: {folder / shard.file}; make or "
+                    "copy it again"
+                )
+
+
+def _check_detectors(
+    dataset: Dataset, stores: dict[SplitName, RegionStore], findings: Findings
+) -> None:
+    sizes = {name: store.feature_size for name, store in stores.items()}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        findings.problems.append(f"feature sizes differ between splits: {listed}")
+    detectors = {name: store.detector for name, store in stores.items()}
+    if dataset.detector:
+        for name, made_by in detectors.items():
+            if made_by != dataset.detector:
+                findings.problems.append(
+                    f"{name}: regions by {made_by!r}, but the dataset says {dataset.detector!r}"
+                )
+    elif len(set(detectors.values())) > 1:
+        listed = ", ".join(f"{name} {made_by}" for name, made_by in detectors.items())
+        findings.problems.append(f"detectors differ between splits: {listed}")
+
+
+def _check_answers(
+    dataset: Dataset, asked: dict[SplitName, list[Question]], findings: Findings
+) -> None:
+    if not dataset.config.answers and "train" not in asked:
+        if dataset.config.train is None:
+            findings.notes.append("no train split and no answers: it can only be asked about")
+        return
+    try:
+        index = label_index(dataset.answers)
+    except DataError as problem:
+        findings.problems.append(str(problem))
+        return
+    for name, questions in asked.items():
+        answered = [q for q in questions if q.answers is not None or q.scores is not None]
+        lost = sum(not target_scores(question, index) for question in answered)
+        if lost:
+            findings.notes.append(
+                f"{name}: {100 * lost / len(answered):.1f}% of the questions have no answer in "
+                f"the list of {len(dataset.answers)}"
+            )
+
+
+def _note_shared(
+    asked: dict[SplitName, list[Question]],
+    pictures: dict[SplitName, dict[str, Path]],
+    findings: Findings,
+) -> None:
+    images = {name: {question.image_id for question in asked[name]} for name in asked}
+    for one, other in combinations(images, 2):
+        both = (pictures[one], pictures[other])
+        shared = [image for image in images[one] & images[other] if _same(image, *both)]
+        if shared:
+            findings.notes.append(
+                f"{one} and {other} share {len(shared)} pictures, e.g. image {min(shared)}: "
+                "accuracy on the second is not one on unseen pictures"
+            )
+
+
+def _same(image: str, one: dict[str, Path], other: dict[str, Path]) -> bool:
+    """Whether an id means one picture in both splits; some datasets number each split from 1."""
+    if image in one and image in other:
+        return filecmp.cmp(one[image], other[image], shallow=False)
+    return True
+
+
+def _report(
+    findings: Findings, name: SplitName, absent: list[str], wanted: list[str], what: str
+) -> None:
+    if absent:
+        findings.problems.append(
+            f"{name}: {len(absent)} of {len(wanted)} pictures {what}, e.g. image {absent[0]}"
+        )
+
+
+def _summary(
+    name: SplitName, questions: list[Question] | None, store: RegionStore | None
+) -> SplitSummary:
+    regions = None
+    if store is not None:
+        regions = f"{len(store)} x {store.max_regions} x {store.feature_size} by {store.detector}"
+    if questions is None:
+        return SplitSummary(name, regions=regions)
+    pictures = len({question.image_id for question in questions})
+    return SplitSummary(name, len(questions), pictures, regions)

@@ -1,0 +1,71 @@
+"""What a result was measured with: versions and machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import lxcompress
+
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "safetensors",
+    "tokenizers",
+    "numpy",
+    "scipy",
+    "onnxruntime-gpu",
+    "onnxruntime",
+)
+
+
+def describe(device: str | None = None) -> dict[str, Any]:
+    """Versions, processor, memory in bytes, and the GPU where `device` is one."""
+    found = {"lxcompress": lxcompress.__version__, "python": platform.python_version()}
+    found |= {name: version for name in _PACKAGES if (version := installed_version(name))}
+    description: dict[str, Any] = {
+        "versions": found,
+        "system": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "memory_bytes": memory_bytes(),
+    }
+    if device is not None:
+        description["device"] = device
+    if device == "cuda":
+        description["gpu"] = torch.cuda.get_device_name()
+        description["cuda"] = torch.version.cuda
+    return description
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def memory_bytes() -> int | None:
+    """Physical memory in bytes, or None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None

@@ -1,0 +1,58 @@
+"""Answering a split's questions with a model, and scoring the answers."""
+
+from __future__ import annotations
+
+import torch
+from accelerate import Accelerator
+from transformers import LxmertForQuestionAnswering
+
+from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_inputs
+from lxcompress.model import labels_of
+from lxcompress.progress import progress
+from lxcompress.scoring import Score, score
+
+_BATCH_SIZE = 512
+
+
+@torch.inference_mode()
+def predict(
+    model: LxmertForQuestionAnswering,
+    data: EncodedQuestions,
+    accelerator: Accelerator,
+    *,
+    description: str = "Answering",
+    workers: int | None = None,
+) -> dict[int | str, str]:
+    """The model's answer (its label of the highest logit) to every question, by question id."""
+    labels = labels_of(model.config)
+    model.to(accelerator.device).eval()
+    chosen = torch.empty(len(data), dtype=torch.int64)
+    with progress(description, len(data), "questions") as meter:
+        for batch in evaluation_batches(data, _batch_size(data), workers):
+            with accelerator.autocast():
+                logits = model(**model_inputs(batch, accelerator.device)).question_answering_score
+            chosen[batch["rows"]] = logits.argmax(dim=1).cpu()
+            meter.advance(len(batch["rows"]))
+    return {
+        question.question_id: labels[index]
+        for question, index in zip(data.questions, chosen.tolist(), strict=True)
+    }
+
+
+def evaluate(
+    model: LxmertForQuestionAnswering,
+    data: EncodedQuestions,
+    accelerator: Accelerator,
+    *,
+    description: str = "Evaluating",
+    workers: int | None = None,
+) -> Score:
+    """Official VQA v2 accuracy where the split has ten answers a question, else LXMERT's score."""
+    predictions = predict(model, data, accelerator, description=description, workers=workers)
+    return score(predictions, data.questions)
+
+
+def _batch_size(data: EncodedQuestions) -> int:
+    """Fewer pictures at once where their features are large (36 x 2048: 128)."""
+    values = data.regions.max_regions * data.regions.feature_size
+    return max(32, min(_BATCH_SIZE, (128 * 36 * 2048) // values))

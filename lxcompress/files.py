@@ -1,0 +1,100 @@
+"""Reading and writing files so that nothing half-written is ever left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lxcompress.errors import DataError, LxcompressError
+
+_TEMPORARY = ".tmp-"
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; rename it to `path` when the block succeeds.
+
+    Works for a file or a folder that the block creates under the temporary name. When the block
+    fails, what it wrote is removed and `path` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path)
+    temporary = path.parent / f".{path.name}{_TEMPORARY}{os.getpid()}"
+    try:
+        yield temporary
+        if path.is_dir():
+            # A folder cannot be renamed over a folder that has files in it.
+            old = path.parent / f".{path.name}{_TEMPORARY}{os.getpid()}.old"
+            path.rename(old)
+            temporary.replace(path)
+            _remove(old)
+        else:
+            temporary.replace(path)
+    finally:
+        _remove(temporary)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left half-written under a temporary name of `path`."""
+    for leftover in path.parent.glob(f".{path.name}{_TEMPORARY}*"):
+        owner = leftover.name.rpartition(_TEMPORARY)[2].partition(".")[0]
+        if not (owner.isdigit() and _is_running(int(owner))):
+            _remove(leftover)
+
+
+def _is_running(pid: int) -> bool:
+    if pid == os.getpid():
+        return False  # our own earlier attempt in this process, already given up
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented UTF-8 JSON, whole or not at all."""
+    with atomic_path(path) as temporary:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path, what: str, error: type[LxcompressError] = DataError) -> Any:
+    """Read a JSON file; `what` names it in messages ("questions file", "result file").
+
+    Raises `error` when the file is missing, cannot be read, is cut off or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise error(f"{what} not found: {path}") from None
+    except IsADirectoryError:
+        raise error(f"{what} expected, but this is a folder: {path}") from None
+    except UnicodeDecodeError:
+        raise error(f"{what} is not UTF-8 text: {path}") from None
+    except json.JSONDecodeError as problem:
+        raise error(
+            f"{what} is not valid JSON (truncated?) at line {problem.lineno}, "
+            f"column {problem.colno}: {path}"
+        ) from None
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

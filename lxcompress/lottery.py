@@ -1,0 +1,252 @@
+"""The lottery: the five steps of "LXMERT Model Compression for Visual Question Answering".
+
+    1. Save the start weights θ0: a pre-trained LXMERT with a fresh answer head.
+    2. Fine-tune them on VQA: the dense model.
+    3. Remove a fraction of the weights, chosen by the fine-tuned magnitudes: the mask.
+    4. Rewind the weights that are left to where they started.
+    5. Fine-tune again, under the mask: the ticket.
+
+(arXiv 2310.15325, section 3; Frankle & Carbin, arXiv 1803.03635.) Each step leaves an artefact in
+the run directory and is not done again when that exists, so a rerun is a resume.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from transformers import LxmertForQuestionAnswering
+
+from lxcompress.compute import make_accelerator
+from lxcompress.config import PruneConfig
+from lxcompress.data.batches import EncodedQuestions
+from lxcompress.data.dataset import Dataset, Split
+from lxcompress.environment import describe
+from lxcompress.errors import DataError
+from lxcompress.evaluation import evaluate
+from lxcompress.files import atomic_path, write_json
+from lxcompress.model import load_model, load_tokenizer, prunable_parameters, save_model
+from lxcompress.pruning.magnitude import magnitude_mask
+from lxcompress.pruning.mask import Mask
+from lxcompress.pruning.schedule import pruning_levels
+from lxcompress.run import Run
+from lxcompress.sizes import ticket_sizes
+from lxcompress.start import check_fit, start_weights, training_split
+from lxcompress.training import Recipe, TrainingLog, train
+
+# Late rewinding goes back to this fraction of the training steps (Frankle et al. 2020, section 4).
+_LATE = 0.05
+
+Accuracy = dict[str, float | None]
+
+
+class Lottery:
+    """One run of the lottery: a configuration, a dataset, and the directory of its artefacts."""
+
+    def __init__(self, run: Run, config: PruneConfig, dataset: Dataset) -> None:
+        self.run, self.config, self.dataset = run, config, dataset
+        self.accelerator = make_accelerator(config.device, config.precision)
+        self.recipe = Recipe(
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            learning_rate=config.learning_rate,
+            seed=config.seed,
+        )
+
+    def find_ticket(self) -> dict[str, Any]:
+        """Do the five steps and give what `result.json` says; see `DESIGN.md` for its keys."""
+        theta0 = self.save_start_weights()  # step 1
+        dense = self.fine_tune_dense(theta0)  # step 2
+        dense_accuracy = self.accuracy("dense", lambda: load_model(dense))
+        levels = pruning_levels(self.config.sparsity)
+        # The paper prunes in steps of 10% and trains once more at the end; the iterative schedule
+        # of Frankle & Carbin goes through steps 3 to 5 for each 10%.
+        rounds = [levels] if self.config.schedule == "paper" else [[level] for level in levels]
+        trained, mask, steps = dense, None, []
+        for number, round_levels in enumerate(rounds, start=1):
+            is_last = number == len(rounds)
+            mask, pruned = self.prune(trained, round_levels, mask)  # step 3
+            rewound = self.rewind(trained, mask)  # step 4
+            if is_last:
+                start_accuracy = self.accuracy("theta0_masked", rewound)
+            stage = "ticket" if is_last else f"round-{number}"
+            trained = self.fine_tune_ticket(rewound, mask, stage)  # step 5
+            ticket_accuracy = self.accuracy(stage, lambda folder=trained: load_model(folder))
+            if not is_last:
+                pruned[-1]["retrained_accuracy"] = ticket_accuracy
+            steps += pruned
+        return self.conclude(dense_accuracy, start_accuracy, ticket_accuracy, steps)
+
+    def save_start_weights(self) -> Path:
+        """Step 1: θ0, before anything is trained."""
+        if not self.run.theta0.exists():
+            model, tokenizer = start_weights(self.config, self.dataset)
+            save_model(model, tokenizer, self.run.theta0)
+        return self.run.theta0
+
+    def fine_tune_dense(self, theta0: Path) -> Path:
+        """Step 2: fine-tune without a mask; keeps the weights that late rewinding goes back to."""
+        if not self.run.dense.exists():
+            model = load_model(theta0)
+            check_fit(model.config, self.dataset, self.tokenizer)
+            at_step = {}
+            if self.config.rewind == "late":
+                at_step[self.late_step] = lambda: save_model(model, self.tokenizer, self.run.late)
+            self.train(model, "dense", "Fine-tuning the dense model", at_step=at_step)
+            save_model(model, self.tokenizer, self.run.dense)
+        return self.run.dense
+
+    def prune(
+        self, trained: Path, levels: list[float], mask: Mask | None
+    ) -> tuple[Mask, list[dict[str, Any]]]:
+        """Step 3: remove weights up to each level in turn, and measure after each removal."""
+        model = load_model(trained)
+        weights = prunable_parameters(model)
+        steps = []
+        for level in levels:
+            mask = magnitude_mask(
+                {name: weight.detach() for name, weight in weights.items()},
+                level,
+                subnetwork=self.config.subnetwork,
+                scope=self.config.scope,
+                seed=self.config.seed,
+                previous=mask,
+            )
+            mask.apply(weights)
+            accuracy = self.accuracy(f"pruned-{level:g}", lambda: model)
+            steps.append({"sparsity": mask.sparsity, "accuracy": accuracy})
+        assert mask is not None
+        return mask, steps
+
+    def rewind(self, trained: Path, mask: Mask) -> Callable[[], LxmertForQuestionAnswering]:
+        """Step 4: where training under the mask starts (loaded when it is needed).
+
+        θ0 ("weights"), the weights after the first steps of dense training ("late"), or the
+        trained weights themselves, of which only the learning rate is rewound ("lr").
+        """
+        source = {"weights": self.run.theta0, "late": self.run.late, "lr": trained}
+
+        def masked() -> LxmertForQuestionAnswering:
+            model = load_model(source[self.config.rewind])
+            mask.apply(prunable_parameters(model))
+            return model
+
+        return masked
+
+    def fine_tune_ticket(
+        self, rewound: Callable[[], LxmertForQuestionAnswering], mask: Mask, stage: str
+    ) -> Path:
+        """Step 5: fine-tune under the mask, and prove that the mask held."""
+        folder = self.run.ticket if stage == "ticket" else self.run.work / stage
+        if not folder.exists():
+            model = rewound()
+            first_step = self.late_step if self.config.rewind == "late" else 0
+            description = f"Fine-tuning the ticket at {100 * mask.sparsity:.0f}% sparsity"
+            self.train(model, stage, description, mask=mask, first_step=first_step)
+            mask.verify(prunable_parameters(model), "the ticket after training")
+            with atomic_path(folder) as temporary:
+                save_model(model, self.tokenizer, temporary)
+                mask.save(temporary / self.run.mask.name)
+        return folder
+
+    def conclude(
+        self,
+        dense: Accuracy,
+        theta0_masked: Accuracy,
+        ticket: Accuracy,
+        steps: list[dict[str, Any]],
+    ) -> dict[str, Any]:
+        """Check the ticket as it lies on the disk and write `result.json`."""
+        model = load_model(self.run.ticket)
+        weights = prunable_parameters(model)
+        mask = Mask.load(self.run.mask, weights)
+        mask.verify(weights, str(self.run.ticket))
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        sparsity = {"prunable": mask.sparsity, "model": mask.pruned / parameters}
+        result = {
+            "dense": {"accuracy": dense},
+            "ticket": {"accuracy": ticket, "sparsity": sparsity},
+            "theta0_masked": {"accuracy": theta0_masked},
+            "pruning_steps": steps,
+            "metric": self.run.once("metric", lambda: None),
+            "weights": {"pruned": mask.pruned, "prunable": mask.size, "parameters": parameters},
+            "bytes": ticket_sizes(model, mask),
+            "config": self.config.dump(),
+            "environment": describe(str(self.accelerator.device.type)),
+            "dataset": self.dataset.describe(),
+        }
+        write_json(self.run.result, result)
+        shutil.rmtree(self.run.work)
+        return result
+
+    def train(
+        self, model: LxmertForQuestionAnswering, stage: str, description: str, **how: Any
+    ) -> None:
+        """Train with the run's recipe; continues from the stage's checkpoint."""
+        train(
+            model,
+            self.training_questions,
+            self.recipe,
+            self.accelerator,
+            checkpoint=self.run.checkpoint(stage),
+            log=TrainingLog(self.run.log(stage)),
+            description=description,
+            workers=self.config.workers,
+            **how,
+        )
+
+    def accuracy(self, name: str, model: Callable[[], LxmertForQuestionAnswering]) -> Accuracy:
+        """Percent on the validation split by answer type; measured once, then remembered."""
+
+        def measure() -> Accuracy:
+            score = evaluate(
+                model(),
+                self.validation_questions,
+                self.accelerator,
+                description=f"Evaluating {name}",
+                workers=self.config.workers,
+            )
+            self.run.once("metric", lambda: score.metric)
+            return score.accuracy()
+
+        return self.run.once(name, measure)
+
+    @cached_property
+    def late_step(self) -> int:
+        """The step to which late rewinding goes back."""
+        total = self.recipe.epochs * self.recipe.steps_per_epoch(len(self.training_questions))
+        step = self.config.rewind_step or max(1, round(_LATE * total))
+        if step >= total:
+            raise DataError(f"--rewind-step {step}: training has only {total} steps")
+        return step
+
+    @cached_property
+    def tokenizer(self):  # type: ignore[no-untyped-def]
+        """The tokenizer saved with θ0."""
+        return load_tokenizer(self.run.theta0)
+
+    @cached_property
+    def training_questions(self) -> EncodedQuestions:
+        """The training split, tokenized, with its soft targets."""
+        return self._encode(training_split(self.dataset), with_answers=True)
+
+    @cached_property
+    def validation_questions(self) -> EncodedQuestions:
+        """The validation split, tokenized."""
+        if self.dataset.val is None:
+            raise DataError(
+                f"{self.dataset.folder}: dataset.yaml has no `val:` split to measure on"
+            )
+        return self._encode(self.dataset.val, with_answers=False)
+
+    def _encode(self, split: Split, *, with_answers: bool) -> EncodedQuestions:
+        return EncodedQuestions(
+            split.questions,
+            split.regions,
+            self.tokenizer,
+            max_tokens=self.config.max_tokens,
+            answers=self.dataset.answers if with_answers else None,
+        )

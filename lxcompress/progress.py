@@ -1,0 +1,83 @@
+"""Progress for anything that runs longer than a few seconds: bars on a terminal, lines in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Meter:
+    """Counts work done; shows rate and time left on standard error."""
+
+    def __init__(self, description: str, total: int, unit: str, start: int) -> None:
+        self.description, self.total, self.unit, self.done = description, total, unit, start
+        self._start = start
+        self._began = self._spoke = time.monotonic()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """`count` more units are done; `note` is a short state such as a loss."""
+        self.done += count
+        now = time.monotonic()
+        if now - self._spoke >= _SECONDS_BETWEEN_LINES:
+            self._spoke = now
+            print(self._line(now, note), file=sys.stderr, flush=True)
+
+    def _line(self, now: float, note: str) -> str:
+        rate = (self.done - self._start) / (now - self._began)
+        left = (self.total - self.done) / rate if rate else float("inf")
+        text = f"{self.description}: {self.done}/{self.total} {self.unit}"
+        text += f", {rate:.1f} {self.unit}/s, {left:.0f} s left"
+        return f"{text}, {note}" if note else text
+
+
+class _Bar(Meter):
+    def __init__(self, meter: tuple[str, int, str, int], bar: Progress) -> None:
+        super().__init__(*meter)
+        description, total, unit, start = meter
+        self._progress = bar
+        self._task = bar.add_task(description, total=total, completed=start, rate="", note="")
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self.done += count
+        elapsed = max(time.monotonic() - self._began, 1e-9)
+        rate = f"{(self.done - self._start) / elapsed:.1f} {self.unit}/s"
+        self._progress.update(self._task, completed=self.done, rate=rate, note=note)
+
+
+@contextmanager
+def progress(description: str, total: int, unit: str, start: int = 0) -> Iterator[Meter]:
+    """Show progress from `start` to `total` while the block runs.
+
+    A bar where standard error is a terminal, otherwise a line every ten seconds.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Meter(description, total, unit, start)
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as bar:
+        yield _Bar((description, total, unit, start), bar)

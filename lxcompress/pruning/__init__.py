@@ -1,0 +1,1 @@
+"""Which weights go: masks, their selection by magnitude, and pruning schedules."""

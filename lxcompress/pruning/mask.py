@@ -1,0 +1,170 @@
+"""Masks: which weights stay, enforced during training, proved afterwards, and on disk.
+
+File format (version 1), a safetensors file: for each pruned tensor of the model, under its own
+name, `ceil(n / 8)` bytes; bit `i % 8` of byte `i // 8`, least significant first, is 1 when
+element `i` (row-major) stays. Spare bits of the last byte are 0. The metadata gives `format`,
+`version`, `bit_order` and, as JSON, the `shapes`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from lxcompress.errors import ModelError
+from lxcompress.files import atomic_path
+
+_METADATA = {"format": "lxcompress-mask", "version": "1", "bit_order": "little"}
+
+
+class Mask:
+    """For each prunable tensor, a bool tensor of its shape: True where the weight stays."""
+
+    def __init__(self, kept: Mapping[str, torch.Tensor]) -> None:
+        self._kept = dict(kept)
+        for name, keep in self._kept.items():
+            if keep.dtype != torch.bool:
+                raise ModelError(f"the mask of {name} holds {keep.dtype}, not true and false")
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        return self._kept[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kept)
+
+    def items(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Names and bool tensors, in the model's order."""
+        return iter(self._kept.items())
+
+    @property
+    def size(self) -> int:
+        """How many weights it speaks of."""
+        return sum(keep.numel() for keep in self._kept.values())
+
+    @property
+    def pruned(self) -> int:
+        """How many weights it removes."""
+        return self.size - sum(int(keep.count_nonzero()) for keep in self._kept.values())
+
+    @property
+    def sparsity(self) -> float:
+        """The fraction of prunable weights that it removes."""
+        return self.pruned / self.size
+
+    @torch.no_grad()
+    def apply(self, parameters: Mapping[str, torch.Tensor]) -> None:
+        """Set every pruned weight to exactly (positive) zero, in place."""
+        for name, parameter in self._matched(parameters):
+            parameter.masked_fill_(~self._kept[name].to(parameter.device), 0.0)
+
+    def enforcer(self, parameters: Mapping[str, torch.Tensor]) -> MaskEnforcer:
+        """What keeps the pruned weights at zero while `parameters` are trained."""
+        return MaskEnforcer(
+            [(parameter, self._kept[name]) for name, parameter in self._matched(parameters)]
+        )
+
+    def verify(self, parameters: Mapping[str, torch.Tensor], what: str) -> None:
+        """ModelError unless every pruned weight is exactly zero."""
+        for name, parameter in self._matched(parameters):
+            pruned = ~self._kept[name].to(parameter.device)
+            alive = int((parameter.detach()[pruned] != 0).count_nonzero())
+            if alive:
+                raise ModelError(f"{alive} pruned weights of {name} are not zero in {what}")
+
+    def _matched(
+        self, parameters: Mapping[str, torch.Tensor]
+    ) -> Iterator[tuple[str, torch.Tensor]]:
+        for name, keep in self._kept.items():
+            if name not in parameters:
+                raise ModelError(f"the mask has a tensor {name} that this model does not prune")
+            if parameters[name].shape != keep.shape:
+                raise ModelError(
+                    f"the mask of {name} is {tuple(keep.shape)}, the model's tensor "
+                    f"{tuple(parameters[name].shape)}: it is the mask of another model"
+                )
+        missing = [name for name in parameters if name not in self._kept]
+        if missing:
+            raise ModelError(
+                f"the mask lacks {len(missing)} tensors of this model, e.g. {missing[0]}: "
+                "it is the mask of another model"
+            )
+        for name in self._kept:
+            yield name, parameters[name]
+
+    def save(self, path: Path) -> None:
+        """Write the mask, one bit a weight, whole or not at all."""
+        packed = {
+            name: np.packbits(keep.cpu().numpy().reshape(-1), bitorder="little")
+            for name, keep in self._kept.items()
+        }
+        shapes = {name: list(keep.shape) for name, keep in self._kept.items()}
+        with atomic_path(path) as temporary:
+            save_file(packed, temporary, metadata={**_METADATA, "shapes": json.dumps(shapes)})
+
+    @classmethod
+    def load(cls, path: Path, parameters: Mapping[str, torch.Tensor]) -> Mask:
+        """Read a mask for `parameters` (the model's prunable ones).
+
+        Raises ModelError when the file is missing, damaged, of another version, or does not fit.
+        """
+        try:
+            with safe_open(path, framework="np") as file:
+                metadata = file.metadata() or {}
+                packed = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except FileNotFoundError:
+            raise ModelError(f"mask not found: {path}") from None
+        except SafetensorError as problem:
+            raise ModelError(f"mask is damaged: {path} ({problem})") from None
+        for key, value in _METADATA.items():
+            if metadata.get(key) != value:
+                raise ModelError(
+                    f"{path} is not a mask that this version reads: {key} is "
+                    f"{metadata.get(key)!r}, not {value!r}"
+                )
+        try:
+            shapes = json.loads(metadata.get("shapes", ""))
+            kept = {name: _unpack(packed.pop(name), shapes[name]) for name in shapes}
+        except (ValueError, KeyError, TypeError) as problem:
+            raise ModelError(f"mask is damaged: {path} ({problem})") from None
+        if packed:
+            raise ModelError(f"mask is damaged: {path} (no shape for {sorted(packed)[0]})")
+        mask = cls(kept)
+        # The fit is checked here, once, so that nothing starts on a mask of another model.
+        order = [name for name, _ in mask._matched(parameters)]
+        return cls({name: kept[name] for name in parameters if name in order})
+
+
+def _unpack(packed: np.ndarray, shape: list[int]) -> torch.Tensor:
+    size = int(np.prod(shape))
+    if packed.dtype != np.uint8 or packed.shape != ((size + 7) // 8,):
+        raise ValueError(f"{packed.shape} bytes do not hold {shape} bits")
+    bits = np.unpackbits(packed, bitorder="little")
+    if bits[size:].any():
+        raise ValueError("spare bits are set")
+    return torch.from_numpy(bits[:size].astype(bool).reshape(shape))
+
+
+class MaskEnforcer:
+    """Keeps pruned weights at zero through an optimizer's steps.
+
+    Weights start at zero and their gradients are set to zero before they are clipped or reach the
+    optimizer. So both moments of a pruned weight stay exactly zero, decoupled weight decay
+    multiplies a zero, and the gradient norm counts only weights that exist.
+    """
+
+    def __init__(self, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        self._parameters = [parameter for parameter, _ in pairs]
+        self._kept = [keep.to(parameter.device) for parameter, keep in pairs]
+
+    @torch.no_grad()
+    def mask_gradients(self) -> None:
+        """Call after `backward`, before clipping and `optimizer.step`."""
+        for parameter, keep in zip(self._parameters, self._kept, strict=True):
+            if parameter.grad is not None:
+                parameter.grad.mul_(keep)

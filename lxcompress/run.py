@@ -1,0 +1,116 @@
+"""A run directory: the name of every artefact, and whose it is.
+
+config.json             effective settings; first thing written, says whose the folder is
+theta0/                 θ0: start weights (Hugging Face model folder, as are the next two)
+dense/                  fine-tuned without a mask
+ticket/                 fine-tuned from θ0 under ticket/mask.safetensors
+result.json             what came out; last thing written, says that the run is finished
+onnx/  bench/           made by `lxcompress export` and `lxcompress bench`
+work/                   what an unfinished run needs to continue; removed at the end
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lxcompress.errors import RunError
+from lxcompress.files import read_json, write_json
+
+# How a run is computed on this machine but not what it computes.
+_FREE_SETTINGS = {"workers"}
+
+
+class Run:
+    """Artefacts of the run in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "config.json"
+        self.theta0 = folder / "theta0"
+        self.dense = folder / "dense"
+        self.ticket = folder / "ticket"
+        self.mask = self.ticket / "mask.safetensors"
+        self.result = folder / "result.json"
+        self.onnx = folder / "onnx"
+        self.bench = folder / "bench"
+        self.work = folder / "work"
+        self.late = self.work / "late"
+        self.lock = folder / ".lock"
+
+    def checkpoint(self, stage: str) -> Path:
+        """Where training of `stage` ("dense", "ticket", "round-1"…) can continue."""
+        return self.work / f"{stage}.checkpoint.safetensors"
+
+    def log(self, stage: str) -> Path:
+        """Losses of `stage`, one JSON object a line."""
+        return self.folder / "logs" / f"{stage}.jsonl"
+
+    def round(self, number: int) -> Path:
+        """The model retrained in round `number` of the iterative schedule."""
+        return self.work / f"round-{number}"
+
+    def round_mask(self, number: int) -> Path:
+        """The mask of round `number`."""
+        return self.work / f"mask-{number}.safetensors"
+
+    @contextmanager
+    def claim(self, settings: dict[str, Any], *, force: bool = False) -> Iterator[None]:
+        """Own the folder while the block runs; continue what an equal run left there.
+
+        Raises RunError when it holds another run (unless `force`, which removes that first), is
+        no run at all, or another process works in it.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise RunError(f"--output {self.folder} is a file")
+        if force and self.config.exists():
+            shutil.rmtree(self.folder)
+        self._check_owner(settings)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.lock)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(f"another process is working in {self.folder}") from None
+        try:
+            if not self.config.exists():
+                write_json(self.config, settings)
+            yield
+        finally:
+            lock.release()
+
+    def _check_owner(self, settings: dict[str, Any]) -> None:
+        if not self.config.exists():
+            if self.folder.is_dir() and any(path != self.lock for path in self.folder.iterdir()):
+                raise RunError(
+                    f"{self.folder} has files in it but is no run directory; choose another "
+                    "--output"
+                )
+            return
+        found = self.settings()
+        names = sorted((found.keys() | settings.keys()) - _FREE_SETTINGS)
+        differing = [name for name in names if found.get(name) != settings.get(name)]
+        if differing:
+            name = differing[0]
+            raise RunError(
+                f"{self.folder} belongs to another run ({name} is {found.get(name)} there and "
+                f"{settings.get(name)} here); choose another --output, or --force to delete it"
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that the folder was made with; RunError where there are none."""
+        if not self.config.exists():
+            raise RunError(f"{self.folder} is no run directory: it has no config.json")
+        return read_json(self.config, "run configuration", RunError)
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """The JSON value of a finished step; made by `make` and kept when it is not there yet."""
+        path = self.work / f"{name}.json"
+        if not path.exists():
+            write_json(path, make())
+        return read_json(path, "intermediate result", RunError)

@@ -1,0 +1,246 @@
+"""Fine-tuning as LXMERT does it, under a mask where there is one, and exactly resumable.
+
+What happens at step k depends on the weights, the moments, k and the seed alone: the order of the
+questions comes from (seed, epoch), dropout from (seed, k). So a checkpoint is weights, moments
+and k, and a run that was killed ends equal to the bit to one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional
+
+from lxcompress.data.batches import Batch, EncodedQuestions, model_inputs, training_batches
+from lxcompress.errors import DataError, Interrupted, RunError
+from lxcompress.files import atomic_path
+from lxcompress.optimizer import BertAdam, linear_warmup
+from lxcompress.progress import progress
+from lxcompress.pruning.mask import Mask
+
+GRADIENT_CLIP = 5.0
+# Saving a checkpoint may cost this share of the time at most; small models save every few seconds.
+_CHECKPOINT_SHARE = 0.02
+_CHECKPOINT_SECONDS = 5.0
+_STEPS_BETWEEN_LOSSES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train. Defaults are LXMERT's for VQA; `learning_rate` is the peak after warm-up."""
+
+    epochs: int = 4
+    batch_size: int = 32
+    learning_rate: float = 5e-5
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    seed: int = 0
+
+    def steps_per_epoch(self, questions: int) -> int:
+        """Optimizer steps in an epoch; the last, short batch is dropped."""
+        return questions // self.batch_size
+
+
+class TrainingLog:
+    """Losses as JSON lines, kept through a resume: one line for each step that is logged."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rewind(self, step: int) -> None:
+        """Forget what was logged after `step`, the step that training continues from."""
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        # A killed process may leave its last line half-written; it is after the checkpoint.
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        with atomic_path(self.path) as temporary:
+            temporary.write_text("".join(line + "\n" for line in kept))
+
+    def __call__(self, step: int, learning_rate: float, loss: float) -> None:
+        """Append one line."""
+        line = json.dumps({"step": step, "learning_rate": learning_rate, "loss": loss})
+        with self.path.open("a") as file:
+            file.write(line + "\n")
+
+
+Loss = Callable[[nn.Module, Batch, torch.device], torch.Tensor]
+
+
+def answer_loss(model: nn.Module, batch: Batch, device: torch.device) -> torch.Tensor:
+    """Mean binary cross-entropy with logits times the number of answers (LXMERT's tasks/vqa.py)."""
+    logits = model(**model_inputs(batch, device)).question_answering_score.float()
+    targets = batch["targets"].to(device, non_blocking=True)
+    return functional.binary_cross_entropy_with_logits(logits, targets) * targets.shape[1]
+
+
+def train(
+    model: nn.Module,
+    data: EncodedQuestions,
+    recipe: Recipe,
+    accelerator: Accelerator,
+    *,
+    checkpoint: Path,
+    log: TrainingLog,
+    description: str,
+    mask: Mask | None = None,
+    loss: Loss = answer_loss,
+    first_step: int = 0,
+    at_step: Mapping[int, Callable[[], None]] | None = None,
+    workers: int | None = None,
+) -> None:
+    """Train `model` in place from `first_step` of the recipe's schedule to its end.
+
+    Continues from `checkpoint` where that file exists, and removes it at the end. With a `mask`,
+    pruned weights must be zero at the start and are zero after every step. `at_step` calls back
+    before the step of that number (for late rewinding).
+
+    Raises Interrupted after Ctrl-C (the checkpoint is saved) and DataError when the loss is no
+    longer finite.
+    """
+    device = accelerator.device
+    model.to(device).train()
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    optimizer = BertAdam(trainable.values(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    tensors = _state(trainable, optimizer)
+    step = max(first_step, _resume(checkpoint, tensors))
+    total = recipe.epochs * recipe.steps_per_epoch(len(data))
+    enforcer = mask.enforcer({name: trainable[name] for name in mask}) if mask else None
+    batches = training_batches(
+        data,
+        recipe.batch_size,
+        epochs=recipe.epochs,
+        seed=recipe.seed,
+        first_step=step,
+        workers=workers,
+    )
+    saver = _Saver(checkpoint, tensors)
+    log.rewind(step)
+    with progress(description, total, "steps", start=step) as meter, _graceful() as stopping:
+        for batch in batches:
+            if at_step and step in at_step:
+                at_step[step]()
+            torch.manual_seed(_mix(recipe.seed, step))
+            learning_rate = recipe.learning_rate * linear_warmup(step, total, recipe.warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            with accelerator.autocast():
+                value = loss(model, batch, device)
+            accelerator.backward(value)
+            if enforcer is not None:
+                enforcer.mask_gradients()
+            accelerator.clip_grad_norm_(trainable.values(), GRADIENT_CLIP)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            step += 1
+            note = ""
+            # Reading the loss waits for the GPU, so it is not done at every step.
+            if step % _STEPS_BETWEEN_LOSSES == 0 or step == total:
+                number = _finite(value, step)
+                note = f"loss {number:.3f}"
+                log(step, learning_rate, number)
+            meter.advance(note=note)
+            if stopping() and step < total:
+                _finite(value, step)
+                saver.save(step)
+                raise Interrupted(f"stopped at step {step} of {total}")
+            if saver.due():
+                _finite(value, step)
+                saver.save(step)
+    checkpoint.unlink(missing_ok=True)
+
+
+def _mix(seed: int, step: int) -> int:
+    """A seed for the dropout of one step; distinct for all steps of a run."""
+    return (seed << 32) + step
+
+
+def _finite(value: torch.Tensor, step: int) -> float:
+    number = value.item()
+    if not math.isfinite(number):
+        raise DataError(
+            f"the training loss is {number} by step {step}: lower --learning-rate, use "
+            "--precision fp32, or look at the data with `lxcompress data check`"
+        )
+    return number
+
+
+def _state(trainable: Mapping[str, nn.Parameter], optimizer: BertAdam) -> dict[str, torch.Tensor]:
+    """Everything that changes while training, by name; views, not copies."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name, parameter in trainable.items():
+        tensors[f"weight/{name}"] = parameter.detach()
+        for moment in ("exp_avg", "exp_avg_sq"):
+            tensors[f"{moment}/{name}"] = optimizer.state[parameter][moment]
+    return tensors
+
+
+def _resume(checkpoint: Path, tensors: Mapping[str, torch.Tensor]) -> int:
+    """Fill `tensors` from the checkpoint and give its step; 0 where there is none."""
+    if not checkpoint.exists():
+        return 0
+    try:
+        with safe_open(checkpoint, framework="pt") as file:
+            for name, tensor in tensors.items():
+                tensor.copy_(file.get_tensor(name))
+            return int(file.metadata()["step"])
+    except (SafetensorError, KeyError, RuntimeError) as problem:
+        raise RunError(
+            f"checkpoint {checkpoint} is damaged ({problem}); delete it to train this part again"
+        ) from None
+
+
+class _Saver:
+    """Saves checkpoints as often as `_CHECKPOINT_SHARE` of the time allows."""
+
+    def __init__(self, path: Path, tensors: dict[str, torch.Tensor]) -> None:
+        self._path, self._tensors = path, tensors
+        self._next = time.monotonic() + _CHECKPOINT_SECONDS
+
+    def due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def save(self, step: int) -> None:
+        began = time.monotonic()
+        with atomic_path(self._path) as temporary:
+            save_file(self._tensors, temporary, metadata={"step": str(step)})
+        ended = time.monotonic()
+        pause = max(_CHECKPOINT_SECONDS, (ended - began) / _CHECKPOINT_SHARE)
+        self._next = ended + pause
+
+
+@contextmanager
+def _graceful() -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C (or SIGTERM) finish the step that is under way; a second one stops at once."""
+    asked = False
+
+    def ask(signum: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before: dict[int, Any] = {
+        number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

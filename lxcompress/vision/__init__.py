@@ -1,0 +1,1 @@
+"""Detectors: from a picture to its regions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from lxcompress.errors import DataError, LxcompressError
 
@@ -21,21 +24,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` when the block succeeds.
 
     Works for a file or a folder that the block creates under the temporary name. When the block
-    fails, what it wrote is removed and `path` is as it was.
+    fails, what it wrote is removed and `path` is as it was. Raises LxcompressError when `path` is
+    a folder already (renaming over one cannot be done in one step) and when the disk is full.
     """
+    if path.is_dir():
+        raise LxcompressError(f"cannot write {path}: there is a folder of that name")
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
     temporary = path.parent / f".{path.name}{_TEMPORARY}{os.getpid()}"
     try:
         yield temporary
-        if path.is_dir():
-            # A folder cannot be renamed over a folder that has files in it.
-            old = path.parent / f".{path.name}{_TEMPORARY}{os.getpid()}.old"
-            path.rename(old)
-            temporary.replace(path)
-            _remove(old)
-        else:
-            temporary.replace(path)
+        temporary.replace(path)
+    except (OSError, SafetensorError) as problem:
+        # safetensors reports a full disk as text only.
+        full = getattr(problem, "errno", None) == errno.ENOSPC or "os error 28" in str(problem)
+        if not full:
+            raise
+        raise LxcompressError(
+            f"no space left on the disk while writing {path}; free some, then run the same "
+            "command again"
+        ) from problem
     finally:
         _remove(temporary)
 
@@ -43,7 +51,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def remove_leftovers(path: Path) -> None:
     """Remove what killed processes left half-written under a temporary name of `path`."""
     for leftover in path.parent.glob(f".{path.name}{_TEMPORARY}*"):
-        owner = leftover.name.rpartition(_TEMPORARY)[2].partition(".")[0]
+        owner = leftover.name.rpartition(_TEMPORARY)[2]
         if not (owner.isdigit() and _is_running(int(owner))):
             _remove(leftover)
 
@@ -92,6 +100,8 @@ def read_json(path: Path, what: str, error: type[LxcompressError] = DataError) -
             f"{what} is not valid JSON (truncated?) at line {problem.lineno}, "
             f"column {problem.colno}: {path}"
         ) from None
+    except OSError as problem:
+        raise error(f"{what} cannot be read: {path} ({problem.strerror})") from None
 
 
 def sha256(path: Path) -> str:

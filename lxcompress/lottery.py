@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from transformers import LxmertForQuestionAnswering
+from transformers import LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
 from lxcompress.compute import make_accelerator
 from lxcompress.config import PruneConfig
@@ -60,7 +60,7 @@ class Lottery:
         """Do the five steps and give what `result.json` says; see `DESIGN.md` for its keys."""
         theta0 = self.save_start_weights()  # step 1
         dense = self.fine_tune_dense(theta0)  # step 2
-        dense_accuracy = self.accuracy("dense", lambda: load_model(dense))
+        dense_accuracy = self.accuracy("dense", partial(load_model, dense))
         levels = pruning_levels(self.config.sparsity)
         # The paper prunes in steps of 10% and trains once more at the end; the iterative schedule
         # of Frankle & Carbin goes through steps 3 to 5 for each 10%.
@@ -74,7 +74,7 @@ class Lottery:
                 start_accuracy = self.accuracy("theta0_masked", rewound)
             stage = "ticket" if is_last else f"round-{number}"
             trained = self.fine_tune_ticket(rewound, mask, stage)  # step 5
-            ticket_accuracy = self.accuracy(stage, lambda folder=trained: load_model(folder))
+            ticket_accuracy = self.accuracy(stage, partial(load_model, trained))
             if not is_last:
                 pruned[-1]["retrained_accuracy"] = ticket_accuracy
             steps += pruned
@@ -94,10 +94,15 @@ class Lottery:
             check_fit(model.config, self.dataset, self.tokenizer)
             at_step = {}
             if self.config.rewind == "late":
-                at_step[self.late_step] = lambda: save_model(model, self.tokenizer, self.run.late)
+                at_step[self.late_step] = lambda: self.save_late_weights(model)
             self.train(model, "dense", "Fine-tuning the dense model", at_step=at_step)
             save_model(model, self.tokenizer, self.run.dense)
         return self.run.dense
+
+    def save_late_weights(self, model: LxmertForQuestionAnswering) -> None:
+        """What late rewinding goes back to; a run that was killed just here comes by twice."""
+        if not self.run.late.exists():
+            save_model(model, self.tokenizer, self.run.late)
 
     def prune(
         self, trained: Path, levels: list[float], mask: Mask | None
@@ -224,7 +229,7 @@ class Lottery:
         return step
 
     @cached_property
-    def tokenizer(self):  # type: ignore[no-untyped-def]
+    def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer saved with θ0."""
         return load_tokenizer(self.run.theta0)
 

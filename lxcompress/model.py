@@ -108,14 +108,14 @@ def freeze_dead_parts(model: LxmertForQuestionAnswering) -> None:
             parameter.requires_grad_(False)
 
 
-def dead_parameters(model: nn.Module) -> set[str]:
+def dead_parameters(model: LxmertForQuestionAnswering) -> set[str]:
     """Names in the last cross layer's visual half: 7,087,872 weights at full size."""
-    last = f"lxmert.encoder.x_layers.{model.config.x_layers - 1}."  # type: ignore[union-attr]
+    last = f"lxmert.encoder.x_layers.{len(model.lxmert.encoder.x_layers) - 1}."
     prefixes = tuple(last + part for part in ("visn_self_att.", "visn_inter.", "visn_output."))
     return {name for name, _ in model.named_parameters() if name.startswith(prefixes)}
 
 
-def prunable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+def prunable_parameters(model: LxmertForQuestionAnswering) -> dict[str, nn.Parameter]:
     """The weight matrices that pruning may touch, in the model's order.
 
     Those of the encoders, the cross-modality layers, the pooler and the first layer of the answer

@@ -68,9 +68,8 @@ class Run:
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise RunError(f"--output {self.folder} is a file")
-        if force and self.config.exists():
-            shutil.rmtree(self.folder)
-        self._check_owner(settings)
+        if not force:
+            self._check_owner(settings)
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.lock)
         try:
@@ -78,11 +77,20 @@ class Run:
         except Timeout:
             raise RunError(f"another process is working in {self.folder}") from None
         try:
-            if not self.config.exists():
-                write_json(self.config, settings)
+            if force and self.config.exists():
+                self._clear()
+            self._check_owner(settings)
+            write_json(self.config, settings)
             yield
         finally:
             lock.release()
+
+    def _clear(self) -> None:
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path != self.lock:
+                path.unlink()
 
     def _check_owner(self, settings: dict[str, Any]) -> None:
         if not self.config.exists():
@@ -92,6 +100,8 @@ class Run:
                     "--output"
                 )
             return
+        if not self.theta0.exists():
+            return  # nothing was made yet: a first try with other settings failed early
         found = self.settings()
         names = sorted((found.keys() | settings.keys()) - _FREE_SETTINGS)
         differing = [name for name in names if found.get(name) != settings.get(name)]

@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from lxcompress.config import PRESETS, PruneConfig, TrainingConfig
-from lxcompress.data.dataset import Dataset
+from lxcompress.data.dataset import Dataset, Split
 from lxcompress.errors import ConfigError, DataError, ModelError
 from lxcompress.files import read_json
 from lxcompress.model import (
@@ -101,7 +101,7 @@ def check_fit(
         )
 
 
-def training_split(dataset: Dataset):  # type: ignore[no-untyped-def]
+def training_split(dataset: Dataset) -> Split:
     """The split to train on; DataError when the dataset has none."""
     if dataset.train is None:
         raise DataError(f"{dataset.folder}: dataset.yaml has no `train:` split to learn from")
@@ -114,8 +114,9 @@ def _pretrained_labels(config: PruneConfig, architecture: LxmertConfig) -> Seque
         return labels_of(architecture)
     path = Path(config.pretrained_answers)
     rows = read_json(path, "pre-trained answer list", ConfigError)
-    labels = [row.get("ans") if isinstance(row, dict) else row for row in rows]
-    if not all(isinstance(label, str) for label in labels):
+    rows = [row.get("ans") if isinstance(row, dict) else row for row in rows]
+    labels = [row for row in rows if isinstance(row, str)]
+    if len(labels) != len(rows):
         raise ConfigError(f"{path} is no list of answers")
     if len(labels) != architecture.num_qa_labels:
         raise ConfigError(

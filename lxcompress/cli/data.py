@@ -195,7 +195,7 @@ def check(
         typer.echo(f"problem: {problem}", err=True)
     if findings.problems:
         raise typer.Exit(2)
-    _say("no problems", f"lxcompress run --data {data}")
+    _say("no problems", f"lxcompress prune --data {data}")
 
 
 def _say(result: str, following: str) -> None:

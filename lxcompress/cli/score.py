@@ -51,7 +51,7 @@ def score(
         write_json(json_file, scored.official())
     if per_question_file is not None:
         write_json(per_question_file, scored.official_per_question())
-    Console().print(_table(scored, asked))
+    Console().print(score_table(scored, asked))
 
 
 def _check_outputs(inputs: tuple[Path, ...], outputs: tuple[Path | None, ...]) -> None:
@@ -68,7 +68,8 @@ def _check_outputs(inputs: tuple[Path, ...], outputs: tuple[Path | None, ...]) -
         taken.add(output.resolve())
 
 
-def _table(scored: Score, asked: list[Question]) -> Table:
+def score_table(scored: Score, asked: list[Question]) -> Table:
+    """Accuracy overall, by answer type and by question type, as `rich` prints it."""
     from collections import Counter
 
     from rich.markup import escape

@@ -164,7 +164,7 @@ def _loader(
     return DataLoader(
         data,
         batch_size=None,
-        sampler=batches,  # type: ignore[arg-type]
+        sampler=batches,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
     )

@@ -1,0 +1,94 @@
+"""`lxcompress evaluate`: the accuracy of a model, or its predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(help="Model folder (a run's ticket/ or dense/) or hub id.")
+    ],
+    data: Annotated[
+        str, typer.Option(help='Dataset folder, or "shapes", the embedded default.')
+    ] = "shapes",
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Write the answers here, as an official result file (EvalAI takes it)."),
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write overall, perAnswerType and perQuestionType here."),
+    ] = None,
+    max_tokens: Annotated[
+        int, typer.Option(min=3, help="Longest question, [CLS] and [SEP] included.")
+    ] = 20,
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that load batches.")] = None,
+) -> None:
+    """Measure a model on a split: VQA v2 accuracy, or LXMERT's soft score where only labels are.
+
+    A split without answers (test) gives predictions only.
+
+    Example: lxcompress evaluate runs/shapes-low-50/ticket --predictions answers.json
+    """
+    from rich.console import Console
+
+    from lxcompress.cli.score import score_table
+    from lxcompress.compute import DEVICES, PRECISIONS, make_accelerator
+    from lxcompress.data.batches import EncodedQuestions
+    from lxcompress.data.dataset import open_dataset
+    from lxcompress.errors import ConfigError, ModelError
+    from lxcompress.evaluation import predict
+    from lxcompress.files import write_json
+    from lxcompress.model import load_model, load_tokenizer, prunable_parameters
+    from lxcompress.pruning.mask import Mask
+    from lxcompress.run import Run
+    from lxcompress.scoring import score, write_results
+    from lxcompress.start import check_fit
+
+    for option, value, known in (
+        ("split", split, ("train", "val", "test")),
+        ("device", device, DEVICES),
+        ("precision", precision, PRECISIONS),
+    ):
+        if value not in known:
+            raise ConfigError(f"--{option} {value}: choose {', '.join(known)}")
+    run = Run(Path(model))
+    if run.theta0.exists():
+        raise ModelError(f"{model} is a run directory; give one of its models, e.g. {run.ticket}")
+    dataset = open_dataset(data)
+    questions = getattr(dataset, split)
+    if questions is None:
+        raise ConfigError(f"--split {split}: {dataset.name} has no such split")
+    has_answers = any(q.answers or q.scores for q in questions.questions)
+    if not has_answers and predictions is None:
+        raise ConfigError(
+            f"the {split} questions have no answers to score against; give --predictions FILE"
+        )
+    loaded, tokenizer = load_model(model), load_tokenizer(model)
+    check_fit(loaded.config, dataset, tokenizer)
+    mask_file = Path(model) / run.mask.name
+    if mask_file.exists():
+        weights = prunable_parameters(loaded)
+        mask = Mask.load(mask_file, weights)
+        mask.verify(weights, model)
+        print(f"ticket: {100 * mask.sparsity:.1f}% of the prunable weights are zero")
+    accelerator = make_accelerator(device, precision)
+    encoded = EncodedQuestions(
+        questions.questions, questions.regions, tokenizer, max_tokens=max_tokens
+    )
+    answers = predict(loaded, encoded, accelerator, workers=workers)
+    if predictions is not None:
+        write_results(predictions, answers)
+        print(f"predictions: {predictions}")
+    if has_answers:
+        scored = score(answers, questions.questions)
+        if json_file is not None:
+            write_json(json_file, scored.official())
+        Console().print(score_table(scored, questions.questions))

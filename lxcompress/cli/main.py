@@ -1,0 +1,79 @@
+"""The `lxcompress` command: registers the subcommands and puts errors in one line."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import lxcompress
+from lxcompress.cli import data, doctor, evaluate, pretrain, prune, score
+from lxcompress.errors import Interrupted, LxcompressError
+
+app = typer.Typer(
+    name="lxcompress",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="Add --debug to any command for the traceback of an error.",
+)
+app.command("prune")(prune.prune)
+app.command("evaluate")(evaluate.evaluate)
+app.command("score")(score.score)
+app.add_typer(data.app, name="data")
+app.command("pretrain")(pretrain.pretrain)
+app.command("doctor")(doctor.doctor)
+
+# Base of typer's complaints about the command line, whichever click it brings along.
+_UsageError = typer.BadParameter.__mro__[1]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Find, train and measure lottery tickets of LXMERT for visual question answering."""
+    if version:
+        print(f"lxcompress {lxcompress.__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main() -> None:
+    """Run the command line; exit codes 0 done, 2 wrong input or environment, 130 interrupted."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    if debug:
+        arguments.remove("--debug")
+    try:
+        code = app(arguments, prog_name="lxcompress", standalone_mode=False)
+        if code == 130:  # Ctrl-C outside training, where nothing needs saving
+            raise Interrupted("interrupted; the same command again continues")
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(130)
+    except Exception as problem:
+        message = _in_words(problem)
+        if debug or message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _in_words(problem: Exception) -> str | None:
+    """One line for a person, or None for what is a bug of ours."""
+    if isinstance(problem, LxcompressError):
+        return " ".join(str(problem).split())
+    if isinstance(problem, _UsageError):
+        context = getattr(problem, "ctx", None)
+        command = context.command_path if context else "lxcompress"
+        text = problem.format_message().rstrip(".")  # type: ignore[attr-defined]
+        return f"{text}. See `{command} --help`"
+    if isinstance(problem, OSError) and problem.strerror:
+        return f"{problem.strerror}: {problem.filename}" if problem.filename else problem.strerror
+    torch = sys.modules.get("torch")
+    if torch and isinstance(problem, torch.OutOfMemoryError):
+        return "the GPU's memory is too small for this; use a smaller --batch-size"
+    return None

@@ -1,0 +1,60 @@
+"""`lxcompress pretrain`: pre-train a small LXMERT, as the embedded one was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def pretrain(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option(help="Folder to write the model to.")],
+    data: Annotated[
+        str | None, typer.Option(help='Dataset folder, or "shapes", the embedded default.')
+    ] = None,
+    model_config: Annotated[
+        str | None, typer.Option(help="small, base, or a config.json. [default: small]")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Tokenizer folder or hub id; else a new one.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="[default: 0]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="[default: 10]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Questions a step. [default: 128]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="[default: 1e-3]")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="[default: 20]")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that load batches.")] = None,
+) -> None:
+    """Pre-train an LXMERT on a dataset with four of LXMERT's tasks.
+
+    Masked words, masked region features, matching of picture and question, and answers. The
+    embedded lxmert-shapes was made so. Killed at any moment, the same command again continues.
+
+    Example: lxcompress pretrain --data data/shapes-20000 --output lxmert-shapes
+    """
+    from lxcompress.config import PretrainConfig
+    from lxcompress.data.dataset import open_dataset
+    from lxcompress.errors import ConfigError, Interrupted
+    from lxcompress.pretraining import pretrain as run
+
+    if output.exists():
+        raise ConfigError(f"--output {output} exists already; choose another or remove it")
+    settings: dict[str, Any] = {
+        name.replace("_", "-"): value
+        for name, value in context.params.items()
+        if name != "output" and value is not None
+    }
+    config = PretrainConfig.parse(settings)
+    try:
+        record = run(config, open_dataset(config.data), output)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; the same command again continues") from None
+    print(f"model: {output} ({record['parameters']:,} parameters)")
+    if record["validation"]:
+        accuracy = record["validation"]["accuracy"]["overall"]
+        print(f"answers {accuracy:.2f}% of the validation questions before any fine-tuning")
+    print(f"next: lxcompress prune --model {output} --data {config.data}")

@@ -10,9 +10,6 @@ from accelerate.state import AcceleratorState
 
 from lxcompress.errors import DeviceError
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "fp32", "bf16")
-
 
 def make_accelerator(device: str, precision: str) -> Accelerator:
     """An Accelerator on exactly the device that was asked for.
@@ -60,7 +57,9 @@ def resolve_device(device: str) -> str:
 
 def resolve_precision(precision: str, device: str) -> str:
     """ "auto" made definite; DeviceError for bf16 where the device does not have it."""
-    bf16 = device == "cpu" or (device == "cuda" and torch.cuda.is_bf16_supported())
+    bf16 = device == "cpu" or (
+        device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    )
     if precision == "auto":
         return "bf16" if device == "cuda" and bf16 else "fp32"
     if precision == "bf16" and not bf16:

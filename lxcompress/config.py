@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -28,11 +29,17 @@ PRESETS: dict[str, dict[str, int | float]] = {
         "x_layers": 2,
         "r_layers": 1,
         "max_position_embeddings": 32,
+        # 0.02 is made for a width of 768; at 128, attention would start out almost uniform.
+        "initializer_range": 0.08,
         # So small a model underfits; dropout would only slow it down.
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
     },
 }
+
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16"]
 
 
 class TrainingConfig(BaseModel):
@@ -51,8 +58,8 @@ class TrainingConfig(BaseModel):
     batch_size: int = Field(alias="batch-size", ge=1)
     learning_rate: float = Field(alias="learning-rate", gt=0, lt=1)
     max_tokens: int = Field(20, alias="max-tokens", ge=3)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Precision = "auto"
+    device: Device = "auto"
     workers: int | None = Field(None, ge=0)
 
     @classmethod
@@ -62,6 +69,10 @@ class TrainingConfig(BaseModel):
             return cls.model_validate(dict(settings))
         except ValidationError as problem:
             raise ConfigError(_in_words(problem)) from None
+
+    def on(self, device: str, precision: str) -> Self:
+        """The same on a definite device and precision, so that what is saved says which."""
+        return self.model_copy(update={"device": device, "precision": precision})
 
     def dump(self) -> dict[str, Any]:
         """The effective settings under the names of the options, ready for JSON or YAML."""
@@ -87,9 +98,7 @@ class PruneConfig(TrainingConfig):
         embedded_data = settings.get("data", EMBEDDED_DATA) == EMBEDDED_DATA
         if embedded_data and not (settings.get("model") or settings.get("model-config")):
             settings = {**settings, "model": EMBEDDED_MODEL}
-        is_small = (
-            settings.get("model") == EMBEDDED_MODEL or settings.get("model-config") == "small"
-        )
+        is_small = settings.get("model-config") == "small" or _is_small(settings.get("model"))
         return {**(SMALL_RECIPE if is_small else LXMERT_RECIPE), **settings}
 
     @model_validator(mode="after")
@@ -128,9 +137,9 @@ class PretrainConfig(TrainingConfig):
     """The settings of `lxcompress pretrain`."""
 
     architecture: str = Field("small", alias="model-config")
-    epochs: int = Field(6, ge=1)
-    batch_size: int = Field(128, alias="batch-size", ge=1)
-    learning_rate: float = Field(1e-3, alias="learning-rate", gt=0, lt=1)
+    epochs: int = Field(7, ge=1)
+    batch_size: int = Field(64, alias="batch-size", ge=1)
+    learning_rate: float = Field(5e-4, alias="learning-rate", gt=0, lt=1)
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -148,6 +157,17 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise ConfigError(f"--config {path} must map option names to values")
     return {str(key).replace("_", "-"): value for key, value in settings.items()}
+
+
+def _is_small(model: str | None) -> bool:
+    """Whether a model is the embedded one, or a folder with one that is no wider than twice it."""
+    if model is None or model == EMBEDDED_MODEL:
+        return model == EMBEDDED_MODEL
+    try:
+        found = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
+        return found["hidden_size"] <= 2 * PRESETS["small"]["hidden_size"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # a hub id, or a folder that loading will complain of
 
 
 def _in_words(problem: ValidationError) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from accelerate import Accelerator
 from transformers import LxmertForQuestionAnswering
 
 from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_inputs
@@ -14,23 +13,24 @@ from lxcompress.scoring import Score, score
 _BATCH_SIZE = 512
 
 
-@torch.inference_mode()
 def predict(
     model: LxmertForQuestionAnswering,
     data: EncodedQuestions,
-    accelerator: Accelerator,
+    device: torch.device,
     *,
     description: str = "Answering",
     workers: int | None = None,
 ) -> dict[int | str, str]:
-    """The model's answer (its label of the highest logit) to every question, by question id."""
+    """The model's answer (its label of the highest logit) to every question, by question id.
+
+    Computed in fp32, whatever the model was trained in, so that figures compare everywhere.
+    """
     labels = labels_of(model.config)
-    model.to(accelerator.device).eval()
+    model.to(device).eval()
     chosen = torch.empty(len(data), dtype=torch.int64)
-    with progress(description, len(data), "questions") as meter:
+    with progress(description, len(data), "questions") as meter, torch.inference_mode():
         for batch in evaluation_batches(data, _batch_size(data), workers):
-            with accelerator.autocast():
-                logits = model(**model_inputs(batch, accelerator.device)).question_answering_score
+            logits = model(**model_inputs(batch, device)).question_answering_score
             chosen[batch["rows"]] = logits.argmax(dim=1).cpu()
             meter.advance(len(batch["rows"]))
     return {
@@ -42,13 +42,13 @@ def predict(
 def evaluate(
     model: LxmertForQuestionAnswering,
     data: EncodedQuestions,
-    accelerator: Accelerator,
+    device: torch.device,
     *,
     description: str = "Evaluating",
     workers: int | None = None,
 ) -> Score:
     """Official VQA v2 accuracy where the split has ten answers a question, else LXMERT's score."""
-    predictions = predict(model, data, accelerator, description=description, workers=workers)
+    predictions = predict(model, data, device, description=description, workers=workers)
     return score(predictions, data.questions)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -11,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError
 
 from lxcompress.errors import DataError, LxcompressError
 
@@ -35,8 +34,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
-    except (OSError, SafetensorError) as problem:
-        # safetensors reports a full disk as text only.
+    except Exception as problem:
+        # safetensors and tokenizers report a full disk as text only.
         full = getattr(problem, "errno", None) == errno.ENOSPC or "os error 28" in str(problem)
         if not full:
             raise
@@ -50,7 +49,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def remove_leftovers(path: Path) -> None:
     """Remove what killed processes left half-written under a temporary name of `path`."""
-    for leftover in path.parent.glob(f".{path.name}{_TEMPORARY}*"):
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}{_TEMPORARY}*"):
         owner = leftover.name.rpartition(_TEMPORARY)[2]
         if not (owner.isdigit() and _is_running(int(owner))):
             _remove(leftover)

@@ -12,7 +12,6 @@ the run directory and is not done again when that exists, so a rerun is a resume
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,11 +24,11 @@ from lxcompress.config import PruneConfig
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import Dataset, Split
 from lxcompress.environment import describe
-from lxcompress.errors import DataError
+from lxcompress.errors import DataError, ModelError, RunError
 from lxcompress.evaluation import evaluate
-from lxcompress.files import atomic_path, write_json
+from lxcompress.files import atomic_path, read_json, write_json
 from lxcompress.model import load_model, load_tokenizer, prunable_parameters, save_model
-from lxcompress.pruning.magnitude import magnitude_mask
+from lxcompress.pruning.magnitude import magnitude_mask, pruned_weights
 from lxcompress.pruning.mask import Mask
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run
@@ -57,28 +56,34 @@ class Lottery:
         )
 
     def find_ticket(self) -> dict[str, Any]:
-        """Do the five steps and give what `result.json` says; see `DESIGN.md` for its keys."""
+        """Do the five steps and give what `result.json` then says."""
+        self.check_dataset()
+        if self.run.result.exists():
+            self.run.tidy()
+            return read_json(self.run.result, "result", RunError)
         theta0 = self.save_start_weights()  # step 1
+        self.check_plan(theta0)
         dense = self.fine_tune_dense(theta0)  # step 2
         dense_accuracy = self.accuracy("dense", partial(load_model, dense))
         levels = pruning_levels(self.config.sparsity)
         # The paper prunes in steps of 10% and trains once more at the end; the iterative schedule
         # of Frankle & Carbin goes through steps 3 to 5 for each 10%.
         rounds = [levels] if self.config.schedule == "paper" else [[level] for level in levels]
-        trained, mask, steps = dense, None, []
+        trained, steps = dense, []
+        mask: Mask | None = None
         for number, round_levels in enumerate(rounds, start=1):
             is_last = number == len(rounds)
             mask, pruned = self.prune(trained, round_levels, mask)  # step 3
             rewound = self.rewind(trained, mask)  # step 4
-            if is_last:
-                start_accuracy = self.accuracy("theta0_masked", rewound)
             stage = "ticket" if is_last else f"round-{number}"
             trained = self.fine_tune_ticket(rewound, mask, stage)  # step 5
             ticket_accuracy = self.accuracy(stage, partial(load_model, trained))
             if not is_last:
                 pruned[-1]["retrained_accuracy"] = ticket_accuracy
             steps += pruned
-        return self.conclude(dense_accuracy, start_accuracy, ticket_accuracy, steps)
+        assert mask is not None
+        theta0_masked = self.accuracy("theta0_masked", partial(self.masked, theta0, mask))
+        return self.conclude(dense_accuracy, theta0_masked, ticket_accuracy, steps)
 
     def save_start_weights(self) -> Path:
         """Step 1: θ0, before anything is trained."""
@@ -87,16 +92,51 @@ class Lottery:
             save_model(model, tokenizer, self.run.theta0)
         return self.run.theta0
 
+    def check_dataset(self) -> None:
+        """RunError when a run finds another dataset than it began with."""
+        if self.run.result.exists():
+            began = read_json(self.run.result, "result", RunError)["dataset"]
+        else:
+            began = self.run.once("dataset", self.dataset.describe)
+        if began["fingerprint"] != self.dataset.fingerprint:
+            raise RunError(
+                f"the files of {self.dataset.folder} have changed since the run in "
+                f"{self.run.folder} began; choose another --output, or --force to delete it"
+            )
+
+    def check_plan(self, theta0: Path) -> None:
+        """Find out now what would otherwise fail after hours of training."""
+        model = load_model(theta0)
+        splits = (training_split(self.dataset), self.validation_split)
+        max_tokens = self.config.max_tokens
+        check_fit(model.config, self.dataset.name, splits, self.tokenizer, max_tokens)
+        if not any(question.answers or question.scores for question in splits[1].questions):
+            raise DataError(
+                f"the `val:` questions of {self.dataset.folder} have no answers to measure with"
+            )
+        size = sum(weight.numel() for weight in prunable_parameters(model).values())
+        for level in pruning_levels(self.config.sparsity):
+            pruned_weights(size, level)
+        if not self.recipe.steps_per_epoch(len(splits[0].questions)):
+            raise DataError(
+                f"{len(splits[0].questions)} training questions do not fill one batch of "
+                f"{self.recipe.batch_size}; use a smaller --batch-size"
+            )
+        if self.config.rewind == "late" and self.late_step >= self.total_steps:
+            raise DataError(
+                f"--rewind-step {self.late_step}: training has only {self.total_steps} steps"
+            )
+
     def fine_tune_dense(self, theta0: Path) -> Path:
         """Step 2: fine-tune without a mask; keeps the weights that late rewinding goes back to."""
         if not self.run.dense.exists():
             model = load_model(theta0)
-            check_fit(model.config, self.dataset, self.tokenizer)
             at_step = {}
             if self.config.rewind == "late":
                 at_step[self.late_step] = lambda: self.save_late_weights(model)
             self.train(model, "dense", "Fine-tuning the dense model", at_step=at_step)
             save_model(model, self.tokenizer, self.run.dense)
+            self.run.checkpoint("dense").unlink(missing_ok=True)
         return self.run.dense
 
     def save_late_weights(self, model: LxmertForQuestionAnswering) -> None:
@@ -121,7 +161,7 @@ class Lottery:
                 previous=mask,
             )
             mask.apply(weights)
-            accuracy = self.accuracy(f"pruned-{level:g}", lambda: model)
+            accuracy = self.accuracy(f"pruned-{level}", lambda: model)
             steps.append({"sparsity": mask.sparsity, "accuracy": accuracy})
         assert mask is not None
         return mask, steps
@@ -133,19 +173,19 @@ class Lottery:
         trained weights themselves, of which only the learning rate is rewound ("lr").
         """
         source = {"weights": self.run.theta0, "late": self.run.late, "lr": trained}
+        return partial(self.masked, source[self.config.rewind], mask)
 
-        def masked() -> LxmertForQuestionAnswering:
-            model = load_model(source[self.config.rewind])
-            mask.apply(prunable_parameters(model))
-            return model
-
-        return masked
+    def masked(self, folder: Path, mask: Mask) -> LxmertForQuestionAnswering:
+        """A model with its pruned weights at zero."""
+        model = load_model(folder)
+        mask.apply(prunable_parameters(model))
+        return model
 
     def fine_tune_ticket(
         self, rewound: Callable[[], LxmertForQuestionAnswering], mask: Mask, stage: str
     ) -> Path:
         """Step 5: fine-tune under the mask, and prove that the mask held."""
-        folder = self.run.ticket if stage == "ticket" else self.run.work / stage
+        folder = self.run.retrained(stage)
         if not folder.exists():
             model = rewound()
             first_step = self.late_step if self.config.rewind == "late" else 0
@@ -155,6 +195,7 @@ class Lottery:
             with atomic_path(folder) as temporary:
                 save_model(model, self.tokenizer, temporary)
                 mask.save(temporary / self.run.mask.name)
+            self.run.checkpoint(stage).unlink(missing_ok=True)
         return folder
 
     def conclude(
@@ -169,6 +210,8 @@ class Lottery:
         weights = prunable_parameters(model)
         mask = Mask.load(self.run.mask, weights)
         mask.verify(weights, str(self.run.ticket))
+        if mask.pruned != pruned_weights(mask.size, self.config.sparsity):
+            raise ModelError(f"{self.run.mask} removes {mask.pruned} weights, not what was asked")
         parameters = sum(parameter.numel() for parameter in model.parameters())
         sparsity = {"prunable": mask.sparsity, "model": mask.pruned / parameters}
         result = {
@@ -177,14 +220,19 @@ class Lottery:
             "theta0_masked": {"accuracy": theta0_masked},
             "pruning_steps": steps,
             "metric": self.run.once("metric", lambda: None),
-            "weights": {"pruned": mask.pruned, "prunable": mask.size, "parameters": parameters},
+            "weights": {
+                "pruned": mask.pruned,
+                "prunable": mask.size,
+                "parameters": parameters,
+                "zeros": sum(int((weight == 0).sum()) for weight in weights.values()),
+            },
             "bytes": ticket_sizes(model, mask),
             "config": self.config.dump(),
             "environment": describe(str(self.accelerator.device.type)),
-            "dataset": self.dataset.describe(),
+            "dataset": self.run.once("dataset", self.dataset.describe),
         }
         write_json(self.run.result, result)
-        shutil.rmtree(self.run.work)
+        self.run.tidy()
         return result
 
     def train(
@@ -210,7 +258,7 @@ class Lottery:
             score = evaluate(
                 model(),
                 self.validation_questions,
-                self.accelerator,
+                self.accelerator.device,
                 description=f"Evaluating {name}",
                 workers=self.config.workers,
             )
@@ -219,14 +267,23 @@ class Lottery:
 
         return self.run.once(name, measure)
 
-    @cached_property
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of a whole training."""
+        questions = len(training_split(self.dataset).questions)
+        return self.recipe.epochs * self.recipe.steps_per_epoch(questions)
+
+    @property
     def late_step(self) -> int:
         """The step to which late rewinding goes back."""
-        total = self.recipe.epochs * self.recipe.steps_per_epoch(len(self.training_questions))
-        step = self.config.rewind_step or max(1, round(_LATE * total))
-        if step >= total:
-            raise DataError(f"--rewind-step {step}: training has only {total} steps")
-        return step
+        return self.config.rewind_step or max(1, round(_LATE * self.total_steps))
+
+    @property
+    def validation_split(self) -> Split:
+        """The split to measure on; DataError when the dataset has none."""
+        if self.dataset.val is None:
+            raise DataError(f"{self.dataset.folder} has no `val:` split to measure on")
+        return self.dataset.val
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -241,11 +298,7 @@ class Lottery:
     @cached_property
     def validation_questions(self) -> EncodedQuestions:
         """The validation split, tokenized."""
-        if self.dataset.val is None:
-            raise DataError(
-                f"{self.dataset.folder}: dataset.yaml has no `val:` split to measure on"
-            )
-        return self._encode(self.dataset.val, with_answers=False)
+        return self._encode(self.validation_split, with_answers=False)
 
     def _encode(self, split: Split, *, with_answers: bool) -> EncodedQuestions:
         return EncodedQuestions(

@@ -42,6 +42,7 @@ _PRUNABLE = re.compile(
     r"|lxmert\.pooler\.dense\.weight"
     r"|answer_head\.logit_fc\.0\.weight"
 )
+_HEAD_STD = 0.02  # of LXMERT, whatever the width
 _MODALITIES = {"layer": "language", "r_layers": "vision"}
 
 
@@ -135,9 +136,10 @@ def modality(name: str) -> str:
     return _MODALITIES[match[1]] if match else "cross-modality"
 
 
-def load_model(source: str | Path) -> LxmertForQuestionAnswering:
+def load_model(source: str | Path, *, without_head: bool = False) -> LxmertForQuestionAnswering:
     """A question-answering LXMERT from a folder or hub id, in fp32, ready to run here.
 
+    `without_head` accepts a checkpoint that has no answer head; its head is random.
     Raises ModelError when it is not LXMERT, is incomplete, or cannot be had.
     """
     source = locate(source)
@@ -146,7 +148,11 @@ def load_model(source: str | Path) -> LxmertForQuestionAnswering:
         model, info = LxmertForQuestionAnswering.from_pretrained(
             source, config=config, dtype=torch.float32, output_loading_info=True
         )
-    missing = [name for name in info["missing_keys"] if not name.startswith("answer_head.")]
+    missing = [
+        name
+        for name in info["missing_keys"]
+        if not (without_head and name.startswith("answer_head."))
+    ]
     if missing:
         raise ModelError(
             f"{source} lacks {len(missing)} weights of LXMERT, e.g. {sorted(missing)[0]}; "
@@ -174,7 +180,13 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer beside a model; ModelError if there is none."""
     source = locate(source)
     with _quiet_transformers(), _loading(source):
-        return AutoTokenizer.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    # Of a folder without its files, transformers makes a tokenizer that knows no word.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise ModelError(f"{source} has no tokenizer; give one with --tokenizer")
+    if tokenizer.pad_token_id is None:
+        raise ModelError(f"the tokenizer of {source} has no padding token; LXMERT's is BERT's")
+    return tokenizer
 
 
 def locate(source: str | Path) -> str | Path:
@@ -192,7 +204,7 @@ def fresh_answer_head(model: LxmertForQuestionAnswering, answers: Sequence[str])
     head = LxmertVisualAnswerHead(config, len(answers))
     for module in head.modules():
         if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=config.initializer_range)
+            nn.init.normal_(module.weight, std=_HEAD_STD)
             nn.init.zeros_(module.bias)
     model.answer_head = head
     model.num_qa_labels = len(answers)

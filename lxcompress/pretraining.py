@@ -9,12 +9,12 @@ answered, because a short question with its colour masked has no answer to learn
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import nn
 from transformers import LxmertForPreTraining, LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
@@ -23,9 +23,11 @@ from lxcompress.config import PretrainConfig
 from lxcompress.data.batches import Batch, EncodedQuestions, model_inputs
 from lxcompress.data.dataset import Dataset
 from lxcompress.environment import describe
+from lxcompress.errors import RunError
 from lxcompress.evaluation import evaluate
-from lxcompress.files import atomic_path, write_json
+from lxcompress.files import atomic_path, read_json, write_json
 from lxcompress.model import save_model, set_labels, use_fast_attention
+from lxcompress.run import first_difference
 from lxcompress.start import from_scratch, training_split
 from lxcompress.training import Recipe, TrainingLog, train
 
@@ -140,6 +142,7 @@ def pretrain(config: PretrainConfig, dataset: Dataset, output: Path) -> dict[str
         seed=config.seed,
     )
     work = output.parent / f".{output.name}.work"
+    _claim(work, {**config.dump(), "fingerprint": dataset.fingerprint})
     log = TrainingLog(work / "pretraining.jsonl")
     train(
         model,
@@ -156,15 +159,28 @@ def pretrain(config: PretrainConfig, dataset: Dataset, output: Path) -> dict[str
         "config": config.dump(),
         "dataset": dataset.describe(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "validation": _validate(model, tokenizer, dataset, config, accelerator),
+        "validation": _validate(model, tokenizer, dataset, config, accelerator.device),
         "environment": describe(accelerator.device.type),
     }
     with atomic_path(output) as temporary:
         save_model(model, tokenizer, temporary)
         write_json(temporary / "pretraining.json", record)
-        log.path.replace(temporary / "pretraining.jsonl")
-    work.rmdir()
+        shutil.copy(log.path, temporary / "pretraining.jsonl")
+    shutil.rmtree(work)
     return record
+
+
+def _claim(work: Path, settings: dict[str, Any]) -> None:
+    """Continue only what was begun with the same settings, the dataset's fingerprint included."""
+    began = work / "config.json"
+    if began.exists():
+        difference = first_difference(read_json(began, "settings", RunError), settings)
+        if difference:
+            raise RunError(
+                f"{work} holds an unfinished pre-training ({difference}); give its settings to "
+                "continue it, or remove that folder"
+            )
+    write_json(began, settings)
 
 
 def _validate(
@@ -172,7 +188,7 @@ def _validate(
     tokenizer: PreTrainedTokenizerBase,
     dataset: Dataset,
     config: PretrainConfig,
-    accelerator: Accelerator,
+    device: torch.device,
 ) -> dict[str, Any] | None:
     """How well the pre-trained answer head alone answers the validation questions, unmasked."""
     if dataset.val is None:
@@ -182,5 +198,5 @@ def _validate(
     )
     answering = LxmertForQuestionAnswering(model.config)
     answering.lxmert, answering.answer_head = model.lxmert, model.answer_head
-    score = evaluate(answering, questions, accelerator, workers=config.workers)
+    score = evaluate(answering, questions, device, workers=config.workers)
     return {"metric": score.metric, "accuracy": score.accuracy()}

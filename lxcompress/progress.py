@@ -56,7 +56,9 @@ class _Bar(Meter):
         self.done += count
         elapsed = max(time.monotonic() - self._began, 1e-9)
         rate = f"{(self.done - self._start) / elapsed:.1f} {self.unit}/s"
-        self._progress.update(self._task, completed=self.done, rate=rate, note=note)
+        self._progress.update(self._task, completed=self.done, rate=rate)
+        if note:
+            self._progress.update(self._task, note=note)
 
 
 @contextmanager

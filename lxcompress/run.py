@@ -24,6 +24,7 @@ from lxcompress.files import read_json, write_json
 
 # How a run is computed on this machine but not what it computes.
 _FREE_SETTINGS = {"workers"}
+_SETTINGS_OF_A_RUN = {"data", "sparsity", "subnetwork"}
 
 
 class Run:
@@ -42,6 +43,7 @@ class Run:
         self.work = folder / "work"
         self.late = self.work / "late"
         self.lock = folder / ".lock"
+        self._deleted = folder / ".deleted"
 
     def checkpoint(self, stage: str) -> Path:
         """Where training of `stage` ("dense", "ticket", "round-1"…) can continue."""
@@ -51,13 +53,9 @@ class Run:
         """Losses of `stage`, one JSON object a line."""
         return self.folder / "logs" / f"{stage}.jsonl"
 
-    def round(self, number: int) -> Path:
-        """The model retrained in round `number` of the iterative schedule."""
-        return self.work / f"round-{number}"
-
-    def round_mask(self, number: int) -> Path:
-        """The mask of round `number`."""
-        return self.work / f"mask-{number}.safetensors"
+    def retrained(self, stage: str) -> Path:
+        """What training under a mask makes: the ticket, or a round of the iterative schedule."""
+        return self.ticket if stage == "ticket" else self.work / stage
 
     @contextmanager
     def claim(self, settings: dict[str, Any], *, force: bool = False) -> Iterator[None]:
@@ -77,7 +75,9 @@ class Run:
         except Timeout:
             raise RunError(f"another process is working in {self.folder}") from None
         try:
+            shutil.rmtree(self._deleted, ignore_errors=True)
             if force and self.config.exists():
+                self._check_owner(None)
                 self._clear()
             self._check_owner(settings)
             write_json(self.config, settings)
@@ -86,31 +86,40 @@ class Run:
             lock.release()
 
     def _clear(self) -> None:
-        for path in self.folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path != self.lock:
-                path.unlink()
+        # Moved, then deleted, so that a kill leaves nothing half-deleted; θ0 and config.json last,
+        # so that until then the folder is known to be the old run's.
+        last = [self.theta0, self.config]
+        self._deleted.mkdir()
+        rest = set(self.folder.iterdir()) - {self.lock, self._deleted, *last}
+        for path in [*rest, *last]:
+            if path.exists():
+                path.replace(self._deleted / path.name)
+        shutil.rmtree(self._deleted)
 
-    def _check_owner(self, settings: dict[str, Any]) -> None:
-        if not self.config.exists():
-            if self.folder.is_dir() and any(path != self.lock for path in self.folder.iterdir()):
-                raise RunError(
-                    f"{self.folder} has files in it but is no run directory; choose another "
-                    "--output"
-                )
+    def _check_owner(self, settings: dict[str, Any] | None) -> None:
+        """RunError unless the folder is new, or a run (that of `settings` where they are given)."""
+        # Hidden are the lock and what a killed process left half-written.
+        if not self.folder.is_dir() or all(p.name.startswith(".") for p in self.folder.iterdir()):
             return
-        if not self.theta0.exists():
-            return  # nothing was made yet: a first try with other settings failed early
-        found = self.settings()
-        names = sorted((found.keys() | settings.keys()) - _FREE_SETTINGS)
-        differing = [name for name in names if found.get(name) != settings.get(name)]
-        if differing:
-            name = differing[0]
+        found = self.settings() if self.config.exists() else None
+        # A model folder has a config.json too.
+        if not isinstance(found, dict) or not found.keys() >= _SETTINGS_OF_A_RUN:
             raise RunError(
-                f"{self.folder} belongs to another run ({name} is {found.get(name)} there and "
-                f"{settings.get(name)} here); choose another --output, or --force to delete it"
+                f"{self.folder} has files in it but is no run directory; choose another --output"
             )
+        if settings is None or not self.theta0.exists():
+            return  # nothing was made yet: a first try with other settings failed early
+        difference = first_difference(found, settings)
+        if difference:
+            raise RunError(
+                f"{self.folder} belongs to another run ({difference}); choose another --output, "
+                "or --force to delete it"
+            )
+
+    def tidy(self) -> None:
+        """Remove what only an unfinished run needs."""
+        if self.work.exists():
+            shutil.rmtree(self.work)
 
     def settings(self) -> dict[str, Any]:
         """The settings that the folder was made with; RunError where there are none."""
@@ -124,3 +133,11 @@ class Run:
         if not path.exists():
             write_json(path, make())
         return read_json(path, "intermediate result", RunError)
+
+
+def first_difference(found: dict[str, Any], settings: dict[str, Any]) -> str | None:
+    """The first setting, in words, in which what is `found` would compute something else."""
+    for name in sorted((found.keys() | settings.keys()) - _FREE_SETTINGS):
+        if found.get(name) != settings.get(name):
+            return f"{name} is {found.get(name)} there and {settings.get(name)} here"
+    return None

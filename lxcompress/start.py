@@ -41,9 +41,11 @@ def start_weights(config: PruneConfig, dataset: Dataset) -> Start:
         model = LxmertForQuestionAnswering(architecture)
         fresh_answer_head(model, dataset.answers)
         return model, tokenizer
-    model = load_model(config.model)
+    model = load_model(config.model, without_head=not config.keep_answer_head)
     tokenizer = load_tokenizer(config.tokenizer or config.model)
-    check_fit(model.config, dataset, tokenizer)
+    check_fit(
+        model.config, dataset.name, (dataset.train, dataset.val), tokenizer, config.max_tokens
+    )
     old_head, old_config = model.answer_head, model.config.to_dict()
     fresh_answer_head(model, dataset.answers)
     if config.keep_answer_head:
@@ -80,24 +82,40 @@ def from_scratch(
         tokenizer = build_tokenizer(question.text for question in training_split(dataset).questions)
     architecture.vocab_size = len(tokenizer)
     architecture.visual_feat_dim = training_split(dataset).regions.feature_size
+    if architecture.hidden_size % architecture.num_attention_heads:
+        raise ConfigError(
+            f"--model-config {config.architecture}: hidden_size {architecture.hidden_size} is no "
+            f"multiple of num_attention_heads {architecture.num_attention_heads}"
+        )
+    splits = (dataset.train, dataset.val)
+    check_fit(architecture, dataset.name, splits, tokenizer, config.max_tokens)
     return architecture, tokenizer
 
 
 def check_fit(
-    architecture: LxmertConfig, dataset: Dataset, tokenizer: PreTrainedTokenizerBase
+    architecture: LxmertConfig,
+    dataset: str,
+    splits: Sequence[Split | None],
+    tokenizer: PreTrainedTokenizerBase,
+    max_tokens: int,
 ) -> None:
-    """ModelError when a pre-trained model cannot read this dataset's regions or its tokenizer."""
-    for split in (dataset.train, dataset.val):
+    """ModelError when a model cannot read these regions, this tokenizer's words, or so many."""
+    for split in splits:
         if split and split.regions.feature_size != architecture.visual_feat_dim:
             raise ModelError(
                 f"the model takes regions of {architecture.visual_feat_dim} features, those of "
-                f"{dataset.name} ({split.name}, detector {split.regions.detector}) have "
+                f"{dataset} ({split.name}, detector {split.regions.detector}) have "
                 f"{split.regions.feature_size}: use regions of the model's own detector"
             )
     if len(tokenizer) > architecture.vocab_size:
         raise ModelError(
             f"the tokenizer knows {len(tokenizer)} tokens, the model {architecture.vocab_size}; "
             "give the model's own with --tokenizer"
+        )
+    if max_tokens > architecture.max_position_embeddings:
+        raise ModelError(
+            f"--max-tokens {max_tokens}: the model reads at most "
+            f"{architecture.max_position_embeddings} tokens"
         )
 
 
@@ -114,6 +132,7 @@ def _pretrained_labels(config: PruneConfig, architecture: LxmertConfig) -> Seque
         return labels_of(architecture)
     path = Path(config.pretrained_answers)
     rows = read_json(path, "pre-trained answer list", ConfigError)
+    rows = rows if isinstance(rows, list) else [rows]
     rows = [row.get("ans") if isinstance(row, dict) else row for row in rows]
     labels = [row for row in rows if isinstance(row, str)]
     if len(labels) != len(rows):

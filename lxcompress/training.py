@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError, safe_open
@@ -104,9 +105,10 @@ def train(
 ) -> None:
     """Train `model` in place from `first_step` of the recipe's schedule to its end.
 
-    Continues from `checkpoint` where that file exists, and removes it at the end. With a `mask`,
-    pruned weights must be zero at the start and are zero after every step. `at_step` calls back
-    before the step of that number (for late rewinding).
+    Continues from `checkpoint` where that file exists; who calls removes it once the trained model
+    is saved, so that nothing is lost between the two. With a `mask`, pruned weights must be zero
+    at the start and are zero after every step. `at_step` calls back before the step of that number
+    (for late rewinding).
 
     Raises Interrupted after Ctrl-C (the checkpoint is saved) and DataError when the loss is no
     longer finite.
@@ -133,7 +135,7 @@ def train(
         for batch in batches:
             if at_step and step in at_step:
                 at_step[step]()
-            torch.manual_seed(_mix(recipe.seed, step))
+            torch.manual_seed(step_seed(recipe.seed, step))
             learning_rate = recipe.learning_rate * linear_warmup(step, total, recipe.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate
@@ -160,12 +162,11 @@ def train(
             if saver.due():
                 _finite(value, step)
                 saver.save(step)
-    checkpoint.unlink(missing_ok=True)
 
 
-def _mix(seed: int, step: int) -> int:
-    """A seed for the dropout of one step; distinct for all steps of a run."""
-    return (seed << 32) + step
+def step_seed(seed: int, step: int) -> int:
+    """32 bits for the dropout of one step of a run (more, the CPU's generator would not use)."""
+    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 
 def _finite(value: torch.Tensor, step: int) -> float:
@@ -197,7 +198,7 @@ def _resume(checkpoint: Path, tensors: Mapping[str, torch.Tensor]) -> int:
             for name, tensor in tensors.items():
                 tensor.copy_(file.get_tensor(name))
             return int(file.metadata()["step"])
-    except (SafetensorError, KeyError, RuntimeError) as problem:
+    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as problem:
         raise RunError(
             f"checkpoint {checkpoint} is damaged ({problem}); delete it to train this part again"
         ) from None

@@ -82,7 +82,7 @@ def test_any_picture_gives_sound_regions(pixels: np.ndarray) -> None:
     assert regions.features.shape == (count, DETECTOR.feature_size)
     assert regions.boxes.shape == (count, 4)
     assert regions.features.dtype == regions.boxes.dtype == np.float32
-    assert np.abs(regions.features).max() <= 1.5
+    assert np.abs(regions.features).max() <= 4
     assert (regions.boxes[:, :2] < regions.boxes[:, 2:]).all()
     assert regions.boxes.min() >= 0
     assert regions.boxes.max() <= 1
@@ -103,7 +103,27 @@ def test_shape_at_the_border_and_shape_with_weak_contrast() -> None:
     draw.rectangle((40, 40, 47, 47), fill=(170, 170, 170))
     (regions,) = DETECTOR.detect([picture])
     assert (regions.boxes * 64).tolist() == [[0, 0, 20, 10], [40, 40, 48, 48]]
-    assert regions.features[:, :64].min() == 1
+    assert regions.features[:, :64].min() == 0.25  # every cell is full
+
+
+@pytest.mark.parametrize(
+    ("colour", "points"),
+    [
+        ((255, 0, 0), {18: 3.0}),  # lattice point (1, -1, -1) is number 2 * 9
+        ((0, 0, 255), {2: 3.0}),
+        ((255, 255, 255), {26: 3.0}),
+        ((255, 64, 0), {18: 3 * 127 / 255, 21: 3 * 128 / 255}),  # green half-way to the middle
+    ],
+)
+def test_colour_is_shared_out_over_the_lattice(
+    colour: tuple[int, int, int], points: dict[int, float]
+) -> None:
+    picture = Image.new("RGB", (40, 40), (90, 110, 130))
+    ImageDraw.Draw(picture).rectangle((10, 10, 29, 29), fill=colour)
+    (regions,) = DETECTOR.detect([picture])
+    expected = np.zeros(27)
+    expected[list(points)] = list(points.values())
+    assert regions.features[0, 79:106] == pytest.approx(expected, abs=0.02)
 
 
 def test_a_large_picture_is_seen_as_a_small_one() -> None:

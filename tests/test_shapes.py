@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lxcompress.data.dataset_config import DATASET_NAME
 from lxcompress.data.scenes import COLORS, KINDS, PICTURE_SIZE, SIZES, Scene, Shape, make_scene
 from lxcompress.data.shape_questions import QuestionWriter
 from lxcompress.data.shape_templates import CLEAR, TEMPLATES, VOCABULARY
 from lxcompress.data.shapes import (
     ANSWERS,
-    DATASET_FILE,
     ensure_shapes,
     make_shapes,
     shapes_folder,
@@ -146,7 +146,7 @@ def test_the_default_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def make(folder: Path) -> None:
         made.append(folder)
         folder.mkdir(parents=True)
-        (folder / DATASET_FILE).touch()
+        (folder / DATASET_NAME).touch()
 
     monkeypatch.setattr("lxcompress.data.shapes.make_shapes", make)
     assert ensure_shapes() == ensure_shapes() == shapes_folder()

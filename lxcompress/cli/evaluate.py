@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -27,7 +27,6 @@ def evaluate(
     max_tokens: Annotated[
         int, typer.Option(min=3, help="Longest question, [CLS] and [SEP] included.")
     ] = 20,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that load batches.")] = None,
 ) -> None:
@@ -37,10 +36,12 @@ def evaluate(
 
     Example: lxcompress evaluate runs/shapes-low-50/ticket --predictions answers.json
     """
+    import torch
     from rich.console import Console
 
-    from lxcompress.cli.score import score_table
-    from lxcompress.compute import DEVICES, PRECISIONS, make_accelerator
+    from lxcompress.cli.score import check_outputs, score_table
+    from lxcompress.compute import resolve_device
+    from lxcompress.config import Device
     from lxcompress.data.batches import EncodedQuestions
     from lxcompress.data.dataset import open_dataset
     from lxcompress.errors import ConfigError, ModelError
@@ -54,11 +55,11 @@ def evaluate(
 
     for option, value, known in (
         ("split", split, ("train", "val", "test")),
-        ("device", device, DEVICES),
-        ("precision", precision, PRECISIONS),
+        ("device", device, get_args(Device)),
     ):
         if value not in known:
             raise ConfigError(f"--{option} {value}: choose {', '.join(known)}")
+    check_outputs((), (predictions, json_file))
     run = Run(Path(model))
     if run.theta0.exists():
         raise ModelError(f"{model} is a run directory; give one of its models, e.g. {run.ticket}")
@@ -67,23 +68,23 @@ def evaluate(
     if questions is None:
         raise ConfigError(f"--split {split}: {dataset.name} has no such split")
     has_answers = any(q.answers or q.scores for q in questions.questions)
-    if not has_answers and predictions is None:
+    if not has_answers and (predictions is None or json_file is not None):
         raise ConfigError(
-            f"the {split} questions have no answers to score against; give --predictions FILE"
+            f"the {split} questions have no answers to score against; give --predictions FILE, "
+            "which writes the model's, and no --json"
         )
     loaded, tokenizer = load_model(model), load_tokenizer(model)
-    check_fit(loaded.config, dataset, tokenizer)
+    check_fit(loaded.config, dataset.name, [questions], tokenizer, max_tokens)
     mask_file = Path(model) / run.mask.name
     if mask_file.exists():
         weights = prunable_parameters(loaded)
         mask = Mask.load(mask_file, weights)
         mask.verify(weights, model)
         print(f"ticket: {100 * mask.sparsity:.1f}% of the prunable weights are zero")
-    accelerator = make_accelerator(device, precision)
     encoded = EncodedQuestions(
         questions.questions, questions.regions, tokenizer, max_tokens=max_tokens
     )
-    answers = predict(loaded, encoded, accelerator, workers=workers)
+    answers = predict(loaded, encoded, torch.device(resolve_device(device)), workers=workers)
     if predictions is not None:
         write_results(predictions, answers)
         print(f"predictions: {predictions}")

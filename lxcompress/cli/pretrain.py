@@ -21,9 +21,9 @@ def pretrain(
         str | None, typer.Option(help="Tokenizer folder or hub id; else a new one.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="[default: 0]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="[default: 10]")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Questions a step. [default: 128]")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="[default: 1e-3]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="[default: 7]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Questions a step. [default: 64]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="[default: 5e-4]")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="[default: 20]")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
@@ -34,7 +34,7 @@ def pretrain(
     Masked words, masked region features, matching of picture and question, and answers. The
     embedded lxmert-shapes was made so. Killed at any moment, the same command again continues.
 
-    Example: lxcompress pretrain --data data/shapes-20000 --output lxmert-shapes
+    Example: lxcompress pretrain --data data/shapes-20000 --output models/my-lxmert
     """
     from lxcompress.config import PretrainConfig
     from lxcompress.data.dataset import open_dataset
@@ -57,4 +57,6 @@ def pretrain(
     if record["validation"]:
         accuracy = record["validation"]["accuracy"]["overall"]
         print(f"answers {accuracy:.2f}% of the validation questions before any fine-tuning")
-    print(f"next: lxcompress prune --model {output} --data {config.data}")
+    # A bare name could be the embedded model's.
+    folder = f"./{output}" if output == Path(output.name) else output
+    print(f"next: lxcompress prune --model {folder} --data {config.data}")

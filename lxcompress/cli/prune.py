@@ -150,7 +150,9 @@ def prune(
         parsed = PruneConfig.parse(run.settings())
     else:
         if config is not None:
-            settings = read_settings(config) | settings
+            given = read_settings(config)
+            output = output or (Path(given.pop("output")) if "output" in given else None)
+            settings = given | settings
         parsed = PruneConfig.parse(settings)
         run = Run(output or Path("runs") / parsed.run_name)
     try:
@@ -164,16 +166,17 @@ def prune(
 
 
 def _find_ticket(run: Run, config: Any, force: bool) -> dict[str, Any]:
+    from lxcompress.compute import resolve_device, resolve_precision
     from lxcompress.data.dataset import open_dataset
-    from lxcompress.files import read_json
     from lxcompress.lottery import Lottery
 
+    device = resolve_device(config.device)
+    config = config.on(device, resolve_precision(config.precision, device))
     dataset = open_dataset(config.data)
     lottery = Lottery(run, config, dataset)
     with run.claim(config.dump(), force=force):
         if run.result.exists():
             print(f"finished before: {run.folder} (--force does it again)")
-            return read_json(run.result, "result")
         return lottery.find_ticket()
 
 

@@ -43,7 +43,7 @@ def score(
     from lxcompress.files import write_json
     from lxcompress.scoring import read_results, score_results
 
-    _check_outputs((results, questions, annotations), (json_file, per_question_file))
+    check_outputs((results, questions, annotations), (json_file, per_question_file))
     predictions = read_results(results)
     asked = read_official(questions, annotations)
     scored = score_results(predictions, asked)
@@ -54,7 +54,8 @@ def score(
     Console().print(score_table(scored, asked))
 
 
-def _check_outputs(inputs: tuple[Path, ...], outputs: tuple[Path | None, ...]) -> None:
+def check_outputs(inputs: tuple[Path, ...], outputs: tuple[Path | None, ...]) -> None:
+    """ConfigError, before any work, for an output that cannot be written or is named twice."""
     from lxcompress.errors import ConfigError
 
     taken = {path.resolve() for path in inputs}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import DTypeLike
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lxcompress.data.answers import label_index, target_scores
@@ -29,7 +30,8 @@ MODEL_INPUTS = (
     "visual_attention_mask",
 )
 # Loading a batch is cheaper than talking to a worker process until its features are this large.
-_WORKERS_FROM_BYTES = 1 << 20
+_WORKERS_FROM_BYTES = 4 << 20
+_TEXTS_AT_ONCE = 10_000
 
 
 class EncodedQuestions(Dataset[Batch]):
@@ -53,45 +55,74 @@ class EncodedQuestions(Dataset[Batch]):
         self.questions = questions
         self.regions = regions
         self.pad_token_id = int(tokenizer.pad_token_id)
-        encoded = tokenizer(
-            [question.text for question in questions], truncation=True, max_length=max_tokens
-        )
-        self.tokens = [np.asarray(ids, dtype=np.int64) for ids in encoded["input_ids"]]
-        self.lengths = np.asarray([len(ids) for ids in self.tokens])
+        self.tokens = _Ragged(_encode([q.text for q in questions], tokenizer, max_tokens), np.int32)
+        self.lengths = self.tokens.lengths
         self.num_answers = None if answers is None else len(answers)
         if answers is not None:
             index = label_index(answers)
-            self.targets = [target_scores(question, index) for question in questions]
-            if not any(self.targets):
+            targets = [target_scores(question, index) for question in questions]
+            if not any(targets):
                 raise DataError("no question has an answer that is in the answer list")
+            self.labels = _Ragged(([label for label, _ in row] for row in targets), np.int32)
+            self.scores = _Ragged(([score for _, score in row] for row in targets), np.float32)
 
     def __len__(self) -> int:
         return len(self.questions)
 
     def __getitem__(self, rows: Sequence[int]) -> Batch:
-        width = int(self.lengths[rows].max())
-        input_ids = np.full((len(rows), width), self.pad_token_id, dtype=np.int64)
-        for place, row in enumerate(rows):
-            input_ids[place, : self.lengths[row]] = self.tokens[row]
-        attention = np.arange(width) < self.lengths[rows][:, None]
+        tokens, attention = self.tokens.padded(rows)
+        input_ids = np.where(attention, tokens, self.pad_token_id).astype(np.int64)
         regions = self.regions.gather([self.questions[row].image_id for row in rows])
         seen = np.arange(regions.boxes.shape[1]) < regions.num_regions[:, None]
         batch = {
             "input_ids": torch.from_numpy(input_ids),
             "attention_mask": torch.from_numpy(attention.astype(np.int64)),
-            "token_type_ids": torch.zeros(len(rows), width, dtype=torch.int64),
+            "token_type_ids": torch.zeros(input_ids.shape, dtype=torch.int64),
             "visual_feats": torch.from_numpy(regions.features),
             "visual_pos": torch.from_numpy(regions.boxes),
             "visual_attention_mask": torch.from_numpy(seen.astype(np.int64)),
             "rows": torch.as_tensor(rows),
         }
         if self.num_answers is not None:
-            targets = torch.zeros(len(rows), self.num_answers)
-            for place, row in enumerate(rows):
-                for answer, score in self.targets[row]:
-                    targets[place, answer] = score
-            batch["targets"] = targets
+            labels, given = self.labels.padded(rows)
+            scores, _ = self.scores.padded(rows)
+            targets = np.zeros((len(rows), self.num_answers), np.float32)
+            places = np.nonzero(given)
+            targets[places[0], labels[places]] = scores[places]
+            batch["targets"] = torch.from_numpy(targets)
         return batch
+
+
+class _Ragged:
+    """Rows of different lengths in one flat array: half a million lists would cost gigabytes, and
+    every worker process would copy them by merely counting references."""
+
+    def __init__(self, rows: Iterable[Sequence[float]], dtype: DTypeLike) -> None:
+        parts = [np.asarray(row, dtype) for row in rows]
+        self.lengths = np.array([len(part) for part in parts], np.int64)
+        self._starts = np.cumsum(self.lengths) - self.lengths
+        self._flat = np.concatenate([*parts, np.zeros(1, dtype)])  # never empty
+
+    def padded(self, rows: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Rows side by side `[len(rows), longest]`, and where (bool) there is a value."""
+        lengths = self.lengths[rows]
+        columns = np.arange(int(lengths.max()))
+        there = columns < lengths[:, None]
+        return self._flat[np.where(there, self._starts[rows][:, None] + columns, -1)], there
+
+
+def _encode(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int
+) -> Iterator[list[int]]:
+    """Token ids of each text; in portions, because the tokenizer's own result is bulky."""
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        yield from tokenizer(
+            list(texts[start : start + _TEXTS_AT_ONCE]),
+            truncation=True,
+            max_length=max_tokens,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )["input_ids"]
 
 
 class EpochBatches(Sampler[list[int]]):
@@ -131,7 +162,7 @@ def training_batches(
     seed: int,
     first_step: int = 0,
     workers: int | None = None,
-) -> DataLoader[Batch]:
+) -> Batches:
     """All batches from `first_step` to the end; DataError when the split is smaller than one."""
     if len(data) < batch_size:
         raise DataError(
@@ -139,35 +170,44 @@ def training_batches(
             "use a smaller --batch-size"
         )
     sampler = EpochBatches(len(data), batch_size, epochs=epochs, seed=seed, first_step=first_step)
-    return _loader(data, sampler, batch_size, workers)
+    return Batches(data, sampler, batch_size, workers)
 
 
 def evaluation_batches(
     data: EncodedQuestions, batch_size: int, workers: int | None = None
-) -> DataLoader[Batch]:
+) -> Batches:
     """Every question once; questions of like length together, so that little is padded."""
     order = np.argsort(data.lengths, kind="stable").tolist()
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    return _loader(data, batches, batch_size, workers)
+    return Batches(data, batches, batch_size, workers)
 
 
-def _loader(
-    data: EncodedQuestions,
-    batches: Sampler[list[int]] | list[list[int]],
-    batch_size: int,
-    workers: int | None,
-) -> DataLoader[Batch]:
-    if workers is None:
-        batch_bytes = 2 * batch_size * data.regions.max_regions * data.regions.feature_size
-        workers = 2 if batch_bytes >= _WORKERS_FROM_BYTES else 0
-    # batch_size=None: the sampler's lists of rows reach EncodedQuestions as they are.
-    return DataLoader(
-        data,
-        batch_size=None,
-        sampler=batches,
-        num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
-    )
+class Batches:
+    """Batches from a DataLoader, with errors as they were raised."""
+
+    def __init__(
+        self,
+        data: EncodedQuestions,
+        batches: Sampler[list[int]] | list[list[int]],
+        batch_size: int,
+        workers: int | None,
+    ) -> None:
+        if workers is None:
+            batch_bytes = 2 * batch_size * data.regions.max_regions * data.regions.feature_size
+            workers = 2 if batch_bytes >= _WORKERS_FROM_BYTES else 0
+        # batch_size=None: the sampler's lists of rows reach EncodedQuestions as they are.
+        self._loader = DataLoader(data, batch_size=None, sampler=batches, num_workers=workers)
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        try:
+            yield from self._loader
+        except DataError as problem:
+            # A worker's error arrives with the worker's traceback in its text.
+            text = str(problem).rstrip()
+            raise DataError(text.rpartition(f"{DataError.__name__}: ")[2]) from None
 
 
 def model_inputs(batch: Mapping[str, torch.Tensor], device: torch.device) -> Batch:

@@ -180,13 +180,18 @@ def _scan(name: SplitName, store: RegionStore, findings: Findings) -> None:
             f"{name}: the regions of {len(damaged)} pictures hold NaN, infinity or boxes outside "
             f"0-1, e.g. image {damaged[0]}; make them again"
         )
-    for folder in store.folders:
-        for shard in RegionIndex.read(folder / INDEX_NAME).shards:
-            if sha256(folder / shard.file) != shard.sha256:
+    shards = [
+        (folder / shard.file, shard.sha256)
+        for folder in store.folders
+        for shard in RegionIndex.read(folder / INDEX_NAME).shards
+    ]
+    with progress(f"Comparing the {name} shards' checksums", len(shards), "shards") as meter:
+        for path, digest in shards:
+            if sha256(path) != digest:
                 findings.problems.append(
-                    f"{name}: a shard is not as it was written: {folder / shard.file}; make or "
-                    "copy it again"
+                    f"{name}: a shard is not as it was written: {path}; make or copy it again"
                 )
+            meter.advance()
 
 
 def _check_detectors(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from lxcompress.config import EMBEDDED_DATA
 from lxcompress.data.answers import answer_list
 from lxcompress.data.dataset_config import (
     DATASET_NAME,
@@ -207,7 +208,7 @@ def open_dataset(data: Path | str) -> Dataset:
     Raises:
         DataError: there is no such dataset, or its YAML file is wrong.
     """
-    if data == "shapes":
+    if data == EMBEDDED_DATA:
         from lxcompress.data.shapes import ensure_shapes
 
         data = ensure_shapes()

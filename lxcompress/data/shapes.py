@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
+from lxcompress.data.dataset_config import DATASET_NAME
 from lxcompress.data.scenes import make_scene, render
 from lxcompress.data.shape_questions import ANSWERS, Question, QuestionWriter
 from lxcompress.data.shape_templates import VOCABULARY
@@ -28,7 +29,6 @@ __all__ = ["ANSWERS", "VERSION", "VOCABULARY", "ensure_shapes", "make_shapes", "
 VERSION = 1
 """Counts up whenever the same seed gives other scenes, pictures or questions."""
 
-DATASET_FILE = "dataset.yaml"
 _TRAIN_IMAGES, _VAL_IMAGES, _TEST_IMAGES, _QUESTIONS_PER_IMAGE = 2000, 500, 0, 8
 _ANNOTATORS = 10
 
@@ -84,7 +84,7 @@ def make_shapes(
                         meter.advance()
                     dataset[split] = _write_split(folder, split, questions)
         text = yaml.safe_dump(dataset, sort_keys=False, default_flow_style=None, width=100)
-        (folder / DATASET_FILE).write_text(text, encoding="utf-8")
+        (folder / DATASET_NAME).write_text(text, encoding="utf-8")
 
 
 def _write_split(folder: Path, split: str, questions: dict[int, list[Question]]) -> dict[str, str]:
@@ -140,12 +140,12 @@ def ensure_shapes() -> Path:
     Raises ConfigError when the cache cannot be written.
     """
     folder = shapes_folder()
-    if not (folder / DATASET_FILE).is_file():
+    if not (folder / DATASET_NAME).is_file():
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             # Two first uses at a time: the second waits, and finds the work done.
             with FileLock(folder.parent / f".{folder.name}.lock"):
-                if not (folder / DATASET_FILE).is_file():
+                if not (folder / DATASET_NAME).is_file():
                     make_shapes(folder)
         except OSError as problem:
             raise ConfigError(

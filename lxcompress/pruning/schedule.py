@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-SCHEDULES = ("paper", "iterative")
-REWINDS = ("weights", "late", "lr")
-
 _STEP_PERCENT = 10
 
 

@@ -24,29 +24,32 @@ _NOISE_FACTOR = 6.0  # a pixel this many deviations from the background is no no
 _STRONG_NOISE = 6.0  # standard deviation per channel above which the picture is smoothed
 _MEDIAN_OF_CHI3 = 1.538  # median length of a 3-vector of unit normals
 _EDGE = 0.4  # an anti-aliased edge pixel belongs to the object from this share of its contrast
+_USUAL_FILL = 0.75  # of a grid cell, over all kinds of shapes
 _MIN_PIXELS, _MIN_SHARE = 6, 0.0008  # smaller components are specks
 
 
 class PixelDetector:
     """Connected components that differ in colour from the background, largest first.
 
-    A region has 80 features, within 0-1 unless said otherwise:
+    A region has 107 features, scaled so that shape, colour and place weigh about the same in the
+    sum of their squares (a model's first layer sees them raw):
 
     ====== =====================================================================
-    0-63   share of each cell of an 8x8 grid over the box that the component fills
+    0-63   share of each cell of an 8x8 grid over the box that the component fills, minus 0.75
     64-66  colour: median R, G, B, from -1 to 1
     67-69  standard deviation of R, G, B, times 2
-    70     square root of the area as a share of the picture
-    71-72  width and height of the box as shares of the picture
-    73-74  centre x and y of the box
+    70     square root of the area as a share of the picture, times 4
+    71-72  width and height of the box as shares of the picture, times 4
+    73-74  centre x and y of the box, from -1 to 1
     75     extent: area / area of the box
     76-78  second moments xx, yy (times 3: a filled box has 1) and xy (times 3, signed) in the box
-    79     1 when nothing was found and the region is the whole picture
+    79-105 colour histogram: the median colour shared out over a 3x3x3 lattice of RGB, times 3
+    106    1 when nothing was found and the region is the whole picture
     ====== =====================================================================
     """
 
     name = "pixel"
-    feature_size = _GRID * _GRID + 16
+    feature_size = _GRID * _GRID + 16 + 27
     max_regions = 10
 
     def detect(self, pictures: Sequence[Image.Image]) -> list[Regions]:
@@ -127,7 +130,7 @@ def _components(
 def _describe(
     colours: np.ndarray, inside: np.ndarray, window: tuple[slice, slice], size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features [80] and box [4] of one component.
+    """Features [107] and box [4] of one component.
 
     colours: [pixels, 3] in 0-255; inside: bool, the component within its window;
     size: the picture's height and width.
@@ -147,18 +150,27 @@ def _describe(
         float(np.square(y - mean_y) @ by_row) / area,
         float((y - mean_y) @ filled @ (x - mean_x)) / area,
     )
+    colour = np.median(colours, axis=0) / 127.5 - 1
     features = np.concatenate(
         [
-            (_shares(height) @ filled @ _shares(width).T).ravel(),
-            np.median(colours, axis=0) / 127.5 - 1,
+            (_shares(height) @ filled @ _shares(width).T).ravel() - _USUAL_FILL,
+            colour,
             colours.std(axis=0) / 255 * 2,
-            [(area / (size[0] * size[1])) ** 0.5, box[2] - box[0], box[3] - box[1]],
-            [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2, area / inside.size],
+            [4 * (area / (size[0] * size[1])) ** 0.5],
+            [4 * (box[2] - box[0]), 4 * (box[3] - box[1])],
+            [box[0] + box[2] - 1, box[1] + box[3] - 1, area / inside.size],
             [3 * moment for moment in moments],
+            3 * _lattice(colour),
             [0.0],
         ]
     )
     return features.astype(np.float32), box
+
+
+def _lattice(colour: np.ndarray) -> np.ndarray:
+    """A colour [3] from -1 to 1 shared out over the 27 points of {-1, 0, 1}^3; they sum to 1."""
+    red, green, blue = np.clip(1 - np.abs(colour[:, None] - np.array([-1, 0, 1])), 0, None)
+    return (red[:, None, None] * green[:, None] * blue).ravel()
 
 
 @lru_cache(maxsize=_LONG_SIDE)

@@ -1,0 +1,101 @@
+"""Writes the measured figures of `benchmarks/results` into the README, between its markers.
+
+    python -m benchmarks.readme
+
+A block `<!-- measured: NAME -->` … `<!-- end -->` is replaced by what the function NAME below
+makes of its result file. No figure in the README is typed by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from benchmarks.subnetworks import table
+from lxcompress.files import atomic_path, read_json
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results"
+_BLOCK = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def subnetworks() -> str:
+    """Low, high and random over sparsities and seeds."""
+    report = _result("subnetworks")
+    return table(report) + "\n" + _where(report)
+
+
+def main_job_shapes() -> str:
+    """The embedded default."""
+    return _main_job(_result("main_job_shapes"))
+
+
+def main_job_easy_vqa() -> str:
+    """easy-VQA, from scratch."""
+    return _main_job(_result("main_job_easy_vqa"))
+
+
+def speed() -> str:
+    """Threshold, mask and training step at full size."""
+    pruning, step = _result("pruning_speed"), _result("training_step")
+    lines = ["| full-size LXMERT, fp32 | measured |", "|---|---|"]
+    lines += [f"| {row['what']} | {row['text']} |" for row in pruning["rows"] + step["rows"]]
+    return "\n".join(lines) + "\n\n" + _where(pruning)
+
+
+def _main_job(report: dict[str, Any]) -> str:
+    result = report["result"]
+    lines = ["| accuracy % | dense | ticket |", "|---|---|---|"]
+    for kind, dense in result["dense"]["accuracy"].items():
+        if dense is not None:
+            lines.append(f"| {kind} | {dense:.2f} | {result['ticket']['accuracy'][kind]:.2f} |")
+    sparsity, size = result["ticket"]["sparsity"], result["bytes"]
+    lines.append(f"| zeros, of prunable weights | | {100 * sparsity['prunable']:.1f}% |")
+    lines.append(f"| zeros, of all parameters | | {100 * sparsity['model']:.1f}% |")
+    lines.append(
+        f"| fp32 MB, zeros left out | {size['dense'] / 1e6:.2f} | {size['bitmask'] / 1e6:.2f} |"
+    )
+    seconds = sum(step["seconds"] for step in report["steps"])
+    environment = result["environment"]
+    return (
+        "\n".join(lines)
+        + f"\n\n{seconds:.0f} s in all, data included, with an empty cache. "
+        + _where({"command": report["command"], "environment": environment})
+    )
+
+
+def _where(report: dict[str, Any]) -> str:
+    environment = report["environment"]
+    versions = environment["versions"]
+    return (
+        f"Measured by `{report['command']}` on {environment['processor']}, "
+        f"{environment['cores']} cores, {environment.get('device', 'cpu')}, "
+        f"torch {versions['torch']}, transformers {versions['transformers']}.\n"
+    )
+
+
+def _result(name: str) -> dict[str, Any]:
+    return read_json(RESULTS / f"{name}.json", "benchmark result")
+
+
+_BLOCKS = {
+    function.__name__: function
+    for function in (subnetworks, main_job_shapes, main_job_easy_vqa, speed)
+}
+
+
+def fill_in(text: str) -> str:
+    """The README with every block as the result files now say."""
+    return _BLOCK.sub(lambda block: f"{block[1]}{_BLOCKS[block[2]]()}{block[3]}", text)
+
+
+def main() -> None:
+    path = ROOT / "README.md"
+    text = fill_in(path.read_text(encoding="utf-8"))
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What many tests share: a tiny dataset, a tiny pre-trained LXMERT, and no way to the outside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+# Before anything imports torch or transformers: these are read once, and by child processes too.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors; results must not depend on the machine's cores
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+if TYPE_CHECKING:
+    from lxcompress.data.dataset import Dataset
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nothing that a test makes lands in the user's own cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["LXCOMPRESS_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ShapesVQA of 320 training, 120 validation and 24 test questions, with its regions."""
+    from lxcompress.data.dataset import open_dataset
+    from lxcompress.data.shapes import make_shapes
+
+    folder = tmp_path_factory.mktemp("data") / "tiny"
+    make_shapes(folder, train_images=40, val_images=15, test_images=3)
+    dataset = open_dataset(folder)
+    assert dataset.train and dataset.val and dataset.test
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tiny_data: Path) -> Dataset:
+    from lxcompress.data.dataset import open_dataset
+
+    return open_dataset(tiny_data)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset) -> Path:
+    """A model folder as anyone may have it: written by Hugging Face's own code, with dropout."""
+    import torch
+    from tiny import tiny_config
+    from transformers import LxmertForQuestionAnswering
+
+    from lxcompress.tokenizer import build_tokenizer
+
+    assert tiny_dataset.train
+    tokenizer = build_tokenizer(question.text for question in tiny_dataset.train.questions)
+    labels = ["yes", "no", "zebra"]
+    config = tiny_config(
+        vocab_size=len(tokenizer),
+        visual_feat_dim=tiny_dataset.train.regions.feature_size,
+        l_layers=1,
+        x_layers=1,
+        num_qa_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={label: index for index, label in enumerate(labels)},
+    )
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    LxmertForQuestionAnswering(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

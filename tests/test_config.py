@@ -1,0 +1,141 @@
+"""Settings: defaults, what contradicts itself, YAML files, and messages that name the option."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lxcompress.config import PretrainConfig, PruneConfig, read_settings
+from lxcompress.errors import ConfigError
+
+FULL = {"data": "data/vqa", "model": "unc-nlp/lxmert-base-uncased"}
+
+
+def test_embedded_default() -> None:
+    config = PruneConfig.parse({})
+    assert (config.data, config.model) == ("shapes", "lxmert-shapes")
+    assert (config.epochs, config.batch_size, config.learning_rate) == (2, 32, 1e-3)
+    assert (config.sparsity, config.subnetwork, config.scope) == (0.5, "low", "global")
+    assert (config.schedule, config.rewind, config.seed) == ("paper", "weights", 0)
+
+
+def test_other_models_get_lxmerts_recipe() -> None:
+    config = PruneConfig.parse(FULL)
+    assert (config.epochs, config.batch_size, config.learning_rate) == (4, 32, 5e-5)
+    assert config.max_tokens == 20
+    small = PruneConfig.parse({"data": "d", "model-config": "small", "epochs": 7})
+    assert (small.epochs, small.learning_rate, small.model) == (7, 1e-3, None)
+
+
+def test_dump_is_read_back() -> None:
+    config = PruneConfig.parse(FULL | {"rewind": "late", "rewind-step": 9, "batch-size": 8})
+    dumped = config.dump()
+    assert {"batch-size", "learning-rate", "max-tokens", "model-config"} <= dumped.keys()
+    assert PruneConfig.parse(json.loads(json.dumps(dumped))) == config
+    assert PruneConfig.parse(PruneConfig.parse({}).dump()) == PruneConfig.parse({})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sparsity": 0}, "--sparsity 0: input should be greater than 0"),
+        ({"sparsity": 1}, "--sparsity 1: input should be less than 1"),
+        ({"sparsity": 2.0}, "--sparsity 2.0: "),
+        ({"sparsity": float("nan")}, "--sparsity nan: "),
+        ({"sparsity": "half"}, "--sparsity half: input should be a valid number"),
+        (
+            {"subnetwork": "medium"},
+            "--subnetwork medium: input should be 'low', 'high' or 'random'",
+        ),
+        ({"scope": "x"}, "--scope x: input should be 'global', 'layer' or 'modality'"),
+        ({"schedule": "x"}, "--schedule x: input should be 'paper' or 'iterative'"),
+        ({"rewind": "x"}, "--rewind x: input should be 'weights', 'late' or 'lr'"),
+        ({"seed": -1}, "--seed -1: "),
+        ({"seed": 1.5}, "--seed 1.5: "),
+        ({"epochs": 0}, "--epochs 0: "),
+        ({"batch-size": 0}, "--batch-size 0: "),
+        ({"learning-rate": 0}, "--learning-rate 0: "),
+        ({"max-tokens": 2}, "--max-tokens 2: "),
+        ({"precision": "fp8"}, "--precision fp8: "),
+        ({"device": "tpu"}, "--device tpu: "),
+        ({"workers": -1}, "--workers -1: "),
+        ({"rewind-step": 5}, "--rewind-step belongs to --rewind late"),
+        ({"rewind": "late", "rewind-step": 0}, "--rewind-step 0: "),
+        ({"pretrained-answers": "a"}, "--pretrained-answers belongs to --keep-answer-head"),
+        ({"model": "a", "model-config": "small"}, "give either --model"),
+        ({"data": "elsewhere"}, "give either --model"),
+        (
+            {"model-config": "small", "keep-answer-head": True},
+            "--keep-answer-head needs a pre-trained --model",
+        ),
+        ({"sparsty": 0.5}, "unknown setting 'sparsty'"),
+        ({"batch_size": 5}, "unknown setting 'batch_size'"),
+    ],
+)
+def test_wrong_settings(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        PruneConfig.parse(settings)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({}, "shapes-low-50"),
+        ({"sparsity": 0.725, "subnetwork": "random"}, "shapes-random-72.5"),
+        (
+            {"scope": "layer", "schedule": "iterative", "rewind": "lr", "seed": 3},
+            "shapes-low-50-layer-iterative-lr-seed3",
+        ),
+        (FULL, "vqa-low-50"),
+    ],
+)
+def test_run_names(settings: dict[str, Any], name: str) -> None:
+    assert PruneConfig.parse(settings).run_name == name
+
+
+def test_a_yaml_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("# mine\nsparsity: 0.7\nbatch_size: 16\nlearning-rate: 1e-4\n")
+    settings = read_settings(path)
+    assert settings == {"sparsity": 0.7, "batch-size": 16, "learning-rate": "1e-4"}
+    config = PruneConfig.parse(settings)
+    assert (config.batch_size, config.learning_rate) == (16, 1e-4)  # YAML 1.1 reads 1e-4 as text
+
+
+def test_a_runs_config_as_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    config = PruneConfig.parse(FULL)
+    path.write_text(yaml.safe_dump(config.dump()))
+    assert PruneConfig.parse(read_settings(path)) == config
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"sparsity: [0.5", "is not valid YAML"),
+        (b"a: b: c", "is not valid YAML"),
+        (b"\xff\xfe\x00", "is not valid YAML"),
+        (b"- sparsity\n", "must map option names to values"),
+        (b"", "must map option names to values"),
+        (None, "cannot read --config .*: No such file"),
+    ],
+)
+def test_unusable_yaml(content: bytes | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_settings(path)
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_pretraining_settings() -> None:
+    config = PretrainConfig.parse({})
+    assert (config.data, config.architecture) == ("shapes", "small")
+    assert config.dump()["model-config"] == "small"
+    with pytest.raises(ConfigError, match="unknown setting 'sparsity'"):
+        PretrainConfig.parse({"sparsity": 0.5})

@@ -1,0 +1,68 @@
+"""A tiny LXMERT and batches for it."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import LxmertConfig
+
+from lxcompress.config import PruneConfig
+from lxcompress.data.dataset import Dataset
+from lxcompress.lottery import Lottery
+from lxcompress.run import Run
+
+
+def tiny_config(**changes: Any) -> LxmertConfig:
+    settings = {
+        "vocab_size": 40,
+        "hidden_size": 32,
+        "num_attention_heads": 2,
+        "intermediate_size": 48,
+        "l_layers": 2,
+        "x_layers": 2,
+        "r_layers": 1,
+        "max_position_embeddings": 24,
+        "visual_feat_dim": 6,
+        "num_qa_labels": 5,
+    }
+    return LxmertConfig(**(settings | changes))
+
+
+def random_batch(config: LxmertConfig, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Three questions of 7, 4 and 2 tokens about pictures of 2, 5 and 3 regions, with targets."""
+    random = torch.Generator().manual_seed(seed)
+    words, regions = torch.tensor([7, 4, 2]), torch.tensor([2, 5, 3])
+    attention = (torch.arange(7) < words[:, None]).long()
+    return {
+        "input_ids": torch.randint(1, config.vocab_size, (3, 7), generator=random) * attention,
+        "attention_mask": attention,
+        "token_type_ids": torch.zeros(3, 7, dtype=torch.int64),
+        "visual_feats": torch.randn(3, 5, config.visual_feat_dim, generator=random),
+        "visual_pos": torch.rand(3, 5, 4, generator=random),
+        "visual_attention_mask": (torch.arange(5) < regions[:, None]).long(),
+        "targets": torch.rand(3, config.num_qa_labels, generator=random),
+    }
+
+
+def settings(model: Path, data: Path, /, **changes: Any) -> dict[str, Any]:
+    """Settings of a run that takes seconds, by the names of the options."""
+    usual = {
+        "data": str(data),
+        "model": str(model),
+        "epochs": 1,
+        "batch-size": 16,
+        "learning-rate": 1e-3,
+        "device": "cpu",
+        "precision": "fp32",
+        "workers": 0,
+    }
+    return usual | {name.replace("_", "-"): value for name, value in changes.items()}
+
+
+def run_lottery(
+    folder: Path, dataset: Dataset, options: dict[str, Any]
+) -> tuple[Run, dict[str, Any]]:
+    config = PruneConfig.parse(options)
+    run = Run(folder)
+    with run.claim(config.dump()):
+        return run, Lottery(run, config, dataset).find_ticket()

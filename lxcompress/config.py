@@ -16,7 +16,8 @@ EMBEDDED_DATA = "shapes"
 EMBEDDED_MODEL = "lxmert-shapes"
 
 # Small LXMERTs learn faster than the full-size one, whose own recipe is the default elsewhere.
-SMALL_RECIPE = {"epochs": 2, "batch-size": 32, "learning-rate": 1e-3}
+SMALL_RECIPE = {"epochs": 2, "batch-size": 32, "learning-rate": 2e-4}
+SCRATCH_RECIPE = {"epochs": 3, "batch-size": 32, "learning-rate": 5e-4}
 LXMERT_RECIPE = {"epochs": 4, "batch-size": 32, "learning-rate": 5e-5}
 
 PRESETS: dict[str, dict[str, int | float]] = {
@@ -98,8 +99,12 @@ class PruneConfig(TrainingConfig):
         embedded_data = settings.get("data", EMBEDDED_DATA) == EMBEDDED_DATA
         if embedded_data and not (settings.get("model") or settings.get("model-config")):
             settings = {**settings, "model": EMBEDDED_MODEL}
-        is_small = settings.get("model-config") == "small" or _is_small(settings.get("model"))
-        return {**(SMALL_RECIPE if is_small else LXMERT_RECIPE), **settings}
+        recipe = LXMERT_RECIPE
+        if _is_small(settings.get("model")):
+            recipe = SMALL_RECIPE
+        elif settings.get("model-config") == "small":
+            recipe = SCRATCH_RECIPE
+        return {**recipe, **settings}
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -137,6 +142,8 @@ class PretrainConfig(TrainingConfig):
     """The settings of `lxcompress pretrain`."""
 
     architecture: str = Field("small", alias="model-config")
+    model: str | None = None
+    weight_decay: float = Field(0.01, alias="weight-decay", ge=0)
     epochs: int = Field(7, ge=1)
     batch_size: int = Field(64, alias="batch-size", ge=1)
     learning_rate: float = Field(5e-4, alias="learning-rate", gt=0, lt=1)

@@ -136,6 +136,22 @@ def modality(name: str) -> str:
     return _MODALITIES[match[1]] if match else "cross-modality"
 
 
+def load_pretraining_model(source: str | Path) -> LxmertForPreTraining:
+    """What `lxcompress pretrain` wrote, heads included; ModelError when it is not that."""
+    source = locate(source)
+    config = read_config(source)
+    with _quiet_transformers(), _loading(source):
+        model, info = LxmertForPreTraining.from_pretrained(
+            source, config=config, dtype=torch.float32, output_loading_info=True
+        )
+    if info["missing_keys"]:
+        raise ModelError(
+            f"{source} lacks {len(info['missing_keys'])} weights of a pre-training model, e.g. "
+            f"{min(info['missing_keys'])}"
+        )
+    return model
+
+
 def load_model(source: str | Path, *, without_head: bool = False) -> LxmertForQuestionAnswering:
     """A question-answering LXMERT from a folder or hub id, in fp32, ready to run here.
 

@@ -23,12 +23,19 @@ from lxcompress.config import PretrainConfig
 from lxcompress.data.batches import Batch, EncodedQuestions, model_inputs
 from lxcompress.data.dataset import Dataset
 from lxcompress.environment import describe
-from lxcompress.errors import RunError
+from lxcompress.errors import ModelError, RunError
 from lxcompress.evaluation import evaluate
 from lxcompress.files import atomic_path, read_json, write_json
-from lxcompress.model import save_model, set_labels, use_fast_attention
+from lxcompress.model import (
+    labels_of,
+    load_pretraining_model,
+    load_tokenizer,
+    save_model,
+    set_labels,
+    use_fast_attention,
+)
 from lxcompress.run import first_difference
-from lxcompress.start import from_scratch, training_split
+from lxcompress.start import check_fit, from_scratch, training_split
 from lxcompress.training import Recipe, TrainingLog, train
 
 _IGNORE = -100  # what PyTorch's cross-entropy passes over
@@ -122,10 +129,7 @@ def pretrain(config: PretrainConfig, dataset: Dataset, output: Path) -> dict[str
     """
     accelerator = make_accelerator(config.device, config.precision)
     torch.manual_seed(config.seed)
-    architecture, tokenizer = from_scratch(config, dataset)
-    architecture.visual_obj_loss = architecture.visual_attr_loss = False
-    set_labels(architecture, dataset.answers)
-    model = LxmertForPreTraining(architecture)
+    model, tokenizer = _start(config, dataset)
     use_fast_attention(model)
     split = training_split(dataset)
     data = EncodedQuestions(
@@ -140,6 +144,8 @@ def pretrain(config: PretrainConfig, dataset: Dataset, output: Path) -> dict[str
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         seed=config.seed,
+        weight_decay=config.weight_decay,
+        decay_vectors=False,
     )
     work = output.parent / f".{output.name}.work"
     _claim(work, {**config.dump(), "fingerprint": dataset.fingerprint})
@@ -168,6 +174,24 @@ def pretrain(config: PretrainConfig, dataset: Dataset, output: Path) -> dict[str
         shutil.copy(log.path, temporary / "pretraining.jsonl")
     shutil.rmtree(work)
     return record
+
+
+def _start(
+    config: PretrainConfig, dataset: Dataset
+) -> tuple[LxmertForPreTraining, PreTrainedTokenizerBase]:
+    """A new model, or with `--model` one that this command made and that learns on."""
+    if config.model is not None:
+        model = load_pretraining_model(config.model)
+        tokenizer = load_tokenizer(config.tokenizer or config.model)
+        splits = (dataset.train, dataset.val)
+        check_fit(model.config, dataset.name, splits, tokenizer, config.max_tokens)
+        if labels_of(model.config) != dataset.answers:
+            raise ModelError(f"{config.model} knows other answers than {dataset.name} asks for")
+        return model, tokenizer
+    architecture, tokenizer = from_scratch(config, dataset)
+    architecture.visual_obj_loss = architecture.visual_attr_loss = False
+    set_labels(architecture, dataset.answers)
+    return LxmertForPreTraining(architecture), tokenizer
 
 
 def _claim(work: Path, settings: dict[str, Any]) -> None:

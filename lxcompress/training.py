@@ -49,6 +49,7 @@ class Recipe:
     batch_size: int = 32
     learning_rate: float = 5e-5
     weight_decay: float = 0.01
+    decay_vectors: bool = True  # biases and LayerNorm too, as LXMERT does
     warmup: float = 0.1
     seed: int = 0
 
@@ -117,6 +118,8 @@ def train(
     model.to(device).train()
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = BertAdam(trainable.values(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    if not recipe.decay_vectors:
+        _spare_vectors(optimizer)
     tensors = _state(trainable, optimizer)
     step = max(first_step, _resume(checkpoint, tensors))
     total = recipe.epochs * recipe.steps_per_epoch(len(data))
@@ -162,6 +165,14 @@ def train(
             if saver.due():
                 _finite(value, step)
                 saver.save(step)
+
+
+def _spare_vectors(optimizer: BertAdam) -> None:
+    """Move biases and LayerNorm to a group without weight decay, in place."""
+    (group,) = optimizer.param_groups
+    vectors = [parameter for parameter in group["params"] if parameter.dim() == 1]
+    group["params"] = [parameter for parameter in group["params"] if parameter.dim() > 1]
+    optimizer.param_groups.append({**group, "params": vectors, "weight_decay": 0.0})
 
 
 def step_seed(seed: int, step: int) -> int:

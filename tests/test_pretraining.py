@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 from tiny import run_lottery, settings, tiny_config
 from torch import nn
 from torch.nn import functional
-from transformers import LxmertForPreTraining
+from transformers import LxmertForPreTraining, LxmertForQuestionAnswering
 
 from lxcompress.config import PretrainConfig
 from lxcompress.data.batches import Batch, EncodedQuestions
 from lxcompress.data.dataset import Dataset
-from lxcompress.errors import Interrupted, RunError
+from lxcompress.errors import Interrupted, ModelError, RunError
 from lxcompress.model import load_model, load_tokenizer, set_labels
 from lxcompress.pretraining import Masking, PretrainingLoss, pretrain
 from lxcompress.tokenizer import build_tokenizer
@@ -304,3 +304,26 @@ def test_a_run_from_start_to_use(
     )
     theta0 = load_file(run.theta0 / "model.safetensors")
     assert all(torch.equal(weight, weights[name]) for name, weight in theta0.items())
+
+
+def test_learning_on(tiny_data: Path, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    """A second phase starts from the first's weights, and strong weight decay shrinks them."""
+    pretrain(options(tmp_path, tiny_data), tiny_dataset, tmp_path / "first")
+    second = {"model": str(tmp_path / "first"), "weight-decay": 40.0}
+    pretrain(options(tmp_path, tiny_data, **second), tiny_dataset, tmp_path / "second")
+    first, second_weights = (
+        load_file(tmp_path / name / "model.safetensors") for name in ("first", "second")
+    )
+    assert first.keys() == second_weights.keys()
+    for name, weight in first.items():
+        if weight.dim() > 1:
+            assert second_weights[name].norm() < 0.8 * weight.norm(), name
+        elif name.endswith("LayerNorm.weight"):
+            assert second_weights[name].norm() > 0.9 * weight.norm(), name
+    with pytest.raises(ModelError, match="lacks"):
+        plain = {"model": str(tmp_path / "plain")}
+        LxmertForQuestionAnswering.from_pretrained(tmp_path / "first").save_pretrained(
+            tmp_path / "plain"
+        )
+        load_tokenizer(tmp_path / "first").save_pretrained(tmp_path / "plain")
+        pretrain(options(tmp_path, tiny_data, **plain), tiny_dataset, tmp_path / "third")

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from lxcompress.model import (
     load_tokenizer,
     prunable_parameters,
 )
+from lxcompress.optimizer import linear_warmup
 from lxcompress.pruning.mask import Mask
 from lxcompress.training import Recipe, TrainingLog, answer_loss, train
 
@@ -245,7 +247,23 @@ def test_bf16_on_the_cpu(make: Make, data: EncodedQuestions, tmp_path: Path) -> 
     assert all(tensor.isfinite().all() for tensor in bf16.values())
     name = "answer_head.logit_fc.3.weight"
     assert not torch.equal(bf16[name], fp32[name])
-    torch.testing.assert_close(bf16[name], fp32[name], atol=0.05, rtol=0)
+    # BertAdam turns the sign of a tiny gradient into a whole step, so single weights may differ.
+    assert (bf16[name] - fp32[name]).norm() < 0.2 * fp32[name].norm()
+
+
+def test_weight_decay_of_matrices_alone(make: Make, data: EncodedQuestions, tmp_path: Path) -> None:
+    """Two steps, the first with a learning rate of 0: decay is all that sets the two apart."""
+    plain = Recipe(epochs=1, batch_size=160, learning_rate=1e-2, weight_decay=0.0)
+    before = {name: weight.clone() for name, weight in make().eval().state_dict().items()}
+    kept = run(make(), data, tmp_path, recipe=plain)
+    decayed = run(
+        make(), data, tmp_path, recipe=replace(plain, weight_decay=0.5, decay_vectors=False)
+    )
+    factor = 1e-2 * linear_warmup(1, 2)
+    dead = dead_parameters(make())
+    for name, weight in before.items():
+        decay = factor * 0.5 if weight.dim() > 1 and name not in dead else 0.0
+        torch.testing.assert_close(decayed[name], kept[name] - decay * weight, msg=name)
 
 
 # -- Resuming ---------------------------------------------------------------------------------

@@ -17,6 +17,9 @@ def pretrain(
     model_config: Annotated[
         str | None, typer.Option(help="small, base, or a config.json. [default: small]")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Continue from a model that this command made.")
+    ] = None,
     tokenizer: Annotated[
         str | None, typer.Option(help="Tokenizer folder or hub id; else a new one.")
     ] = None,
@@ -24,6 +27,9 @@ def pretrain(
     epochs: Annotated[int | None, typer.Option(help="[default: 7]")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Questions a step. [default: 64]")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="[default: 5e-4]")] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Of the weight matrices. [default: 0.01]")
+    ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="[default: 20]")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,

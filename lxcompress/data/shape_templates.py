@@ -214,18 +214,18 @@ _BEYOND = " {thing} {relation} the {reference}?"
 TEMPLATES = {
     "exists": Template("is there a {thing}?", "is there a", "yes/no", 3, _exists),
     "more": Template("are there more {things} than {others}?", "are there", "yes/no", 2, _more),
-    "exists beyond": Template("is there a" + _BEYOND, "is there a", "yes/no", 2, _exists_beyond),
+    "exists beyond": Template("is there a" + _BEYOND, "is there a", "yes/no", 1, _exists_beyond),
     "related": Template(
-        "is the {thing} {relation} the {reference}?", "is the", "yes/no", 2, _related
+        "is the {thing} {relation} the {reference}?", "is the", "yes/no", 1, _related
     ),
     "check": Template("is the {reference} {claim}?", "is the", "yes/no", 3, _check),
-    "count": Template("how many {things} are there?", "how many", "number", 4, _count),
+    "count": Template("how many {things} are there?", "how many", "number", 6, _count),
     "count all": Template("how many {things} are there?", "how many", "number", 1, _count_all),
     "count beyond": Template(
-        "how many {things} are {relation} the {reference}?", "how many", "number", 2, _count_beyond
+        "how many {things} are {relation} the {reference}?", "how many", "number", 1, _count_beyond
     ),
     "color": Template(_COLOR + " {reference}?", _COLOR, "other", 4, _attribute("color")),
-    "color beyond": Template(_COLOR + _BEYOND, _COLOR, "other", 2, _attribute_beyond("color")),
+    "color beyond": Template(_COLOR + _BEYOND, _COLOR, "other", 1, _attribute_beyond("color")),
     "color extreme": Template(
         _COLOR + " {extreme} shape?", _COLOR, "other", 1, _attribute_extreme("color")
     ),

@@ -17,7 +17,7 @@ EMBEDDED_MODEL = "lxmert-shapes"
 
 # Small LXMERTs learn faster than the full-size one, whose own recipe is the default elsewhere.
 SMALL_RECIPE = {"epochs": 2, "batch-size": 32, "learning-rate": 2e-4}
-SCRATCH_RECIPE = {"epochs": 3, "batch-size": 32, "learning-rate": 5e-4}
+SCRATCH_RECIPE = {"epochs": 4, "batch-size": 32, "learning-rate": 5e-4}
 LXMERT_RECIPE = {"epochs": 4, "batch-size": 32, "learning-rate": 5e-5}
 
 PRESETS: dict[str, dict[str, int | float]] = {

@@ -16,7 +16,7 @@ FULL = {"data": "data/vqa", "model": "unc-nlp/lxmert-base-uncased"}
 def test_embedded_default() -> None:
     config = PruneConfig.parse({})
     assert (config.data, config.model) == ("shapes", "lxmert-shapes")
-    assert (config.epochs, config.batch_size, config.learning_rate) == (2, 32, 1e-3)
+    assert (config.epochs, config.batch_size, config.learning_rate) == (2, 32, 2e-4)
     assert (config.sparsity, config.subnetwork, config.scope) == (0.5, "low", "global")
     assert (config.schedule, config.rewind, config.seed) == ("paper", "weights", 0)
 
@@ -26,7 +26,14 @@ def test_other_models_get_lxmerts_recipe() -> None:
     assert (config.epochs, config.batch_size, config.learning_rate) == (4, 32, 5e-5)
     assert config.max_tokens == 20
     small = PruneConfig.parse({"data": "d", "model-config": "small", "epochs": 7})
-    assert (small.epochs, small.learning_rate, small.model) == (7, 1e-3, None)
+    assert (small.epochs, small.learning_rate, small.model) == (7, 5e-4, None)
+
+
+def test_a_folder_with_a_small_model_gets_the_small_recipe(tmp_path: Path) -> None:
+    for width, rate in ((128, 2e-4), (768, 5e-5)):
+        (tmp_path / "config.json").write_text(f'{{"hidden_size": {width}}}')
+        config = PruneConfig.parse({"data": "d", "model": str(tmp_path)})
+        assert config.learning_rate == rate
 
 
 def test_dump_is_read_back() -> None:

@@ -82,7 +82,7 @@ def prune(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="[default: LXMERT's 4; less for small]", rich_help_panel=_TRAINING),
+        typer.Option(help="[default: LXMERT's 4; 2 for lxmert-shapes]", rich_help_panel=_TRAINING),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Questions a step. [default: 32]", rich_help_panel=_TRAINING)

@@ -184,7 +184,8 @@ def draw(report: dict[str, Any], path: Path) -> None:
     axes.set_title("Retrained from θ0 under the mask", loc="left", fontsize=11)
     axes.grid(axis="y", alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower left")
+    axes.set_ylim(top=100)
+    axes.legend(frameon=False, loc="center")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=150, format="png")
     pyplot.close(figure)

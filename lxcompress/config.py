@@ -17,7 +17,6 @@ EMBEDDED_MODEL = "lxmert-shapes"
 
 # Small LXMERTs learn faster than the full-size one, whose own recipe is the default elsewhere.
 SMALL_RECIPE = {"epochs": 2, "batch-size": 32, "learning-rate": 2e-4}
-SCRATCH_RECIPE = {"epochs": 4, "batch-size": 32, "learning-rate": 5e-4}
 LXMERT_RECIPE = {"epochs": 4, "batch-size": 32, "learning-rate": 5e-5}
 
 PRESETS: dict[str, dict[str, int | float]] = {
@@ -99,12 +98,8 @@ class PruneConfig(TrainingConfig):
         embedded_data = settings.get("data", EMBEDDED_DATA) == EMBEDDED_DATA
         if embedded_data and not (settings.get("model") or settings.get("model-config")):
             settings = {**settings, "model": EMBEDDED_MODEL}
-        recipe = LXMERT_RECIPE
-        if _is_small(settings.get("model")):
-            recipe = SMALL_RECIPE
-        elif settings.get("model-config") == "small":
-            recipe = SCRATCH_RECIPE
-        return {**recipe, **settings}
+        is_small = settings.get("model-config") == "small" or _is_small(settings.get("model"))
+        return {**(SMALL_RECIPE if is_small else LXMERT_RECIPE), **settings}
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -26,7 +26,7 @@ def test_other_models_get_lxmerts_recipe() -> None:
     assert (config.epochs, config.batch_size, config.learning_rate) == (4, 32, 5e-5)
     assert config.max_tokens == 20
     small = PruneConfig.parse({"data": "d", "model-config": "small", "epochs": 7})
-    assert (small.epochs, small.learning_rate, small.model) == (7, 5e-4, None)
+    assert (small.epochs, small.learning_rate, small.model) == (7, 2e-4, None)
 
 
 def test_a_folder_with_a_small_model_gets_the_small_recipe(tmp_path: Path) -> None:

@@ -82,14 +82,14 @@ def prune(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="[default: LXMERT's 4; 2 for lxmert-shapes]", rich_help_panel=_TRAINING),
+        typer.Option(help="[default: LXMERT's 4; 2 for small]", rich_help_panel=_TRAINING),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Questions a step. [default: 32]", rich_help_panel=_TRAINING)
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(help="[default: LXMERT's 5e-5; more for small]", rich_help_panel=_TRAINING),
+        typer.Option(help="[default: LXMERT's 5e-5; 2e-4 for small]", rich_help_panel=_TRAINING),
     ] = None,
     max_tokens: Annotated[
         int | None,

@@ -70,7 +70,7 @@ def _where(report: dict[str, Any]) -> str:
     versions = environment["versions"]
     return (
         f"Measured by `{report['command']}` on {environment['processor']}, "
-        f"{environment['cores']} cores, {environment.get('device', 'cpu')}, "
+        f"{environment['cores']} cores, {environment['torch_threads']} torch threads, "
         f"torch {versions['torch']}, transformers {versions['transformers']}.\n"
     )
 

@@ -206,8 +206,17 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
 
 
 def locate(source: str | Path) -> str | Path:
-    """The folder of the embedded model for its name; anything else as it is."""
-    return _ASSETS / EMBEDDED_MODEL if str(source) == EMBEDDED_MODEL else source
+    """The folder of the embedded model for its name; anything else as it is.
+
+    Raises ModelError for a folder that is not there, where the name can be no hub id (owner/name).
+    """
+    if str(source) == EMBEDDED_MODEL:
+        return _ASSETS / EMBEDDED_MODEL
+    path = Path(source)
+    can_be_hub_id = not path.is_absolute() and path.parts[:1] != ("..",) and len(path.parts) <= 2
+    if not can_be_hub_id and not path.exists():
+        raise ModelError(f"cannot load {source}: there is no such model folder")
+    return source
 
 
 def fresh_answer_head(model: LxmertForQuestionAnswering, answers: Sequence[str]) -> None:

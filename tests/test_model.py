@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -272,6 +273,13 @@ def test_an_old_head_that_does_not_fit_is_no_obstacle(tiny_model: Path, tmp_path
     assert load_model(folder, without_head=True).answer_head.logit_fc[3].weight.shape == (3, 64)
     with pytest.raises(ModelError, match="lacks 6 weights of LXMERT, e.g. answer_head"):
         load_model(folder)  # its answers would be those of a random head
+
+
+@pytest.mark.parametrize("folder", ["/absent/model", "../absent", "runs/absent/ticket"])
+@pytest.mark.parametrize("load", [load_model, load_tokenizer])
+def test_a_folder_that_is_not_there(folder: str, load: Callable[[str], object]) -> None:
+    with pytest.raises(ModelError, match=f"cannot load {folder}: there is no such model folder"):
+        load(folder)
 
 
 def copy(model: Path, tmp_path: Path) -> Path:

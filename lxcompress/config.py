@@ -104,6 +104,9 @@ class PruneConfig(TrainingConfig):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if (self.model is None) == (self.architecture is None):
+            # A mistyped "shapes" has no model of its own either; the dataset is what is wrong.
+            if self.data != EMBEDDED_DATA and not Path(self.data).exists():
+                raise ValueError(f"--data {self.data}: there is no such dataset folder")
             raise ValueError(
                 "give either --model, a pre-trained LXMERT (folder or hub id, such as "
                 "unc-nlp/lxmert-base-uncased), or --model-config, to train one from scratch"

@@ -21,6 +21,7 @@ from transformers import LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
 from lxcompress.compute import make_accelerator
 from lxcompress.config import PruneConfig
+from lxcompress.data.answers import label_index, target_scores
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import Dataset, Split
 from lxcompress.environment import describe
@@ -33,7 +34,7 @@ from lxcompress.pruning.mask import Mask
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run
 from lxcompress.sizes import ticket_sizes
-from lxcompress.start import check_fit, start_weights, training_split
+from lxcompress.start import start_weights, training_split
 from lxcompress.training import Recipe, TrainingLog, train
 
 # Late rewinding goes back to this fraction of the training steps (Frankle et al. 2020, section 4).
@@ -62,7 +63,6 @@ class Lottery:
             self.run.tidy()
             return read_json(self.run.result, "result", RunError)
         theta0 = self.save_start_weights()  # step 1
-        self.check_plan(theta0)
         dense = self.fine_tune_dense(theta0)  # step 2
         dense_accuracy = self.accuracy("dense", partial(load_model, dense))
         levels = pruning_levels(self.config.sparsity)
@@ -86,45 +86,66 @@ class Lottery:
         return self.conclude(dense_accuracy, theta0_masked, ticket_accuracy, steps)
 
     def save_start_weights(self) -> Path:
-        """Step 1: θ0, before anything is trained."""
+        """Step 1: θ0, before anything is trained; saved only once the whole plan is checked."""
         if not self.run.theta0.exists():
             model, tokenizer = start_weights(self.config, self.dataset)
+            self.check_plan(model)
+            # A process killed before θ0 was in place may have described another dataset.
+            self.run.tidy()
+            self.run.once("dataset", self.dataset.describe)
             save_model(model, tokenizer, self.run.theta0)
         return self.run.theta0
 
     def check_dataset(self) -> None:
-        """RunError when a run finds another dataset than it began with."""
+        """RunError when a run finds another dataset than it began with; a run begins with θ0.
+
+        DataError when one of its files is missing or wrong, before regions are made for it.
+        """
         if self.run.result.exists():
             began = read_json(self.run.result, "result", RunError)["dataset"]
-        else:
+        elif self.run.theta0.exists():
             began = self.run.once("dataset", self.dataset.describe)
+        else:
+            began = self.dataset.describe()
         if began["fingerprint"] != self.dataset.fingerprint:
             raise RunError(
                 f"the files of {self.dataset.folder} have changed since the run in "
                 f"{self.run.folder} began; choose another --output, or --force to delete it"
             )
 
-    def check_plan(self, theta0: Path) -> None:
-        """Find out now what would otherwise fail after hours of training."""
-        model = load_model(theta0)
-        splits = (training_split(self.dataset), self.validation_split)
-        max_tokens = self.config.max_tokens
-        check_fit(model.config, self.dataset.name, splits, self.tokenizer, max_tokens)
-        if not any(question.answers or question.scores for question in splits[1].questions):
-            raise DataError(
-                f"the `val:` questions of {self.dataset.folder} have no answers to measure with"
-            )
+    def check_plan(self, model: LxmertForQuestionAnswering) -> None:
+        """Find out now what would otherwise fail after hours of training, or between two steps.
+
+        ConfigError for a sparsity that removes nothing; DataError for too large a batch, too late
+        a `--rewind-step`, and as `check_answers`. (Whether model and data fit, `start_weights`
+        has checked.)
+        """
+        self.check_answers()
         size = sum(weight.numel() for weight in prunable_parameters(model).values())
         for level in pruning_levels(self.config.sparsity):
             pruned_weights(size, level)
-        if not self.recipe.steps_per_epoch(len(splits[0].questions)):
+        if not self.total_steps:
             raise DataError(
-                f"{len(splits[0].questions)} training questions do not fill one batch of "
-                f"{self.recipe.batch_size}; use a smaller --batch-size"
+                f"{len(training_split(self.dataset).questions)} training questions do not fill "
+                f"one batch of {self.recipe.batch_size}; use a smaller --batch-size"
             )
         if self.config.rewind == "late" and self.late_step >= self.total_steps:
             raise DataError(
                 f"--rewind-step {self.late_step}: training has only {self.total_steps} steps"
+            )
+
+    def check_answers(self) -> None:
+        """DataError when there is nothing to learn from, or nothing to measure with."""
+        train, val = training_split(self.dataset), self.validation_split
+        index = label_index(self.dataset.answers)
+        if not any(target_scores(question, index) for question in train.questions):
+            raise DataError(
+                f"no `train:` question of {self.dataset.folder} has an answer that is in the "
+                "answer list"
+            )
+        if not any(question.answers or question.scores for question in val.questions):
+            raise DataError(
+                f"the `val:` questions of {self.dataset.folder} have no answers to measure with"
             )
 
     def fine_tune_dense(self, theta0: Path) -> Path:

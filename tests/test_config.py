@@ -72,7 +72,9 @@ def test_dump_is_read_back() -> None:
         ({"rewind": "late", "rewind-step": 0}, "--rewind-step 0: "),
         ({"pretrained-answers": "a"}, "--pretrained-answers belongs to --keep-answer-head"),
         ({"model": "a", "model-config": "small"}, "give either --model"),
-        ({"data": "elsewhere"}, "give either --model"),
+        ({"data": "."}, "give either --model"),
+        ({"data": "absent/data"}, "--data absent/data: there is no such dataset folder"),
+        ({"data": "absent", "model": "a", "model-config": "small"}, "--data absent: there is no"),
         (
             {"model-config": "small", "keep-answer-head": True},
             "--keep-answer-head needs a pre-trained --model",

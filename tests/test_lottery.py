@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
+from dataset_files import write_json
 from safetensors.torch import load_file
 from tiny import run_lottery, settings
 from torch import nn
 from transformers import LxmertForQuestionAnswering
 
 from lxcompress import lottery as lottery_module
+from lxcompress import start as start_module
 from lxcompress.data.dataset import Dataset, open_dataset
-from lxcompress.errors import DataError, ModelError, RunError
+from lxcompress.errors import DataError, LxcompressError, ModelError, RunError
 from lxcompress.files import read_json
 from lxcompress.lottery import Lottery
 from lxcompress.model import load_tokenizer
@@ -57,27 +60,43 @@ class Watched:
         return load_file(self.run.folder / model / "model.safetensors")
 
 
-Find = Callable[..., Watched]
+Start = Callable[..., Watched]
 
 
 @pytest.fixture(scope="module")
-def find(
+def start(
     tiny_model: Path,
     tiny_data: Path,
     tiny_dataset: Dataset,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Find:
-    """Run the lottery with these options; equal ones only once."""
+) -> Start:
+    """Run the lottery with these options, in a new folder where none is given."""
+
+    def start(folder: Path | None = None, **options: Any) -> Watched:
+        folder = folder or tmp_path_factory.mktemp("lottery") / "run"
+        return Watched(folder, tiny_dataset, settings(tiny_model, tiny_data, **options))
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def find(start: Start) -> Start:
+    """As `start`, but equal options only once."""
     done: dict[str, Watched] = {}
 
     def find(**options: Any) -> Watched:
         key = repr(sorted(options.items()))
         if key not in done:
-            folder = tmp_path_factory.mktemp("lottery") / "run"
-            done[key] = Watched(folder, tiny_dataset, settings(tiny_model, tiny_data, **options))
+            done[key] = start(**options)
         return done[key]
 
     return find
+
+
+@pytest.fixture
+def data(tiny_data: Path, tmp_path: Path) -> Path:
+    """A copy of the dataset that a test may spoil."""
+    return Path(shutil.copytree(tiny_data, tmp_path / "data"))
 
 
 def prunable(weights: Weights) -> list[str]:
@@ -121,7 +140,7 @@ def name_of(options: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=name_of)
-def test_zeros_of_the_ticket_are_the_mask(options: dict[str, Any], find: Find) -> None:
+def test_zeros_of_the_ticket_are_the_mask(options: dict[str, Any], find: Start) -> None:
     watched = find(**options)
     ticket = watched.weights("ticket")
     mask = read_mask(watched.run.mask, ticket)
@@ -149,7 +168,7 @@ def test_zeros_of_the_ticket_are_the_mask(options: dict[str, Any], find: Find) -
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=name_of)
-def test_where_the_tickets_training_starts(options: dict[str, Any], find: Find) -> None:
+def test_where_the_tickets_training_starts(options: dict[str, Any], find: Start) -> None:
     """θ0 under the mask, or the early or the trained weights under it."""
     watched = find(**options)
     start = watched.starts["ticket"]
@@ -173,7 +192,7 @@ def test_where_the_tickets_training_starts(options: dict[str, Any], find: Find) 
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=name_of)
-def test_theta0_stays_as_it_was_and_dead_parts_too(options: dict[str, Any], find: Find) -> None:
+def test_theta0_stays_as_it_was_and_dead_parts_too(options: dict[str, Any], find: Start) -> None:
     watched = find(**options)
     assert watched.theta0_written == [watched.run.theta0.joinpath("model.safetensors").read_bytes()]
     theta0 = watched.weights("theta0")
@@ -189,7 +208,7 @@ def test_theta0_stays_as_it_was_and_dead_parts_too(options: dict[str, Any], find
         )
 
 
-def test_theta0_is_the_pretrained_model_with_a_fresh_head(find: Find, tiny_model: Path) -> None:
+def test_theta0_is_the_pretrained_model_with_a_fresh_head(find: Start, tiny_model: Path) -> None:
     theta0, pretrained = (
         find(sparsity=0.2).weights("theta0"),
         load_file(tiny_model / "model.safetensors"),
@@ -206,7 +225,7 @@ def test_theta0_is_the_pretrained_model_with_a_fresh_head(find: Find, tiny_model
 # -- Which weights go -------------------------------------------------------------------------
 
 
-def test_low_high_and_random(find: Find) -> None:
+def test_low_high_and_random(find: Start) -> None:
     runs = {kind: find(sparsity=0.2, subnetwork=kind) for kind in ("high", "random")}
     runs["low"] = find(sparsity=0.2)
     dense = runs["low"].weights("dense")
@@ -228,7 +247,7 @@ def test_low_high_and_random(find: Find) -> None:
 
 
 @pytest.mark.parametrize("scope", ["layer", "modality"])
-def test_scopes(scope: str, find: Find) -> None:
+def test_scopes(scope: str, find: Start) -> None:
     (options,) = [o for o in VARIANTS if o.get("scope") == scope]
     ticket = find(**options).weights("ticket")
     groups: dict[str, list[torch.Tensor]] = {}
@@ -244,11 +263,7 @@ def test_scopes(scope: str, find: Find) -> None:
 
 
 def test_iterative_prunes_what_each_round_trained(
-    tiny_model: Path,
-    tiny_data: Path,
-    tiny_dataset: Dataset,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Round by round: each mask holds the last one's zeros and goes by the last one's weights."""
     kept: list[tuple[str, Weights]] = []
@@ -259,29 +274,26 @@ def test_iterative_prunes_what_each_round_trained(
         return prune(this, trained, levels, mask)
 
     monkeypatch.setattr(Lottery, "prune", watch)
-    options = settings(tiny_model, tiny_data, sparsity=0.25, schedule="iterative", rewind="lr")
-    watched = Watched(tmp_path / "run", tiny_dataset, options)
+    watched = start(sparsity=0.25, schedule="iterative", rewind="lr")
     assert [name for name, _ in kept] == ["dense", "round-1", "round-2"]
     assert list(watched.starts) == ["dense", "round-1", "round-2", "ticket"]
     before: torch.Tensor | None = None
     for (_, trained), stage, level in zip(
         kept, ("round-1", "round-2", "ticket"), (0.1, 0.2, 0.25), strict=True
     ):
-        start, names = watched.starts[stage], prunable(trained)
+        begun, names = watched.starts[stage], prunable(trained)
         magnitudes = torch.cat([trained[name].abs().flatten() for name in names])
-        gone = torch.cat([(start[name] == 0).flatten() for name in names])
+        gone = torch.cat([(begun[name] == 0).flatten() for name in names])
         count = round(level * len(magnitudes))
         assert set(gone.nonzero().flatten().tolist()) == set(magnitudes.argsort()[:count].tolist())
         assert before is None or bool(gone[before].all())
         for name in names:  # --rewind lr: the trained values are kept
-            assert torch.equal(start[name], trained[name] * (start[name] != 0)), name
+            assert torch.equal(begun[name], trained[name] * (begun[name] != 0)), name
         before = gone
     assert not watched.run.work.exists()
 
 
-def test_late_rewinding_goes_back_to_the_weights_of_that_step(
-    find: Find, tiny_model: Path, tiny_data: Path, tiny_dataset: Dataset, tmp_path: Path
-) -> None:
+def test_late_rewinding_goes_back_to_the_weights_of_that_step(find: Start, start: Start) -> None:
     (options,) = [o for o in VARIANTS if o.get("rewind_step")]
     late = find(**options).late
     theta0 = find(**options).weights("theta0")
@@ -301,7 +313,7 @@ def test_late_rewinding_goes_back_to_the_weights_of_that_step(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lottery, "save_late_weights", stop)
         with pytest.raises(Stop):
-            run_lottery(tmp_path / "run", tiny_dataset, settings(tiny_model, tiny_data, **options))
+            start(**options)
     for name, weight in stopped.items():
         assert torch.equal(weight, late[name]), name
 
@@ -310,7 +322,7 @@ def test_late_rewinding_goes_back_to_the_weights_of_that_step(
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=name_of)
-def test_result_json(options: dict[str, Any], find: Find) -> None:
+def test_result_json(options: dict[str, Any], find: Start) -> None:
     watched = find(**options)
     result = read_json(watched.run.result, "result")
     assert result == watched.result
@@ -337,7 +349,7 @@ def test_result_json(options: dict[str, Any], find: Find) -> None:
     assert result["bytes"]["dense"] == 4 * result["weights"]["parameters"]
 
 
-def test_accuracies_are_those_of_the_saved_models(find: Find, tiny_dataset: Dataset) -> None:
+def test_accuracies_are_those_of_the_saved_models(find: Start, tiny_dataset: Dataset) -> None:
     """Answered one question at a time by Hugging Face's own model, scored by counting."""
     watched = find(sparsity=0.2)
     tokenizer = load_tokenizer(watched.run.theta0)
@@ -365,7 +377,7 @@ def test_accuracies_are_those_of_the_saved_models(find: Find, tiny_dataset: Data
             assert accuracy[kind] == pytest.approx(100 * count / asked[kind])
 
 
-def test_logs_and_nothing_else_is_left(find: Find) -> None:
+def test_logs_and_nothing_else_is_left(find: Start) -> None:
     watched = find(sparsity=0.2)
     names = {path.name for path in watched.run.folder.iterdir() if not path.name.startswith(".")}
     assert names == {"config.json", "theta0", "dense", "ticket", "result.json", "logs"}
@@ -379,7 +391,7 @@ def test_logs_and_nothing_else_is_left(find: Find) -> None:
 
 
 def test_finished_steps_are_not_done_again(
-    find: Find, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    find: Start, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched = find(sparsity=0.2)
     times = {p: p.stat().st_mtime_ns for p in watched.run.folder.rglob("*.safetensors")}
@@ -394,18 +406,9 @@ def test_finished_steps_are_not_done_again(
         assert result[part] == watched.result[part]
 
 
-def test_same_settings_give_the_same_bits_another_seed_others(
-    find: Find, tiny_model: Path, tiny_data: Path, tiny_dataset: Dataset, tmp_path: Path
-) -> None:
+def test_same_settings_give_the_same_bits_another_seed_others(find: Start, start: Start) -> None:
     watched = find(sparsity=0.2)
-    again, other = (
-        run_lottery(
-            tmp_path / str(seed),
-            tiny_dataset,
-            settings(tiny_model, tiny_data, sparsity=0.2, seed=seed),
-        )[0]
-        for seed in (0, 1)
-    )
+    again, other = (start(sparsity=0.2, seed=seed).run for seed in (0, 1))
     for part in ("theta0", "dense", "ticket"):
         file = Path(part) / "model.safetensors"
         found = watched.run.folder.joinpath(file).read_bytes()
@@ -414,30 +417,25 @@ def test_same_settings_give_the_same_bits_another_seed_others(
 
 
 def test_a_broken_mask_is_an_error(
-    tiny_model: Path,
-    tiny_data: Path,
-    tiny_dataset: Dataset,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were the mask not enforced, the run would say so."""
     monkeypatch.setattr("lxcompress.pruning.mask.MaskEnforcer.mask_gradients", lambda self: None)
     with pytest.raises(ModelError, match="pruned weights of .* are not zero in the ticket"):
-        run_lottery(tmp_path / "run", tiny_dataset, settings(tiny_model, tiny_data, sparsity=0.2))
+        start(tmp_path / "run", sparsity=0.2)
     assert not Run(tmp_path / "run").ticket.exists()
 
 
+def interrupt(*arguments: Any, **how: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_dataset_that_changed_meanwhile(
-    tiny_model: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
     options = settings(tiny_model, data, sparsity=0.1)
-
-    def stop(this: Lottery, *arguments: Any, **how: Any) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(Lottery, "train", stop)
+        patch.setattr(Lottery, "train", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_lottery(tmp_path / "run", open_dataset(data), options)
     path = data / "val_annotations.json"
@@ -449,9 +447,109 @@ def test_a_dataset_that_changed_meanwhile(
     run_lottery(tmp_path / "run", open_dataset(data), options)
 
 
-def test_rewind_step_after_the_end(
-    tiny_model: Path, tiny_data: Path, tiny_dataset: Dataset, tmp_path: Path
+# -- Before anything is saved -----------------------------------------------------------------
+
+
+def assert_nothing_was_saved(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} <= {"config.json", ".lock"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"sparsity": 1e-5}, "sparsity 1e-05 would not remove some of the 28,672 prunable"),
+        ({"batch_size": 999}, "320 training questions do not fill one batch of 999"),
+        (
+            {"rewind": "late", "rewind_step": STEPS},
+            "--rewind-step 20: training has only 20 steps",
+        ),
+        ({"max_tokens": 25}, "--max-tokens 25: the model reads at most 24 tokens"),
+    ],
+)
+def test_a_plan_that_cannot_work(
+    wrong: dict[str, Any], message: str, start: Start, tmp_path: Path
 ) -> None:
-    options = settings(tiny_model, tiny_data, rewind="late", rewind_step=STEPS)
-    with pytest.raises(DataError, match="--rewind-step 20: training has only 20 steps"):
-        run_lottery(tmp_path / "run", tiny_dataset, options)
+    """The corrected one is then not taken for another run."""
+    with pytest.raises(LxcompressError, match=message):
+        start(tmp_path / "run", **wrong)
+    assert_nothing_was_saved(tmp_path / "run")
+    assert start(tmp_path / "run", sparsity=0.1).result["config"]["sparsity"] == 0.1
+
+
+def spoil(data: Path, how: str) -> None:
+    """Give the dataset a fault."""
+    content = yaml.safe_load((data / "dataset.yaml").read_text())
+    if how == "other answers":
+        content["answers"] = write_json(data / "answers.json", ["cow", "dog"]).name
+    elif how == "no train annotations":
+        content["answers"] = write_json(data / "answers.json", ["yes", "no"]).name
+        del content["train"]["annotations"]
+    elif how == "no val annotations":
+        del content["val"]["annotations"]
+    elif how == "no test questions":
+        content["test"]["questions"] = "absent.json"
+    else:
+        del content[how.removeprefix("no ")]
+    (data / "dataset.yaml").write_text(yaml.safe_dump(content))
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("other answers", "no `train:` question of .* has an answer that is in the answer list"),
+        ("no train annotations", "question .* has no answers to learn from"),
+        ("no train", "has neither answers: nor a train split"),
+        ("no val", "has no `val:` split to measure on"),
+        ("no val annotations", "the `val:` questions of .* have no answers to measure with"),
+        ("no test questions", "absent.json"),
+    ],
+)
+def test_data_that_cannot_work(
+    how: str, message: str, tiny_model: Path, data: Path, tmp_path: Path
+) -> None:
+    """The repaired one is then not taken for data that changed meanwhile."""
+    options = settings(tiny_model, data, sparsity=0.1)
+    intact = (data / "dataset.yaml").read_text()
+    spoil(data, how)
+    with pytest.raises(DataError, match=message):
+        run_lottery(tmp_path / "run", open_dataset(data), options)
+    assert_nothing_was_saved(tmp_path / "run")
+    (data / "dataset.yaml").write_text(intact)
+    run_lottery(tmp_path / "run", open_dataset(data), options)
+
+
+def test_another_dataset_after_a_kill_before_theta0(
+    start: Start,
+    tiny_model: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Until θ0 is in its place the run has not begun, with whatever dataset."""
+    with monkeypatch.context() as patch:
+        patch.setattr(lottery_module, "save_model", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            start(tmp_path / "run", sparsity=0.1)
+    path = data / "val_annotations.json"
+    path.write_text(path.read_text().replace('"yes"', '"no"'))
+    dataset = open_dataset(data)
+    _, result = run_lottery(tmp_path / "run", dataset, settings(tiny_model, data, sparsity=0.1))
+    assert result["dataset"]["fingerprint"] == dataset.fingerprint
+
+
+def test_whether_model_and_data_fit_is_checked_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    check_fit = start_module.check_fit
+
+    def watch(architecture: Any, dataset: str, *rest: Any) -> None:
+        calls.append(dataset)
+        check_fit(architecture, dataset, *rest)
+
+    for module in (start_module, lottery_module):  # whichever of them calls it
+        monkeypatch.setattr(module, "check_fit", watch, raising=False)
+    monkeypatch.setattr(Lottery, "train", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        start(sparsity=0.1)
+    assert len(calls) == 1

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tiny import run_lottery, settings, tiny_config
 from torch import nn
 from torch.nn import functional
-from transformers import LxmertForPreTraining, LxmertForQuestionAnswering
+from transformers import LxmertForPreTraining, LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
 from lxcompress.config import PretrainConfig
 from lxcompress.data.batches import Batch, EncodedQuestions
@@ -171,8 +171,12 @@ def test_random_choices_depend_on_torchs_generator(loss: PretrainingLoss, batch:
         assert not torch.equal(given[0][name], given[2][name])
 
 
-def test_the_sum_of_four_losses(tiny_dataset: Dataset, tiny_model: Path) -> None:
-    """Each task's loss by its definition, from the model's own outputs."""
+Untrained = tuple[LxmertForPreTraining, PreTrainedTokenizerBase, EncodedQuestions]
+
+
+@pytest.fixture
+def untrained(tiny_dataset: Dataset, tiny_model: Path) -> Untrained:
+    """A new model, its tokenizer, and the questions that it can learn from."""
     split = tiny_dataset.train
     assert split
     tokenizer = load_tokenizer(tiny_model)
@@ -185,7 +189,13 @@ def test_the_sum_of_four_losses(tiny_dataset: Dataset, tiny_model: Path) -> None
     )  # fmt: skip
     set_labels(config, tiny_dataset.answers)
     torch.manual_seed(0)
-    model = LxmertForPreTraining(config).eval()
+    return LxmertForPreTraining(config), tokenizer, data
+
+
+def test_the_sum_of_four_losses(untrained: Untrained) -> None:
+    """Each task's loss by its definition, from the model's own outputs."""
+    model, tokenizer, data = untrained
+    model.eval()
     loss, batch = PretrainingLoss(tokenizer), data[list(range(64))]
     recorder = Recorder()
     torch.manual_seed(1)
@@ -207,26 +217,16 @@ def test_the_sum_of_four_losses(tiny_dataset: Dataset, tiny_model: Path) -> None
     answers = functional.cross_entropy(output.question_answering_score, given["ans"])
     difference = (found - target).abs()
     smooth = torch.where(difference < 1, 0.5 * difference**2, difference - 0.5).mean(-1)
-    regions = (smooth * masked).mean() * config.visual_loss_normalizer
+    regions = (smooth * masked).mean() * model.config.visual_loss_normalizer
     torch.testing.assert_close(total, words + matched + answers + regions)
 
 
 @pytest.mark.parametrize("masking", [Masking(whole=1.0), Masking(whole=0.0), Masking(words=0.0)])
 @pytest.mark.parametrize("rows", [1, 8])
 def test_a_task_without_examples_is_no_problem(
-    masking: Masking, rows: int, tiny_dataset: Dataset, tiny_model: Path
+    masking: Masking, rows: int, untrained: Untrained
 ) -> None:
-    split = tiny_dataset.train
-    assert split
-    tokenizer = load_tokenizer(tiny_model)
-    data = EncodedQuestions(
-        split.questions, split.regions, tokenizer, max_tokens=20, answers=tiny_dataset.answers
-    )
-    config = tiny_config(
-        vocab_size=len(tokenizer), visual_feat_dim=split.regions.feature_size,
-        visual_obj_loss=False, visual_attr_loss=False, num_qa_labels=len(tiny_dataset.answers),
-    )  # fmt: skip
-    model = LxmertForPreTraining(config)
+    model, tokenizer, data = untrained
     loss = PretrainingLoss(tokenizer, masking)
     for seed in range(5):
         torch.manual_seed(seed)

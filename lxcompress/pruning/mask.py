@@ -12,13 +12,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from lxcompress.errors import ModelError
 from lxcompress.files import atomic_path
+from lxcompress.pruning import bits
 
 _METADATA = {"format": "lxcompress-mask", "version": "1", "bit_order": "little"}
 
@@ -101,10 +101,7 @@ class Mask:
 
     def save(self, path: Path) -> None:
         """Write the mask, one bit a weight, whole or not at all."""
-        packed = {
-            name: np.packbits(keep.cpu().numpy().reshape(-1), bitorder="little")
-            for name, keep in self._kept.items()
-        }
+        packed = {name: bits.pack(keep.cpu().numpy()) for name, keep in self._kept.items()}
         shapes = {name: list(keep.shape) for name, keep in self._kept.items()}
         with atomic_path(path) as temporary:
             save_file(packed, temporary, metadata={**_METADATA, "shapes": json.dumps(shapes)})
@@ -133,7 +130,10 @@ class Mask:
                 )
         try:
             shapes = json.loads(metadata.get("shapes", ""))
-            kept = {name: _unpack(packed.pop(name), shapes[name]) for name in shapes}
+            kept = {
+                name: torch.from_numpy(bits.unpack(packed.pop(name), shapes[name]))
+                for name in shapes
+            }
         except (ValueError, KeyError, TypeError) as problem:
             raise ModelError(f"mask is damaged: {path} ({problem})") from None
         if packed:
@@ -141,16 +141,6 @@ class Mask:
         cls(kept).check_fit(parameters)
         # safetensors has an order of its own; the mask keeps the model's.
         return cls({name: kept[name] for name in parameters})
-
-
-def _unpack(packed: np.ndarray, shape: list[int]) -> torch.Tensor:
-    size = int(np.prod(shape))
-    if packed.dtype != np.uint8 or packed.shape != ((size + 7) // 8,):
-        raise ValueError(f"{packed.shape} bytes do not hold {shape} bits")
-    bits = np.unpackbits(packed, bitorder="little")
-    if bits[size:].any():
-        raise ValueError("spare bits are set")
-    return torch.from_numpy(bits[:size].astype(bool).reshape(shape))
 
 
 class MaskEnforcer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import shutil
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +12,7 @@ from packaging.requirements import Requirement
 
 from lxcompress.data.shapes import shapes_folder
 from lxcompress.environment import describe, installed_version
+from lxcompress.providers import why_unusable
 
 # Three fp32 model folders and a checkpoint (weights and two moments) of 214 M parameters.
 _FULL_SIZE_DISK = 6 * 4 * 214_000_000
@@ -68,54 +68,22 @@ def _torch_device(notes: list[str]) -> str:
 
 
 def usable_providers(problems: list[str], notes: list[str]) -> list[str]:
-    """The execution providers with which ONNX Runtime really opens a session.
-
-    `get_available_providers()` lists those it was built with; whether CUDA's libraries are there
-    shows only when a session is made.
-    """
+    """The execution providers with which ONNX Runtime really opens a session."""
     try:
         import onnxruntime
     except ImportError as problem:
         problems.append(f"ONNX Runtime cannot be loaded: {problem}")
         return []
-    if torch.cuda.is_available() and hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.preload_dlls()
-    # Its complaint about a provider goes to standard error from C++; we say it ourselves below.
-    onnxruntime.set_default_logger_severity(4)
     usable = []
     for provider in onnxruntime.get_available_providers():
         if provider == "TensorrtExecutionProvider":
             continue  # needs TensorRT, which lxcompress does not use
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        session = onnxruntime.InferenceSession(_tiny_model(), options, providers=[provider])
-        if provider in session.get_providers():
+        why = why_unusable(provider)
+        if why is None:
             usable.append(provider)
         else:
-            why = _missing_library(Path(onnxruntime.__file__).parent / "capi", provider)
             notes.append(f"ONNX Runtime lists {provider} but cannot use it here: {why}")
     return usable
-
-
-def _missing_library(folder: Path, provider: str) -> str:
-    """Why a provider's library does not load, in the words of the system's linker."""
-    name = provider.removesuffix("ExecutionProvider").lower()
-    for library in folder.glob(f"*onnxruntime_providers_{name}.*"):
-        try:
-            ctypes.CDLL(str(library))
-        except OSError as problem:
-            return str(problem)
-    return "no usable GPU or driver"
-
-
-def _tiny_model() -> bytes:
-    from onnx import TensorProto, helper
-
-    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
-    node = helper.make_node("Add", ["x", "x"], ["y"])
-    graph = helper.make_graph([node], "tiny", value[:1], value[1:])
-    opset = [helper.make_opsetid("", 18)]
-    return helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
 
 
 def _check_disk(found: dict[str, str], notes: list[str], problems: list[str]) -> None:

@@ -29,7 +29,7 @@ def predict(
     model.to(device).eval()
     chosen = torch.empty(len(data), dtype=torch.int64)
     with progress(description, len(data), "questions") as meter, torch.inference_mode():
-        for batch in evaluation_batches(data, _batch_size(data), workers):
+        for batch in evaluation_batches(data, batch_size(data), workers):
             logits = model(**model_inputs(batch, device)).question_answering_score
             chosen[batch["rows"]] = logits.argmax(dim=1).cpu()
             meter.advance(len(batch["rows"]))
@@ -52,7 +52,7 @@ def evaluate(
     return score(predictions, data.questions)
 
 
-def _batch_size(data: EncodedQuestions) -> int:
+def batch_size(data: EncodedQuestions) -> int:
     """Fewer pictures at once where their features are large (36 x 2048: 128)."""
     values = data.regions.max_regions * data.regions.feature_size
     return max(32, min(_BATCH_SIZE, (128 * 36 * 2048) // values))

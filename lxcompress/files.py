@@ -30,7 +30,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise LxcompressError(f"cannot write {path}: there is a folder of that name")
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
-    temporary = path.parent / f".{path.name}{_TEMPORARY}{os.getpid()}"
+    temporary = temporary_name(path)
     try:
         yield temporary
         temporary.replace(path)
@@ -45,6 +45,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         ) from problem
     finally:
         _remove(temporary)
+
+
+def temporary_name(path: Path) -> Path:
+    """A hidden name beside `path` that tells which process it belongs to."""
+    return path.parent / f".{path.name}{_TEMPORARY}{os.getpid()}"
 
 
 def remove_leftovers(path: Path) -> None:

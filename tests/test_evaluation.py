@@ -35,7 +35,7 @@ def test_each_question_gets_its_own_answer(
     expected = [["yes", "no", "zebra"][i] for i in (logits - logits.mean(0)).argmax(1).tolist()]
     assert len(set(expected)) == 3
     for size in (7, 512):
-        monkeypatch.setattr(evaluation, "_batch_size", lambda data, size=size: size)
+        monkeypatch.setattr(evaluation, "batch_size", lambda data, size=size: size)
         found = predict(model.train(), data, torch.device("cpu"))
         assert list(found) == [question.question_id for question in data.questions]
         assert list(found.values()) == expected
@@ -74,4 +74,4 @@ def test_batches_are_small_where_pictures_are_large(
 
     some = Data()
     some.regions = Regions()  # type: ignore[attr-defined]
-    assert evaluation._batch_size(some) == expected  # type: ignore[arg-type]
+    assert evaluation.batch_size(some) == expected  # type: ignore[arg-type]

@@ -1,0 +1,160 @@
+"""`lxcompress export`: each variant is made, checked, and only then put in its place."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import LxmertForQuestionAnswering
+
+import lxcompress
+from exporters.assemble import Answerer, assemble
+from exporters.graph import Graph, build_graph
+from exporters.onnx_file import OnnxFile, data_file, write_model
+from exporters.runtime import read_labels
+from exporters.sizes import formula
+from exporters.source import Source, open_questions
+from exporters.variants import Variant
+from exporters.verify import check_answers, check_structure, check_weights, reference_logits
+from lxcompress.data.batches import EncodedQuestions
+from lxcompress.environment import describe
+from lxcompress.errors import RunError
+from lxcompress.files import read_json, remove_leftovers, sha256, temporary_name, write_json
+from lxcompress.model import load_model, load_tokenizer, prunable_parameters
+from lxcompress.pruning.mask import Mask
+
+REPORT = "export.json"
+_WORK = "export"
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """One model of the source, and what all its variants have in common."""
+
+    model: LxmertForQuestionAnswering
+    mask: Mask | None
+    graph: Graph
+    answerer: Answerer
+    questions: EncodedQuestions
+    reference: np.ndarray
+
+
+def export(source: Source, variants: Sequence[Variant], device: str) -> dict[str, Any]:
+    """Make and check the files that are not there yet; the content of `onnx/export.json`.
+
+    A file that does not pass its checks (on `device`) is not left behind. Killed at any moment, the
+    same call continues with the next file. Raises what the models, the data and the checks raise.
+    """
+    source.onnx.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(source.onnx / _WORK)
+    report = _report(source)
+    graph = None
+    for sparse in (False, True):  # one model in memory at a time
+        chosen = [variant for variant in variants if variant.sparse == sparse]
+        if not chosen:
+            continue
+        made_of = source.fingerprint(chosen[0])
+        todo = [variant for variant in chosen if not _is_done(source, variant, report, made_of)]
+        if not todo:
+            continue
+        loaded = _load(source, todo[0], graph, device)
+        graph = loaded.graph
+        for variant in todo:
+            record = _make(source, variant, loaded, device)
+            report["files"][variant.file] = {**record, "made_of": made_of}
+            write_json(source.onnx / REPORT, report)
+    return report
+
+
+def compare(path: Path, source: Source, device: str) -> dict[str, Any]:
+    """The checks of an export again, of a file made earlier from `source`.
+
+    Raises ModelError where it differs, or was made of something that the source does not have.
+    """
+    file = OnnxFile(path)
+    read_labels(file)
+    (variant,) = source.variants([file.metadata["variant"]])
+    loaded = _load(source, variant, None, device)
+    return _check(path, loaded, device)
+
+
+def _load(source: Source, variant: Variant, graph: Graph | None, device: str) -> _Loaded:
+    folder = source.model_folder(variant)
+    model, tokenizer = load_model(folder), load_tokenizer(folder)
+    mask = None
+    if variant.sparse:
+        weights = prunable_parameters(model)
+        mask = Mask.load(folder / source.mask_name, weights)
+        mask.verify(weights, str(folder))
+    questions = open_questions(source, model.config, tokenizer)
+    return _Loaded(
+        model=model,
+        mask=mask,
+        graph=graph or build_graph(model.config),
+        answerer=Answerer.of(model.config, tokenizer, source.max_tokens),
+        questions=questions,
+        reference=reference_logits(model, questions, device),
+    )
+
+
+def _make(source: Source, variant: Variant, loaded: _Loaded, device: str) -> dict[str, Any]:
+    parameters = dict(loaded.model.named_parameters())
+    model = assemble(loaded.graph, parameters, variant, loaded.answerer, loaded.mask)
+    with _work_folder(source.onnx) as folder:
+        path = folder / variant.file
+        write_model(model, path)
+        del model
+        record = {
+            "variant": variant.name,
+            "precision": variant.precision,
+            "encoding": variant.encoding,
+            "formula": formula(loaded.graph, variant, loaded.mask),
+            **_check(path, loaded, device),
+            "checked_on": describe(device),
+        }
+        for made in (data_file(path), path):  # the model last, when its data are in place
+            if made.exists():
+                made.replace(source.onnx / made.name)
+    return record
+
+
+def _check(path: Path, loaded: _Loaded, device: str) -> dict[str, Any]:
+    return {
+        **check_structure(path, loaded.mask),
+        **check_weights(path, loaded.model),
+        **check_answers(path, loaded.questions, loaded.reference, device),
+    }
+
+
+@contextmanager
+def _work_folder(onnx: Path) -> Iterator[Path]:
+    folder = temporary_name(onnx / _WORK)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _report(source: Source) -> dict[str, Any]:
+    path = source.onnx / REPORT
+    if path.exists():
+        return read_json(path, "export report", RunError)
+    return {"lxcompress": lxcompress.__version__, "files": {}}
+
+
+def _is_done(
+    source: Source, variant: Variant, report: dict[str, Any], made_of: dict[str, Any]
+) -> bool:
+    record, path = report["files"].get(variant.file), source.onnx / variant.file
+    return (
+        record is not None
+        and record["made_of"] == made_of
+        and path.exists()
+        and sha256(path) == record["sha256"]
+    )

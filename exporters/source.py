@@ -1,0 +1,121 @@
+"""What is exported: the models of a run, or any LXMERT folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import LxmertConfig, PreTrainedTokenizerBase
+
+import lxcompress
+from exporters.variants import VARIANTS, Variant
+from lxcompress.config import PruneConfig
+from lxcompress.data.batches import EncodedQuestions
+from lxcompress.data.dataset import open_dataset
+from lxcompress.errors import ConfigError, DataError, ModelError, RunError
+from lxcompress.files import sha256
+from lxcompress.run import Run
+from lxcompress.start import check_fit
+
+_MAX_TOKENS = 20  # LXMERT's
+
+
+@dataclass(frozen=True)
+class Source:
+    """`dense` and `ticket` are model folders; files go to `onnx`, and are checked on `data`."""
+
+    dense: Path | None
+    ticket: Path | None
+    onnx: Path
+    data: str
+    max_tokens: int
+    mask_name = Run(Path()).mask.name
+
+    @classmethod
+    def of(
+        cls, path: Path, data: str | None, max_tokens: int | None, output: Path | None = None
+    ) -> Source:
+        """A run directory (its own data and settings) or a model folder (`data` must be given).
+
+        Files go to `output`, else into `onnx/` there.
+
+
+        Raises RunError for a run that has no ticket yet, ModelError for what is neither.
+        """
+        run = Run(path)
+        if run.theta0.is_dir():
+            if data is not None or max_tokens is not None:
+                raise ConfigError("a run has its own data and settings; leave out --data")
+            if not run.result.exists():
+                raise RunError(
+                    f"{path} has no finished ticket; `lxcompress prune --resume {path}` finds it"
+                )
+            config = PruneConfig.parse(run.settings())
+            onnx = output or run.onnx
+            return cls(run.dense, run.ticket, onnx, config.data, config.max_tokens)
+        if not path.is_dir():
+            raise ModelError(f"{path} is neither a run directory nor a model folder")
+        if not (path / "config.json").exists():
+            raise ModelError(f"{path} is no model folder: it has no config.json")
+        if data is None:
+            raise ConfigError(
+                f"{path} is a model folder; give --data, the dataset on whose questions the "
+                "files are checked"
+            )
+        ticket = path if (path / cls.mask_name).exists() else None
+        dense = None if ticket else path
+        return cls(dense, ticket, output or run.onnx, data, max_tokens or _MAX_TOKENS)
+
+    def variants(self, names: Sequence[str]) -> list[Variant]:
+        """Those of `names`, or all that the source has the models for; ConfigError for others."""
+        available = [
+            variant
+            for variant in VARIANTS.values()
+            if (self.ticket if variant.sparse else self.dense) is not None
+        ]
+        if not names:
+            return available
+        chosen = []
+        for name in dict.fromkeys(names):
+            if name not in VARIANTS:
+                raise ConfigError(f"--variant {name}: choose {', '.join(VARIANTS)}")
+            if VARIANTS[name] not in available:
+                lacks = "a mask" if VARIANTS[name].sparse else "an unpruned model"
+                raise ConfigError(
+                    f"--variant {name} needs {lacks}, which is not there; "
+                    f"choose {', '.join(variant.name for variant in available)}"
+                )
+            chosen.append(VARIANTS[name])
+        return chosen
+
+    def model_folder(self, variant: Variant) -> Path:
+        """The folder whose model a variant is."""
+        folder = self.ticket if variant.sparse else self.dense
+        assert folder is not None
+        return folder
+
+    def fingerprint(self, variant: Variant) -> dict[str, Any]:
+        """What a variant's file is made of; the same again need not be made again."""
+        folder = self.model_folder(variant)
+        files = [*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("*.json"))]
+        return {
+            "lxcompress": lxcompress.__version__,
+            "files": {file.name: sha256(file) for file in files},
+            "data": self.data,
+            "max_tokens": self.max_tokens,
+        }
+
+
+def open_questions(
+    source: Source, config: LxmertConfig, tokenizer: PreTrainedTokenizerBase
+) -> EncodedQuestions:
+    """The validation questions of the source's data; DataError when it has none."""
+    dataset = open_dataset(source.data)
+    if dataset.val is None:
+        raise DataError(f"{dataset.folder} has no `val:` split to check the files on")
+    check_fit(config, dataset.name, [dataset.val], tokenizer, source.max_tokens)
+    return EncodedQuestions(
+        dataset.val.questions, dataset.val.regions, tokenizer, max_tokens=source.max_tokens
+    )

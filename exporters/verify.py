@@ -1,0 +1,187 @@
+"""Is an exported file what it says? Its structure, from the file alone; its answers, against
+PyTorch on real questions."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from transformers import LxmertForQuestionAnswering
+
+from exporters import bitmask
+from exporters.interface import OUTPUT
+from exporters.onnx_file import OnnxFile, digest
+from exporters.runtime import read_labels, stock_session
+from exporters.weights import Weights
+from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_inputs
+from lxcompress.errors import ModelError
+from lxcompress.evaluation import batch_size
+from lxcompress.files import sha256
+from lxcompress.model import labels_of
+from lxcompress.progress import progress
+from lxcompress.pruning.mask import Mask
+from lxcompress.scoring import score
+
+# The root mean square of the logits' differences over the standard deviation of the logits.
+LOGIT_TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 2e-1}
+# Points of accuracy that a file may lose, and one question more: small splits are coarse.
+ACCURACY_TOLERANCE = {"fp32": 0.1, "fp16": 0.25, "int8": 0.5}
+
+_DECODING = {"NonZero", "ScatterElements", bitmask.FUNCTION}
+
+
+def check_structure(path: Path, mask: Mask | None = None) -> dict[str, Any]:
+    """What the file alone shows: bytes, checksums, weights, zeros. ModelError for what is wrong.
+
+    With the ticket's `mask`, each encoded weight must be pruned exactly where the mask says.
+    """
+    file = OnnxFile(path)
+    read_labels(file)
+    if digest((name, file.array(name)) for name in file.tensors) != file.metadata["weights_sha256"]:
+        raise ModelError(f"{path} is damaged: its weights do not have the recorded checksum")
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as problem:
+        first = str(problem).strip().partition("\n")[0]
+        raise ModelError(f"{path} is no valid ONNX model: {first}") from problem
+    weights = Weights(file)
+    masked = set(mask) if mask is not None else set(weights.encoded)
+    if set(weights.encoded) - masked or (weights.encoded and masked - set(weights.encoded)):
+        raise ModelError(f"{path} encodes other tensors than the ticket's mask names")
+    size = pruned = zeros = 0
+    for name in weights.encoded:
+        keep = weights.as_in_model(name, weights.kept(name))
+        if mask is not None and not np.array_equal(keep, mask[name].cpu().numpy()):
+            raise ModelError(f"{path}: {name} is not pruned where the ticket's mask says")
+        size += keep.size
+        pruned += keep.size - int(np.count_nonzero(keep))
+        zeros += keep.size - int(np.count_nonzero(weights.stored(name)))
+    claimed = json.loads(file.metadata["sparsity"])
+    if pruned and pruned != round(claimed["prunable"] * size):
+        raise ModelError(f"{path} claims another sparsity than {pruned} zeros of {size} weights")
+    return {
+        "bytes": file.stored_bytes(),
+        "sha256": sha256(path),
+        "parameters": sum(weights.stored(name).size for name in weights.names),
+        "prunable": size,
+        "pruned": pruned,
+        "zeros": zeros,
+    }
+
+
+def check_weights(path: Path, model: LxmertForQuestionAnswering) -> dict[str, Any]:
+    """How far its weights are from the model's; ModelError for fp32 that is not bit-equal."""
+    file = OnnxFile(path)
+    weights, parameters = Weights(file), dict(model.named_parameters())
+    largest = 0.0
+    for name in weights.names:
+        expected = parameters[name].detach().cpu().numpy()
+        found = np.ascontiguousarray(weights.as_in_model(name, weights.value(name)))
+        largest = max(largest, float(np.abs(found - expected).max()))
+        bits = (found.view(f"u{found.itemsize}"), expected.view(np.uint32))
+        if file.metadata["precision"] == "fp32" and not np.array_equal(*bits):
+            raise ModelError(f"{path}: {name} is not the model's, to the bit")
+    return {"largest_weight_difference": largest}
+
+
+def reference_logits(
+    model: LxmertForQuestionAnswering, data: EncodedQuestions, device: str
+) -> np.ndarray:
+    """float32 `[N, answers]` of PyTorch, in the order of the questions."""
+    model.to(device).eval()
+    logits = np.empty((len(data), len(labels_of(model.config))), np.float32)
+    with progress("Answering in PyTorch", len(data), "questions") as meter, torch.inference_mode():
+        for batch in evaluation_batches(data, batch_size(data), 0):
+            found = model(**model_inputs(batch, torch.device(device))).question_answering_score
+            logits[batch["rows"]] = found.cpu().numpy()
+            meter.advance(len(found))
+    return logits
+
+
+def check_answers(
+    path: Path, data: EncodedQuestions, reference: np.ndarray, device: str
+) -> dict[str, Any]:
+    """Logits and accuracy of the file in stock ONNX Runtime, beside PyTorch's `reference`.
+
+    Raises ModelError when they differ by more than the tolerance of the file's precision, or when
+    ONNX Runtime did not decode the weights while it loaded the file.
+    """
+    metadata = OnnxFile(path).metadata
+    precision, labels = metadata["precision"], json.loads(metadata["labels"])
+    session = folded_session(path, device)
+    squares = largest = 0.0
+    chosen = np.empty(len(data), np.int64)
+    with progress(f"Checking {path.name}", len(data), "questions") as meter:
+        for batch in evaluation_batches(data, batch_size(data), 0):
+            inputs = {
+                name: tensor.numpy().astype(np.float32 if tensor.is_floating_point() else np.int64)
+                for name, tensor in model_inputs(batch, torch.device("cpu")).items()
+            }
+            rows = batch["rows"].numpy()
+            logits = session.run([OUTPUT], inputs)[0]
+            difference = np.abs(logits - reference[rows])
+            largest = max(largest, float(difference.max()))
+            squares += float(np.square(difference, dtype=np.float64).sum())
+            chosen[rows] = logits.argmax(axis=1)
+            meter.advance(len(rows))
+    spread = float(reference.std(axis=1).mean())
+    relative = float(np.sqrt(squares / reference.size)) / spread if spread else 0.0
+    expected = reference.argmax(axis=1)
+    found = {
+        "questions": len(data),
+        "largest_logit_difference": largest,
+        "relative_logit_difference": relative,
+        "same_answers": float((chosen == expected).mean()),
+        "accuracy": _accuracy(data, labels, chosen),
+        "accuracy_in_pytorch": _accuracy(data, labels, expected),
+    }
+    if not relative <= LOGIT_TOLERANCE[precision]:
+        raise ModelError(
+            f"{path.name} does not answer as the model: its logits differ by {relative:.2g} of "
+            f"their spread, {precision} is allowed {LOGIT_TOLERANCE[precision]:g}"
+        )
+    _check_accuracy(path, precision, found)
+    return found
+
+
+def _check_accuracy(path: Path, precision: str, found: dict[str, Any]) -> None:
+    if found["accuracy"] is None:
+        return
+    lost = found["accuracy_in_pytorch"]["overall"] - found["accuracy"]["overall"]
+    allowed = ACCURACY_TOLERANCE[precision] + 100 / found["questions"]
+    if lost > allowed:
+        raise ModelError(
+            f"{path.name} loses {lost:.2f} points of accuracy, {precision} is allowed {allowed:.2f}"
+        )
+
+
+def _accuracy(
+    data: EncodedQuestions, labels: list[str], chosen: np.ndarray
+) -> dict[str, float | None] | None:
+    if not any(question.answers or question.scores for question in data.questions):
+        return None
+    answers = {
+        question.question_id: labels[index]
+        for question, index in zip(data.questions, chosen.tolist(), strict=True)
+    }
+    return score(answers, data.questions).accuracy()
+
+
+def folded_session(path: Path, device: str) -> onnxruntime.InferenceSession:
+    """Stock ONNX Runtime on the file; ModelError when decoding is left to be done at each run."""
+    with tempfile.TemporaryDirectory(prefix="lxcompress-", ignore_cleanup_errors=True) as folder:
+        optimized = Path(folder) / "optimized.onnx"
+        session = stock_session(path, device, optimized=optimized)
+        left = {node.op_type for node in OnnxFile(optimized).model.graph.node} & _DECODING
+    if left:
+        raise ModelError(
+            f"ONNX Runtime {onnxruntime.__version__} does not decode {path.name} while it loads "
+            f"it ({', '.join(sorted(left))} remain); use another version"
+        )
+    return session

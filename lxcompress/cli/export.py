@@ -1,0 +1,118 @@
+"""`lxcompress export` and `lxcompress verify`: ONNX files, and whether they are what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def export(
+    source: Annotated[Path, typer.Argument(help="Run directory, or any LXMERT model folder.")],
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="fp32, fp16, int8 (of the dense model), sparse-fp32, sparse-fp16, sparse-int8 (of "
+            "the ticket); give it again for more. [default: all]"
+        ),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="For a model folder: the dataset to check the files on.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=3, help="For a model folder: longest question. [default: 20]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the files. [default: onnx/ in the source]")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where the files are checked: cpu or cuda.")] = "cpu",
+) -> None:
+    """Write a ticket and its dense model as ONNX files, sparse ones small, and check each.
+
+    Every file is checked against PyTorch on the validation questions, in stock ONNX Runtime; one
+    that differs is not left behind. The same command again makes only what is missing.
+
+    Example: lxcompress export runs/shapes-low-50
+    """
+    from exporters.export import export as make
+    from exporters.runtime import check_device
+    from exporters.source import Source
+
+    origin = Source.of(source, data, max_tokens, output)
+    check_device(device)
+    report = make(origin, origin.variants(variant or []), device)
+    _print_files(report, origin.onnx)
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="An ONNX file that `lxcompress export` wrote.")],
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Also compare it with the model of this run directory or model folder."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="With a model folder as --run: the dataset to compare on.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="With --run: cpu or cuda.")] = "cpu",
+) -> None:
+    """Check an exported file again: structure, sparsity and checksums, from the file alone.
+
+    With --run also its weights, logits and accuracy against the PyTorch model.
+
+    Example: lxcompress verify runs/shapes-low-50/onnx/model_sparse_int8.onnx
+    """
+    from exporters.export import compare
+    from exporters.runtime import check_device
+    from exporters.source import Source
+    from exporters.verify import check_structure
+    from lxcompress.errors import ConfigError
+
+    if run is None and data is not None:
+        raise ConfigError("--data goes with --run, the model to compare with")
+    found = check_structure(file)
+    print(f"{file}: {found['bytes']:,} bytes, sha256 {found['sha256']}")
+    print(f"{found['parameters']:,} weights, checksum as recorded, valid ONNX")
+    if found["prunable"]:
+        share = found["pruned"] / found["prunable"]
+        print(f"pruned: {found['pruned']:,} of {found['prunable']:,} prunable ({share:.1%})")
+    if run is not None:
+        check_device(device)
+        compared = compare(file, Source.of(run, data, None), device)
+        print(
+            f"same answers as PyTorch: {compared['same_answers']:.2%} of "
+            f"{compared['questions']:,}; largest logit difference "
+            f"{compared['largest_logit_difference']:.3g}"
+        )
+        if compared["accuracy"] is not None:
+            print(
+                f"accuracy: {compared['accuracy']['overall']:.2f}, in PyTorch "
+                f"{compared['accuracy_in_pytorch']['overall']:.2f}"
+            )
+    print("verified")
+
+
+def _print_files(report: dict[str, Any], folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{folder}, checked in stock ONNX Runtime")
+    table.add_column("file", no_wrap=True)
+    for column in ("MB", "of fp32", "formula", "entropy bound", "same answers", "accuracy"):
+        table.add_column(column, justify="right")
+    files = report["files"]
+    full = files.get("model.onnx", {}).get("bytes")
+    for name, record in files.items():
+        size, formula = record["bytes"], record["formula"]
+        accuracy = record["accuracy"]
+        table.add_row(
+            name,
+            f"{size / 1e6:.2f}",
+            f"{size / full:.1%}" if full else "",
+            f"{size / formula['total'] - 1:+.1%}",
+            f"{size / formula['entropy_bound'] - 1:+.1%}" if formula["mask"] else "",
+            f"{record['same_answers']:.2%}",
+            f"{accuracy['overall']:.2f}" if accuracy else "no answers",
+        )
+    Console().print(table)
+    print(f"figures: {folder / 'export.json'}")

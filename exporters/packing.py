@@ -16,54 +16,44 @@ the largest first, then of their names. The metadata gives, all as text:
     model_sha256, mask_sha256     hex, of the two files that it stands for
     model_header, mask_header     the JSON headers of the two files, padding included
 
-A safetensors file is the length of its header (8 bytes, little-endian), the header, and the
-tensors without gaps (https://huggingface.co/docs/safetensors). So header and tensors make a file
-again, and its SHA-256 proves it: against damage, not against a forger, whose hash would fit.
+Header and tensors make a file again (`exporters.container`), and its SHA-256 proves it: against
+damage, not against a forger, whose hash would fit.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from transformers import LxmertForQuestionAnswering
 
 from exporters.bitmask import MASK_SUFFIX, VALUES_SUFFIX, decode, encode
+from exporters.container import (
+    StoredTensor,
+    elements,
+    make_header,
+    read_header,
+    reading,
+    tensors_of,
+    write,
+)
 from lxcompress.errors import ModelError
 from lxcompress.files import atomic_path, sha256
 from lxcompress.model import prunable_parameters, read_config
-from lxcompress.progress import progress
 from lxcompress.pruning.mask import Mask
 from lxcompress.run import Run
 
 MODEL, MASK, PACKED = "model.safetensors", "mask.safetensors", "model.bitmask.safetensors"
 
 _METADATA = {"format": "lxcompress-bitmask", "version": "1", "bit_order": "little"}
-_UNSIGNED = {1: torch.uint8, 2: torch.uint16, 4: torch.uint32, 8: torch.uint64}
-
-
-class _Tensor(NamedTuple):
-    """A tensor of a safetensors file: `size` in bytes, `read` gives its elements."""
-
-    dtype: str
-    shape: list[int]
-    size: int
-    read: Callable[[], np.ndarray]
-
-    @property
-    def element_size(self) -> int:
-        return self.size // max(1, math.prod(self.shape))
 
 
 def pack(model: Path, packed: Path) -> dict[str, int]:
@@ -102,9 +92,9 @@ def unpack(packed: Path, model: Path) -> dict[str, int]:
 
 def _write_packed(weights: Path, mask_file: Path, mask: Mask, packed: Path) -> None:
     """Write the file that stands for both; ModelError when they do not belong together."""
-    with _reading(weights) as file, _reading(mask_file) as bits:
-        header, mask_header = _header_of(weights), _header_of(mask_file)
-        tensors = _tensors(header, file)
+    with reading(weights) as file, reading(mask_file) as bits:
+        header, mask_header = read_header(weights), read_header(mask_file)
+        tensors = tensors_of(header, file)
         stored = dict(tensors)
         for name, keep in mask.items():
             if name not in tensors or tensors[name].shape != list(keep.shape):
@@ -115,8 +105,8 @@ def _write_packed(weights: Path, mask_file: Path, mask: Mask, packed: Path) -> N
             tensor, kept = stored.pop(name), int(keep.count_nonzero())
             values = partial(_kept, tensor, keep.numpy(), f"{name} in {weights}")
             size = kept * tensor.element_size
-            stored[name + VALUES_SUFFIX] = _Tensor(tensor.dtype, [kept], size, values)
-        masks = _tensors(mask_header, bits)
+            stored[name + VALUES_SUFFIX] = StoredTensor(tensor.dtype, [kept], size, values)
+        masks = tensors_of(mask_header, bits)
         stored |= {name + MASK_SUFFIX: tensor for name, tensor in masks.items()}
         if len(stored) != len(tensors) + len(masks):
             raise ModelError(
@@ -132,14 +122,17 @@ def _write_packed(weights: Path, mask_file: Path, mask: Mask, packed: Path) -> N
         }
         # Then elements begin at multiples of their size, whatever the lengths of the masks.
         order = sorted(stored, key=lambda name: (-stored[name].element_size, name))
-        _write(
-            packed, _header(metadata, stored, order), [stored[name] for name in order], "Packing"
+        write(
+            packed,
+            make_header(metadata, stored, order),
+            [stored[name] for name in order],
+            "Packing",
         )
 
 
 def _restore(packed: Path, weights: Path, mask_file: Path, doing: str) -> None:
     """Write both files again; ModelError when they are not those that were packed."""
-    with _reading(packed) as file:
+    with reading(packed) as file:
         metadata = file.metadata() or {}
         for key, value in _METADATA.items():
             if metadata.get(key) != value:
@@ -150,7 +143,7 @@ def _restore(packed: Path, weights: Path, mask_file: Path, doing: str) -> None:
         try:
             headers = metadata["model_header"], metadata["mask_header"]
             digests = metadata["model_sha256"], metadata["mask_sha256"]
-            tensors, masks = _tensors(headers[0], file), _tensors(headers[1], file, MASK_SUFFIX)
+            tensors, masks = tensors_of(headers[0], file), tensors_of(headers[1], file, MASK_SUFFIX)
             if {name: tensors[name].shape for name in masks} != json.loads(metadata["shapes"]):
                 raise ValueError("the shapes are not those of its tensors")
             parts = {name + part for name in masks for part in (MASK_SUFFIX, VALUES_SUFFIX)}
@@ -162,8 +155,8 @@ def _restore(packed: Path, weights: Path, mask_file: Path, doing: str) -> None:
             whole = partial(_decoded, file, name, tensors[name].shape, packed)
             tensors[name] = tensors[name]._replace(read=whole)
         found = (
-            _write(weights, headers[0], tensors.values(), doing),
-            _write(mask_file, headers[1], masks.values(), doing),
+            write(weights, headers[0], tensors.values(), doing),
+            write(mask_file, headers[1], masks.values(), doing),
         )
     if found != digests:
         raise ModelError(
@@ -172,78 +165,7 @@ def _restore(packed: Path, weights: Path, mask_file: Path, doing: str) -> None:
         )
 
 
-def _write(path: Path, header: str, tensors: Collection[_Tensor], doing: str) -> str:
-    """Write a safetensors file, tensor by tensor; gives its SHA-256.
-
-    The library writes only what is in memory all at once, and under no header but its own.
-    """
-    text, digest = header.encode(), hashlib.sha256()
-    with path.open("wb") as file, progress(doing, len(tensors), "tensors") as meter:
-
-        def put(data: bytes | memoryview) -> None:
-            file.write(data)
-            digest.update(data)
-
-        put(len(text).to_bytes(8, "little"))
-        put(text)
-        for tensor in tensors:
-            put(tensor.read().reshape(-1).data)
-            meter.advance()
-    return digest.hexdigest()
-
-
-def _header(metadata: dict[str, str], tensors: Mapping[str, _Tensor], order: list[str]) -> str:
-    """The header of a safetensors file, padded with spaces to a multiple of 8 bytes."""
-    content: dict[str, Any] = {"__metadata__": metadata}
-    end = 0
-    for name in order:
-        dtype, shape, size, _ = tensors[name]
-        begin, end = end, end + size
-        content[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
-    text = json.dumps(content, separators=(",", ":"))  # in ASCII: a character is a byte
-    return text + " " * (-len(text) % 8)
-
-
-def _header_of(path: Path) -> str:
-    """The header, which the library keeps to itself, of a file that it has found in order."""
-    with path.open("rb") as file:
-        return file.read(int.from_bytes(file.read(8), "little")).decode()
-
-
-def _tensors(header: str, file: Any, suffix: str = "") -> dict[str, _Tensor]:
-    """The tensors of a header in the order of their data; `file` has them as name + `suffix`."""
-    entries = json.loads(header)
-    entries.pop("__metadata__", None)
-    tensors = {}
-    for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
-        shape, (begin, end) = entry["shape"], entry["data_offsets"]
-        if not all(type(side) is int and side >= 0 for side in shape):
-            raise ValueError(f"{name} has the shape {shape}")
-        read = partial(_elements, file, name + suffix)
-        tensors[name] = _Tensor(entry["dtype"], shape, end - begin, read)
-    return tensors
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[Any]:
-    """The open safetensors file; its tensors are PyTorch's, for numpy has no bfloat16."""
-    try:
-        opened = safe_open(path, framework="pt")
-    except OSError as problem:  # apart from what the block may raise, such as a full disk
-        raise ModelError(f"{path} cannot be read ({problem})") from None
-    except SafetensorError as problem:
-        raise ModelError(f"{path} is damaged ({problem}); get or make it again") from None
-    with opened as file:
-        yield file
-
-
-def _elements(file: Any, name: str) -> np.ndarray:
-    """A tensor to the bit, as unsigned integers: neither -0.0 nor NaN is a special case."""
-    tensor = file.get_tensor(name)
-    return tensor.view(_UNSIGNED[tensor.element_size()]).numpy()
-
-
-def _kept(tensor: _Tensor, keep: np.ndarray, what: str) -> np.ndarray:
+def _kept(tensor: StoredTensor, keep: np.ndarray, what: str) -> np.ndarray:
     """The elements that stay; ModelError unless the others are +0, as `decode` makes them."""
     elements = tensor.read()
     alive = np.count_nonzero(elements[~keep])
@@ -256,7 +178,7 @@ def _kept(tensor: _Tensor, keep: np.ndarray, what: str) -> np.ndarray:
 
 
 def _decoded(file: Any, name: str, shape: list[int], packed: Path) -> np.ndarray:
-    bits, values = (_elements(file, name + part) for part in (MASK_SUFFIX, VALUES_SUFFIX))
+    bits, values = (elements(file, name + part) for part in (MASK_SUFFIX, VALUES_SUFFIX))
     try:
         return decode(bits, values, shape)
     except ModelError as problem:

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save, save_file
 from tiny import tiny_config
 from transformers import LxmertForQuestionAnswering
 
-from exporters import packing
+from exporters import container, packing
 from exporters.packing import pack, unpack
 from lxcompress.cli.main import main
 from lxcompress.config import EMBEDDED_MODEL
@@ -442,7 +442,7 @@ def test_a_file_that_may_not_be_read(
     def refuse(path: Path, framework: str) -> None:
         raise FileNotFoundError(f"No such file or directory: {path}")  # as the library words it
 
-    monkeypatch.setattr(packing, "safe_open", refuse)
+    monkeypatch.setattr(container, "safe_open", refuse)
     source, file = (ticket, "model") if name == "pack" else (packed, "model.bitmask")
     message = "{}/" + file + ".safetensors cannot be read (No such file"
     refused(command, name, source, tmp_path / "new", message)

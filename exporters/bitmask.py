@@ -75,7 +75,8 @@ def decode(bits: np.ndarray, values: np.ndarray, shape: Sequence[int]) -> np.nda
 def check(bits: np.ndarray, values: np.ndarray, shape: Sequence[int]) -> None:
     """ModelError unless `bits` has one bit for each element and `values` one entry for each 1."""
     size = math.prod(shape)
-    if bits.dtype != np.uint8 or bits.shape != ((size + 7) // 8,):
+    fits = bits.dtype == np.uint8 and bits.shape == ((size + 7) // 8,)
+    if not fits or min(shape, default=0) < 0:
         raise ModelError(f"{bits.size} bytes of {bits.dtype} are no bitmask of {list(shape)}")
     if size % 8 and bits[-1] >> (size % 8):
         raise ModelError(f"spare bits are set in a bitmask of {list(shape)}")
@@ -96,7 +97,7 @@ def add_decoders(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> None
     for name, shape in shapes.items():
         values = held[name + VALUES_SUFFIX]
         size, kind = math.prod(shape), values.data_type
-        zero = zeros.setdefault((size, kind), f"{SHARED}zeros.{size}")
+        zero = zeros.setdefault((size, kind), f"{SHARED}zeros.{kind}.{size}")
         positions = name + POSITIONS_SUFFIX
         nodes.append(
             make_node(

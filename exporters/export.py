@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -113,6 +114,8 @@ def _make(source: Source, variant: Variant, loaded: _Loaded, device: str) -> dic
             "variant": variant.name,
             "precision": variant.precision,
             "encoding": variant.encoding,
+            "dense_fp32_bytes": 4
+            * sum(math.prod(shape) for shape in loaded.graph.weights.values()),
             "formula": formula(loaded.graph, variant, loaded.mask),
             **_check(path, loaded, device),
             "checked_on": describe(device),

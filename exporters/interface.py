@@ -15,3 +15,17 @@ OUTPUT = "logits"
 OPSET = 23  # the first with Attention
 
 CONSTANT = "graph."  # how the names of the computation's own constants begin
+
+METADATA = frozenset(
+    {
+        "lxcompress",  # the version that made the file
+        "variant",
+        "precision",
+        "encoding",  # dense or bitmask
+        "sparsity",  # JSON: over prunable weights, over the whole model; null for a dense file
+        "labels",  # JSON: the answers, in the order of the logits
+        "tokenizer",  # JSON of the `tokenizers` library, which cuts and pads as it should
+        "max_tokens",
+        "weights_sha256",  # of all initializers
+    }
+)

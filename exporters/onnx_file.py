@@ -61,7 +61,10 @@ class OnnxFile:
         self.tensors = {tensor.name: tensor for tensor in self.model.graph.initializer}
         for tensor in self.model.graph.initializer:
             if external_data_helper.uses_external_data(tensor):
-                self._spans[tensor.name] = self._external(tensor)
+                try:
+                    self._spans[tensor.name] = self._external(tensor)
+                except (ValueError, OSError) as problem:  # no number, or no name of a file
+                    raise ModelError(f"{path} is damaged: {tensor.name} ({problem})") from None
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -221,7 +224,8 @@ def append_external(file: BufferedWriter, path: Path, name: str, array: np.ndarr
     """
     offset = -(-file.tell() // mmap.PAGESIZE) * mmap.PAGESIZE
     file.seek(offset)
-    array.tofile(file)
+    # Not `array.tofile(file)`, which says nothing when the disk is full.
+    file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     kind = np_dtype_to_tensor_dtype(array.dtype)
     tensor = TensorProto(name=name, data_type=kind, dims=array.shape, raw_data=b"\0")
     external_data_helper.set_external_data(tensor, path.name, offset, array.nbytes)

@@ -50,7 +50,8 @@ def quantize(weight: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     table `[rows, size]` (scale `[rows, 1]`).
     """
     largest = np.abs(weight).max(axis=axis, keepdims=axis == 1)
-    scale = np.where(largest > 0, largest / _LIMIT, 1).astype(np.float32)
+    scale = np.maximum(largest / _LIMIT, np.finfo(np.float32).tiny)  # not rounded to 0 either
+    scale = np.where(largest > 0, scale, 1).astype(np.float32)
     return np.rint(weight / scale).astype(np.int8), scale
 
 

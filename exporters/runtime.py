@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from exporters.interface import INPUTS, OUTPUT
+from exporters.interface import INPUTS, METADATA, OUTPUT
 from exporters.onnx_file import OnnxFile, append_external, data_file, write_model
 from exporters.retype import to_half
 from exporters.weights import Weights
@@ -107,12 +107,14 @@ def check_device(device: str) -> None:
 
 
 def read_labels(file: OnnxFile) -> list[str]:
-    """The answers of an exported file; ModelError when it is another tool's."""
+    """The answers of an exported file; ModelError when it is another tool's, or damaged."""
     names = {value.name for value in file.model.graph.input}
-    missing = {"lxcompress", "labels", "tokenizer", "precision"} - file.metadata.keys()
-    if missing or names != set(INPUTS):
+    if METADATA - file.metadata.keys() or names != set(INPUTS):
         raise ModelError(f"{file.path} was not made by `lxcompress export`")
-    return json.loads(file.metadata["labels"])
+    try:
+        return json.loads(file.metadata["labels"])
+    except ValueError:
+        raise ModelError(f"{file.path} is damaged: its answers cannot be read") from None
 
 
 def stock_session(
@@ -139,7 +141,13 @@ def _session(
 ) -> onnxruntime.InferenceSession:
     # The CUDA provider itself leaves the arithmetic of shapes to the CPU.
     providers = [PROVIDERS[device], *([PROVIDERS["cpu"]] if device != "cpu" else [])]
-    session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as problem:  # ONNX Runtime's own classes have no base of their own
+        first = str(problem).strip().partition("\n")[0]
+        raise ModelError(
+            f"ONNX Runtime {onnxruntime.__version__} cannot load {path.name}: {first}"
+        ) from problem
     if session.get_providers()[0] != PROVIDERS[device]:
         raise DeviceError(f"--device {device}: ONNX Runtime fell back to {session.get_providers()}")
     return session

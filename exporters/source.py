@@ -99,7 +99,8 @@ class Source:
     def fingerprint(self, variant: Variant) -> dict[str, Any]:
         """What a variant's file is made of; the same again need not be made again."""
         folder = self.model_folder(variant)
-        files = [*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("*.json"))]
+        kinds = ("*.safetensors", "*.bin", "*.json")
+        files = [file for kind in kinds for file in sorted(folder.glob(kind))]
         return {
             "lxcompress": lxcompress.__version__,
             "files": {file.name: sha256(file) for file in files},

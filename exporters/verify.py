@@ -62,8 +62,8 @@ def check_structure(path: Path, mask: Mask | None = None) -> dict[str, Any]:
         size += keep.size
         pruned += keep.size - int(np.count_nonzero(keep))
         zeros += keep.size - int(np.count_nonzero(weights.stored(name)))
-    claimed = json.loads(file.metadata["sparsity"])
-    if pruned and pruned != round(claimed["prunable"] * size):
+    claimed = (json.loads(file.metadata["sparsity"]) or {}).get("prunable", 0)
+    if pruned != round(claimed * size):
         raise ModelError(f"{path} claims another sparsity than {pruned} zeros of {size} weights")
     return {
         "bytes": file.stored_bytes(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,4 +71,34 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset) 
     folder = tmp_path_factory.mktemp("model") / "tiny"
     LxmertForQuestionAnswering(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_model: Path,
+    tiny_data: Path,
+    tiny_dataset: Dataset,
+) -> Path:
+    """A finished run of 50% sparsity; do not write to it."""
+    from exported import noisy_run
+
+    folder = tmp_path_factory.mktemp("run") / "tiny"
+    return noisy_run(folder, tiny_dataset, tiny_model, tiny_data)
+
+
+@pytest.fixture(scope="session")
+def tiny_exported(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
+    """A copy of that run with all of its ONNX files; do not write to it."""
+    from exported import graph_of
+
+    from exporters import export
+    from exporters.source import Source
+
+    folder = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("exported") / "tiny"))
+    source = Source.of(folder, None, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "build_graph", graph_of)
+        export.export(source, source.variants([]), "cpu")
     return folder

@@ -336,7 +336,7 @@ def test_prune_reports_and_repeats_at_once(
     result = json.loads((finished / "result.json").read_text())
     for model in ("dense", "ticket"):
         assert f"{result[model]['accuracy']['overall']:.2f}" in outcome.out
-    assert f"next: lxcompress evaluate {finished / 'ticket'}" in outcome.out
+    assert f"next: lxcompress export {finished}" in outcome.out
     assert {path: path.stat().st_mtime_ns for path in before} == before
     outcome = lxcompress_("prune", "--resume", finished)
     assert outcome.code == 0 and "finished before" in outcome.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,21 @@ def export(
         Path | None, typer.Option(help="Folder for the files. [default: onnx/ in the source]")
     ] = None,
     device: Annotated[str, typer.Option(help="Where the files are checked: cpu or cuda.")] = "cpu",
+    hub: Annotated[
+        Path | None,
+        typer.Option(
+            help="For a run: new folder for a Hugging Face model repository of the ticket, with "
+            "its weights, its ONNX files and a model card."
+        ),
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OWNER/NAME",
+            help="With --hub: upload that folder to this repository. A new one is public unless "
+            "its owner's default is private.",
+        ),
+    ] = None,
 ) -> None:
     """Write a ticket and its dense model as ONNX files, sparse ones small, and check each.
 
@@ -38,11 +54,20 @@ def export(
     from exporters.export import export as make
     from exporters.runtime import check_device
     from exporters.source import Source
+    from lxcompress.errors import ConfigError
 
+    if hub is not None:
+        from exporters.hub import check_hub
+
+        check_hub(source, variant or [], output, hub, push)
+    elif push is not None:
+        raise ConfigError("--push goes with --hub, the folder to upload")
     origin = Source.of(source, data, max_tokens, output)
     check_device(device)
     report = make(origin, origin.variants(variant or []), device)
     _print_files(report, origin.onnx)
+    if hub is not None:
+        _publish(source, report, origin.onnx, hub, push)
 
 
 def verify(
@@ -92,27 +117,42 @@ def verify(
     print("verified")
 
 
+def _publish(run: Path, report: dict[str, Any], onnx: Path, hub: Path, repo: str | None) -> None:
+    from exporters.hub import push, write_hub_folder
+    from lxcompress.run import Run
+
+    write_hub_folder(Run(run), report, hub, onnx)
+    print(f"model repository: {hub}")
+    if repo is None:
+        print(f"next: hf upload OWNER/NAME {shlex.quote(str(hub))}")
+    else:
+        print(f"uploaded: {push(hub, repo)}")
+
+
 def _print_files(report: dict[str, Any], folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{folder}, checked in stock ONNX Runtime")
     table.add_column("file", no_wrap=True)
-    for column in ("MB", "of fp32", "formula", "entropy bound", "same answers", "accuracy"):
+    for column in ("MB", "of fp32", "formula", "bound", "same", "accuracy"):
         table.add_column(column, justify="right")
     files = report["files"]
-    full = files.get("model.onnx", {}).get("bytes")
     for name, record in files.items():
         size, formula = record["bytes"], record["formula"]
         accuracy = record["accuracy"]
         table.add_row(
             name,
             f"{size / 1e6:.2f}",
-            f"{size / full:.1%}" if full else "",
+            f"{size / record['dense_fp32_bytes']:.1%}",
             f"{size / formula['total'] - 1:+.1%}",
             f"{size / formula['entropy_bound'] - 1:+.1%}" if formula["mask"] else "",
             f"{record['same_answers']:.2%}",
             f"{accuracy['overall']:.2f}" if accuracy else "no answers",
         )
     Console().print(table)
+    print(
+        "of fp32: of the dense weights in fp32; formula, bound: above the bytes of bits and values,"
+    )
+    print("and of the mask's entropy and values; same: answers equal to PyTorch's")
     print(f"figures: {folder / 'export.json'}")

@@ -205,4 +205,4 @@ def _report(run: Run, result: dict[str, Any]) -> None:
     Console().print(table)
     print(f"ticket: {run.ticket}  mask: {run.mask}")
     print(f"dense: {run.dense}  start weights: {run.theta0}  figures: {run.result}")
-    print(f"next: lxcompress evaluate {run.ticket} --data {result['config']['data']}")
+    print(f"next: lxcompress export {run.folder}")

@@ -96,7 +96,7 @@ def threshold_of_ours(small: bool) -> dict[str, Any]:
     """`magnitude_mask` and `Mask.apply`, several times on fresh weights."""
     model = timing.new_model(small)
     weights = prunable_parameters(model)
-    samples, before = [], _peak_bytes()
+    samples, before = [], timing.peak_bytes()
     for _ in range(_REPEATS):
         with torch.no_grad():
             for weight in weights.values():
@@ -106,7 +106,7 @@ def threshold_of_ours(small: bool) -> dict[str, Any]:
         mask.apply(weights)
         samples.append(time.perf_counter() - began)
         del mask
-    return {"seconds": samples, "peak_bytes": _peak_bytes() - before}
+    return {"seconds": samples, "peak_bytes": timing.peak_bytes() - before}
 
 
 def threshold_of_torch(small: bool) -> dict[str, Any]:
@@ -117,11 +117,11 @@ def threshold_of_torch(small: bool) -> dict[str, Any]:
     modules: list[tuple[nn.Module, str]] = [
         (model.get_submodule(name.removesuffix(".weight")), "weight") for name in weights
     ]
-    before = _peak_bytes()
+    before = timing.peak_bytes()
     began = time.perf_counter()
     prune.global_unstructured(modules, pruning_method=prune.L1Unstructured, amount=count)
     elapsed = time.perf_counter() - began
-    peak = _peak_bytes() - before
+    peak = timing.peak_bytes() - before
     ours = magnitude_mask(weights, SPARSITY)
     theirs = {
         name: dict(module.named_buffers())["weight_mask"].bool()
@@ -135,14 +135,6 @@ def threshold_of_torch(small: bool) -> dict[str, Any]:
         # Not 0 only where magnitudes are equal: torch's choice among ties is arbitrary.
         "differing": sum(int((keep != theirs[name]).sum()) for name, keep in ours.items()),
     }
-
-
-def _peak_bytes() -> int:
-    """The most physical memory that this process has had."""
-    import resource  # not on Windows, where the other commands do run
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def each_subnetwork(small: bool) -> dict[str, Any]:

@@ -44,6 +44,46 @@ def speed() -> str:
     return "\n".join(lines) + "\n\n" + _where(pruning)
 
 
+def onnx_files() -> str:
+    """Size, loading and latency of a full-size LXMERT's files."""
+    report = _result("onnx_files")
+    measured = report["measurements"]
+    sizes, loading, latency = measured["files"], measured["loading"], measured["latency"]
+    full = sizes["model.onnx"]["bytes"]
+    batches = list(latency)
+    titles = [f"batch {size}, ms" for size in batches]
+    head = ["full-size LXMERT, half pruned", "MB", "of fp32", "load, s", "memory, MB", *titles]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for system in latency[batches[0]]:
+        loader, _, name = system.partition(" ")
+        size, load = sizes.get(name, {}).get("bytes"), loading.get(system)
+        cells = [
+            system if size is None else f"`{name}`" + (", our loader" * (loader == "runtime")),
+            "" if size is None else f"{size / 1e6:.1f}",
+            "" if size is None else f"{size / full:.1%}",
+            "" if load is None else f"{load['seconds']['median']:.2f}",
+            "" if load is None else f"{load['peak_bytes']['median'] / 1e6:,.0f}",
+            *(f"{1000 * latency[batch][system]['p50']:.1f}" for batch in batches),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    ratios = [
+        systems[f"stock {name}"]["p50"] / systems[f"stock {_dense(name)}"]["p50"]
+        for systems in latency.values()
+        for name in sizes
+        if "sparse" in name
+    ]
+    return (
+        "\n".join(lines)
+        + "\n\nLatency is the median of runs in turns, memory the peak. Fewer bits a weight make "
+        f"a file faster, zeros do not: a sparse file takes {min(ratios):.2f} to {max(ratios):.2f} "
+        "times as long as the dense file of its precision.\n\n" + _where(report)
+    )
+
+
+def _dense(name: str) -> str:
+    return name.replace("_sparse", "")
+
+
 def _main_job(report: dict[str, Any]) -> str:
     result = report["result"]
     lines = ["| accuracy % | dense | ticket |", "|---|---|---|"]
@@ -81,7 +121,7 @@ def _result(name: str) -> dict[str, Any]:
 
 _BLOCKS = {
     function.__name__: function
-    for function in (subnetworks, main_job_shapes, main_job_easy_vqa, speed)
+    for function in (subnetworks, main_job_shapes, main_job_easy_vqa, onnx_files, speed)
 }
 
 

@@ -120,6 +120,18 @@ def seconds(samples: Sequence[float]) -> dict[str, Any]:
     return {"unit": "seconds", "median": statistics.median(samples), "samples": list(samples)}
 
 
+def peak_bytes() -> int:
+    """The most physical memory that this program has had."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux: what getrusage says there begins with the parent's memory
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return 1024 * int(fields["VmHWM"].split()[0])
+    import resource  # not on Windows, where the other commands do run
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
 def note(text: str) -> None:
     """Say on standard error what is measured now; some of it takes minutes."""
     print(text, file=sys.stderr, flush=True)
@@ -146,11 +158,13 @@ def publish(
     if given.output is None:
         return
     small = " --small" if given.small else ""
+    device = getattr(given, "device", "cpu")
+    on = f" --device {device}" if device != "cpu" else ""
     report = {
-        "command": f"python -m {module}{small}",
+        "command": f"python -m {module}{on}{small}",
         "unit": "seconds and bytes, as each record says",
         "rows": rows,
         "measurements": measurements,
-        "environment": describe("cpu"),
+        "environment": describe(device),
     }
     write_json(given.output, report)

@@ -11,6 +11,7 @@ import hashlib
 import math
 import mmap
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
@@ -20,7 +21,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, external_data_helper, numpy_helper
 from onnx.helper import np_dtype_to_tensor_dtype, tensor_dtype_to_np_dtype
 
-from lxcompress.errors import ModelError
+from lxcompress.errors import LxcompressError, ModelError
 from lxcompress.files import atomic_path
 
 # Protobuf refuses messages over 2 GiB; some room is left for the graph itself.
@@ -185,6 +186,18 @@ def _varint(value: int) -> bytes:
 
 def _key(field: int) -> bytes:
     return _varint(field << 3 | _BYTES)
+
+
+@contextmanager
+def in_words(path: Path) -> Iterator[None]:
+    """ModelError for whatever a damaged file makes of code and libraries that trust it."""
+    try:
+        yield
+    except (LxcompressError, OSError, MemoryError):
+        raise
+    except Exception as problem:
+        first = str(problem).strip().partition("\n")[0]
+        raise ModelError(f"{path} is damaged: {first}") from problem
 
 
 def digest(arrays: Iterable[tuple[str, np.ndarray]]) -> str:

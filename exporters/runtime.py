@@ -18,7 +18,7 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from exporters.interface import INPUTS, METADATA, OUTPUT
-from exporters.onnx_file import OnnxFile, append_external, data_file, write_model
+from exporters.onnx_file import OnnxFile, append_external, data_file, in_words, write_model
 from exporters.retype import to_half
 from exporters.weights import Weights
 from lxcompress.errors import DeviceError, ModelError
@@ -49,8 +49,9 @@ class OnnxVqaModel:
         self.metadata = file.metadata
         self.labels = read_labels(file)
         self.device = device
-        self._tokenizer = Tokenizer.from_str(self.metadata["tokenizer"])
-        self.session = _open_session(file, device, threads)
+        with in_words(file.path):
+            self._tokenizer = Tokenizer.from_str(self.metadata["tokenizer"])
+            self.session = _open_session(file, device, threads)
 
     def encode(self, questions: Sequence[str]) -> dict[str, np.ndarray]:
         """int64 `input_ids`, `attention_mask`, `token_type_ids`, each `[B, longest question]`."""
@@ -111,10 +112,11 @@ def read_labels(file: OnnxFile) -> list[str]:
     names = {value.name for value in file.model.graph.input}
     if METADATA - file.metadata.keys() or names != set(INPUTS):
         raise ModelError(f"{file.path} was not made by `lxcompress export`")
-    try:
-        return json.loads(file.metadata["labels"])
-    except ValueError:
-        raise ModelError(f"{file.path} is damaged: its answers cannot be read") from None
+    with in_words(file.path):
+        labels, (logits,) = json.loads(file.metadata["labels"]), file.model.graph.output
+        if len(labels) != logits.type.tensor_type.shape.dim[-1].dim_value:
+            raise ValueError("it has not as many answers as logits")
+    return labels
 
 
 def stock_session(
@@ -137,16 +139,19 @@ def _options(threads: int | None) -> onnxruntime.SessionOptions:
 
 
 def _session(
-    path: Path, device: str, options: onnxruntime.SessionOptions
+    path: Path, device: str, options: onnxruntime.SessionOptions, origin: Path | None = None
 ) -> onnxruntime.InferenceSession:
     # The CUDA provider itself leaves the arithmetic of shapes to the CPU.
     providers = [PROVIDERS[device], *([PROVIDERS["cpu"]] if device != "cpu" else [])]
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        # By itself it would go on without the provider, then or in the middle of a run.
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=providers, enable_fallback=0
+        )
     except Exception as problem:  # ONNX Runtime's own classes have no base of their own
         first = str(problem).strip().partition("\n")[0]
         raise ModelError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot load {path.name}: {first}"
+            f"ONNX Runtime {onnxruntime.__version__} cannot load {origin or path}: {first}"
         ) from problem
     if session.get_providers()[0] != PROVIDERS[device]:
         raise DeviceError(f"--device {device}: ONNX Runtime fell back to {session.get_providers()}")
@@ -166,4 +171,4 @@ def _open_session(file: OnnxFile, device: str, threads: int | None) -> onnxrunti
                 array = weights.value(name).astype(np.float16) if half else weights.stored(name)
                 model.graph.initializer.append(append_external(data, data_file(path), name, array))
         write_model(model, path)
-        return _session(path, device, _options(threads))
+        return _session(path, device, _options(threads), file.path)

@@ -16,14 +16,15 @@ from transformers import LxmertForQuestionAnswering
 
 from exporters import bitmask
 from exporters.interface import OUTPUT
-from exporters.onnx_file import OnnxFile, digest
+from exporters.onnx_file import OnnxFile, digest, in_words
 from exporters.runtime import read_labels, stock_session
+from exporters.variants import VARIANTS
 from exporters.weights import Weights
 from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_inputs
 from lxcompress.errors import ModelError
 from lxcompress.evaluation import batch_size
 from lxcompress.files import sha256
-from lxcompress.model import labels_of
+from lxcompress.model import dead_parameters, labels_of
 from lxcompress.progress import progress
 from lxcompress.pruning.mask import Mask
 from lxcompress.scoring import score
@@ -33,6 +34,11 @@ LOGIT_TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 2e-1}
 # Points of accuracy that a file may lose, and one question more: small splits are coarse.
 ACCURACY_TOLERANCE = {"fp32": 0.1, "fp16": 0.25, "int8": 0.5}
 
+_PRECISION = {
+    frozenset({"float32"}): "fp32",
+    frozenset({"float16"}): "fp16",
+    frozenset({"int8", "float32"}): "int8",
+}
 _DECODING = {"NonZero", "ScatterElements", bitmask.FUNCTION}
 
 
@@ -41,6 +47,11 @@ def check_structure(path: Path, mask: Mask | None = None) -> dict[str, Any]:
 
     With the ticket's `mask`, each encoded weight must be pruned exactly where the mask says.
     """
+    with in_words(path):
+        return _structure(path, mask)
+
+
+def _structure(path: Path, mask: Mask | None) -> dict[str, Any]:
     file = OnnxFile(path)
     read_labels(file)
     if digest((name, file.array(name)) for name in file.tensors) != file.metadata["weights_sha256"]:
@@ -50,25 +61,42 @@ def check_structure(path: Path, mask: Mask | None = None) -> dict[str, Any]:
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as problem:
         first = str(problem).strip().partition("\n")[0]
         raise ModelError(f"{path} is no valid ONNX model: {first}") from problem
+    called = {node.op_type for node in file.model.graph.node if node.domain == bitmask.DOMAIN}
+    lacking = called - {function.name for function in file.model.functions}
+    if lacking:  # ONNX's checker takes them for operators of other people
+        raise ModelError(f"{path} is damaged: it lacks the function {min(lacking)}")
     weights = Weights(file)
-    masked = set(mask) if mask is not None else set(weights.encoded)
-    if set(weights.encoded) - masked or (weights.encoded and masked - set(weights.encoded)):
+    if mask is not None and set(mask) != set(weights.encoded):
         raise ModelError(f"{path} encodes other tensors than the ticket's mask names")
-    size = pruned = zeros = 0
-    for name in weights.encoded:
-        keep = weights.as_in_model(name, weights.kept(name))
-        if mask is not None and not np.array_equal(keep, mask[name].cpu().numpy()):
-            raise ModelError(f"{path}: {name} is not pruned where the ticket's mask says")
-        size += keep.size
-        pruned += keep.size - int(np.count_nonzero(keep))
-        zeros += keep.size - int(np.count_nonzero(weights.stored(name)))
-    claimed = (json.loads(file.metadata["sparsity"]) or {}).get("prunable", 0)
-    if pruned != round(claimed * size):
+    parameters = size = pruned = zeros = 0
+    kinds, encoded = set(), set(weights.encoded)
+    for name in weights.names:
+        weight = weights.stored(name)
+        parameters += weight.size
+        kinds.add(weight.dtype.name)
+        if name in encoded:
+            keep = weights.as_in_model(name, weights.kept(name))
+            if mask is not None and not np.array_equal(keep, mask[name].cpu().numpy()):
+                raise ModelError(f"{path}: {name} is not pruned where the ticket's mask says")
+            size += keep.size
+            pruned += keep.size - int(np.count_nonzero(keep))
+            zeros += keep.size - int(np.count_nonzero(weight))
+    claimed = json.loads(file.metadata["sparsity"])
+    share = 0 if claimed is None else claimed["prunable"]
+    if (claimed is None) == bool(encoded) or pruned != round(share * size):
         raise ModelError(f"{path} claims another sparsity than {pruned} zeros of {size} weights")
+    form = _PRECISION.get(frozenset(kinds)), "bitmask" if encoded else "dense"
+    variant = VARIANTS.get(file.metadata["variant"])
+    for said in (
+        variant and (variant.precision, variant.encoding),
+        (file.metadata["precision"], file.metadata["encoding"]),
+    ):
+        if said != form:
+            raise ModelError(f"{path} says that it is {said}, but its weights are {form}")
     return {
         "bytes": file.stored_bytes(),
         "sha256": sha256(path),
-        "parameters": sum(weights.stored(name).size for name in weights.names),
+        "parameters": parameters,
         "prunable": size,
         "pruned": pruned,
         "zeros": zeros,
@@ -76,13 +104,26 @@ def check_structure(path: Path, mask: Mask | None = None) -> dict[str, Any]:
 
 
 def check_weights(path: Path, model: LxmertForQuestionAnswering) -> dict[str, Any]:
-    """How far its weights are from the model's; ModelError for fp32 that is not bit-equal."""
+    """How far its weights are from the model's.
+
+    ModelError for fp32 that is not bit-equal, other answers, and a model of another architecture.
+    """
     file = OnnxFile(path)
-    weights, parameters = Weights(file), dict(model.named_parameters())
+    weights, dead = Weights(file), dead_parameters(model)
+    parameters = {name: p for name, p in model.named_parameters() if name not in dead}
+    different = parameters.keys() ^ set(weights.names)
+    if different:
+        raise ModelError(f"{path} is of another model: only one of them has {min(different)}")
+    if read_labels(file) != labels_of(model.config):
+        raise ModelError(f"{path} names other answers than the model's config.json")
     largest = 0.0
     for name in weights.names:
         expected = parameters[name].detach().cpu().numpy()
         found = np.ascontiguousarray(weights.as_in_model(name, weights.value(name)))
+        if found.shape != expected.shape:
+            raise ModelError(
+                f"{path} is of another model: {name} is {found.shape}, not {expected.shape}"
+            )
         largest = max(largest, float(np.abs(found - expected).max()))
         bits = (found.view(f"u{found.itemsize}"), expected.view(np.uint32))
         if file.metadata["precision"] == "fp32" and not np.array_equal(*bits):
@@ -130,8 +171,8 @@ def check_answers(
             squares += float(np.square(difference, dtype=np.float64).sum())
             chosen[rows] = logits.argmax(axis=1)
             meter.advance(len(rows))
-    spread = float(reference.std(axis=1).mean())
-    relative = float(np.sqrt(squares / reference.size)) / spread if spread else 0.0
+    spread = float(reference.std(axis=1).mean()) or 1.0  # a model of one answer has no spread
+    relative = float(np.sqrt(squares / reference.size)) / spread
     expected = reference.argmax(axis=1)
     found = {
         "questions": len(data),
@@ -173,11 +214,13 @@ def _accuracy(
     return score(answers, data.questions).accuracy()
 
 
-def folded_session(path: Path, device: str) -> onnxruntime.InferenceSession:
+def folded_session(
+    path: Path, device: str, threads: int | None = None
+) -> onnxruntime.InferenceSession:
     """Stock ONNX Runtime on the file; ModelError when decoding is left to be done at each run."""
     with tempfile.TemporaryDirectory(prefix="lxcompress-", ignore_cleanup_errors=True) as folder:
         optimized = Path(folder) / "optimized.onnx"
-        session = stock_session(path, device, optimized=optimized)
+        session = stock_session(path, device, threads=threads, optimized=optimized)
         left = {node.op_type for node in OnnxFile(optimized).model.graph.node} & _DECODING
     if left:
         raise ModelError(

@@ -55,7 +55,10 @@ class Weights:
             return self.file.array(name)
         bits = self.file.array(name + bitmask.MASK_SUFFIX)
         values = self.file.array(name + bitmask.VALUES_SUFFIX).reshape(-1)
-        return bitmask.decode(bits, values, self._shapes[name])
+        try:
+            return bitmask.decode(bits, values, self._shapes[name])
+        except ModelError as problem:
+            raise ModelError(f"{self.file.path} is damaged: {name}: {problem}") from None
 
     def value(self, name: str) -> np.ndarray:
         """A weight as the numbers that it stands for, float32 or float16."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import pruning_speed, timing, training_step
+from benchmarks import onnx_files, pruning_speed, timing, training_step
 
 
 def report(path: Path) -> dict[str, Any]:
@@ -69,3 +69,25 @@ def test_both_paddings_hold_the_same_questions() -> None:
         assert torch.equal(first["visual_feats"], second["visual_feats"])
         words += (first["attention_mask"].sum(dim=1) - 3).tolist()
     assert sum(words) / len(words) == pytest.approx(6.2, abs=0.25)
+
+
+def test_onnx_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick = ["--small", "--repeats", "1", "--runs", "2", "--seconds", "0"]
+    onnx_files.main([*quick, "--output", str(tmp_path / "report.json")])
+    measured = report(tmp_path / "report.json")["measurements"]
+    sparse = [name for name in measured["files"] if "sparse" in name]
+    assert len(measured["files"]) == 6 and len(sparse) == 3
+    for name, record in measured["files"].items():
+        assert record["bytes"] > record["formula"]["total"], name
+    for name in sparse:
+        assert measured["files"][name]["pruned"] * 2 == pytest.approx(
+            measured["files"][name]["prunable"], abs=1
+        )
+        for loader in ("stock", "runtime"):
+            assert measured["answers"][f"{loader} {name}"]["bit_equal_to_dense_file"]
+            assert measured["loading"][f"{loader} {name}"]["peak_bytes"]["unit"] == "bytes"
+    assert measured["latency"].keys() == {"1", "8"}
+    for systems in measured["latency"].values():
+        assert len(systems) == 10
+        assert all(len(record["samples"]) == 2 for record in systems.values())
+    assert "model_sparse_int8.onnx" in capsys.readouterr().out

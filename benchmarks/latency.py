@@ -1,0 +1,48 @@
+"""Latency of several systems within one run, so that the machine's drift hits all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def in_turns(
+    systems: Mapping[str, Callable[[], object]],
+    *,
+    runs: int,
+    seconds: float,
+    warm_up: int = 3,
+) -> dict[str, list[float]]:
+    """Seconds of each run of each system, one run of each at a time, in a rotating order.
+
+    At least `runs` runs of each, and at least `seconds` of time in all; `warm_up` runs of each
+    are not counted. A system returns when its answer is there (CUDA included).
+    """
+    names = list(systems)
+    for _ in range(warm_up):
+        for name in names:
+            systems[name]()
+    samples: dict[str, list[float]] = {name: [] for name in names}
+    began, turn = time.perf_counter(), 0
+    while turn < runs or time.perf_counter() - began < seconds:
+        first = turn % len(names)
+        for name in [*names[first:], *names[:first]]:
+            start = time.perf_counter()
+            systems[name]()
+            samples[name].append(time.perf_counter() - start)
+        turn += 1
+    return samples
+
+
+def summary(samples: Sequence[float]) -> dict[str, Any]:
+    """Percentiles of seconds beside the raw samples."""
+    p50, p90, p99 = np.percentile(samples, (50, 90, 99)).tolist()
+    return {"unit": "seconds", "p50": p50, "p90": p90, "p99": p99, "samples": list(samples)}
+
+
+def times_faster(slow: Sequence[float], fast: Sequence[float]) -> float:
+    """The median of the ratios of runs of the same turn."""
+    return float(np.median(np.asarray(slow) / np.asarray(fast)))

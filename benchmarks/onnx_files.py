@@ -1,0 +1,277 @@
+"""What the exported files of a full-size LXMERT weigh, and how fast they load and answer.
+
+    python -m benchmarks.onnx_files --output benchmarks/results/onnx_files.json
+
+Random weights, half of the prunable ones pruned by magnitude; BERT's vocabulary size and VQA v2's
+number of answers. All systems answer the same questions in turns within one run. A sparse file is
+compared with the dense file of the same precision: what precision gains, sparsity does not.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from transformers import BertTokenizer, LxmertForQuestionAnswering
+
+from benchmarks import latency, loading, timing
+from exporters.assemble import Answerer, assemble
+from exporters.graph import build_graph
+from exporters.interface import OUTPUT
+from exporters.onnx_file import write_model
+from exporters.runtime import OnnxVqaModel
+from exporters.sizes import formula
+from exporters.variants import VARIANTS
+from exporters.verify import check_structure, check_weights, folded_session
+from lxcompress.data.batches import model_inputs
+from lxcompress.model import prunable_parameters, set_labels
+from lxcompress.pruning.magnitude import magnitude_mask
+from lxcompress.pruning.mask import Mask
+
+MODULE = "benchmarks.onnx_files"
+SPARSITY = 0.5
+BATCH_SIZES = {"cpu": (1, 8), "cuda": (1, 8, 32, 128)}
+_DIFFERENT_BATCHES = 16
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+Inputs = dict[str, np.ndarray]
+System = Callable[[Inputs], np.ndarray]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = timing.options(MODULE, __doc__)
+    parser.add_argument("--device", choices=sorted(BATCH_SIZES), default="cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--compile", action="store_true", help="torch.compile as well")
+    parser.add_argument("--repeats", type=int, default=5, help="processes for each way of loading")
+    parser.add_argument("--runs", type=int, default=30, help="of each system, at least")
+    parser.add_argument("--seconds", type=float, default=60, help="of each batch size, at least")
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    model, mask = sparse_model(given.small)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        files = write_files(model, mask, folder)
+        loaded = load_files(folder, given.device, given.repeats)
+        systems = all_systems(model, folder, given.device, given.compile, given.threads)
+        answers = compare_answers(model, systems)
+        measured = {
+            str(size): time_answers(model, systems, size, given.runs, given.seconds)
+            for size in BATCH_SIZES[given.device]
+        }
+    timing.publish(
+        MODULE,
+        given,
+        rows(files, loaded, answers, measured),
+        sparsity=SPARSITY,
+        questions=timing.WORDS,
+        files=files,
+        loading=loaded,
+        answers=answers,
+        latency=measured,
+    )
+
+
+def sparse_model(small: bool) -> tuple[LxmertForQuestionAnswering, Mask]:
+    """Random weights under a mask of `SPARSITY`."""
+    model = timing.new_model(small).eval()
+    set_labels(model.config, [f"answer {index}" for index in range(model.config.num_qa_labels)])
+    weights = prunable_parameters(model)
+    mask = magnitude_mask({name: weight.detach() for name, weight in weights.items()}, SPARSITY)
+    mask.apply(weights)
+    return model, mask
+
+
+def write_files(
+    model: LxmertForQuestionAnswering, mask: Mask, folder: Path
+) -> dict[str, dict[str, Any]]:
+    """Each variant of the same weights: bytes, formula and bound; checked as an export is."""
+    words = [f"word{index}" for index in range(model.config.vocab_size - len(_SPECIAL))]
+    vocabulary = {word: index for index, word in enumerate([*_SPECIAL, *words])}
+    answerer = Answerer.of(model.config, BertTokenizer(vocab=vocabulary), timing.MAX_TOKENS)
+    graph, parameters = build_graph(model.config), dict(model.named_parameters())
+    files = {}
+    for variant in VARIANTS.values():
+        timing.note(f"writing {variant.file}")
+        path = folder / variant.file
+        write_model(assemble(graph, parameters, variant, answerer, mask), path)
+        files[variant.file] = {
+            "unit": "bytes",
+            **check_structure(path, mask if variant.sparse else None),
+            **check_weights(path, model),
+            "formula": formula(graph, variant, mask),
+        }
+    return files
+
+
+def load_files(folder: Path, device: str, repeats: int) -> dict[str, dict[str, Any]]:
+    """Every file in stock ONNX Runtime, and the sparse ones with our decoder."""
+    timing.note("loading, each time in a process of its own")
+    cases = [("stock", folder / variant.file) for variant in VARIANTS.values()]
+    cases += [("runtime", path) for _, path in cases if "sparse" in path.name]
+    found = loading.compare(cases, device, repeats)
+    return {f"{loader} {name}": record for (loader, name), record in found.items()}
+
+
+def all_systems(
+    model: LxmertForQuestionAnswering, folder: Path, device: str, compiled: bool, threads: int
+) -> dict[str, System]:
+    """What answers the same questions: PyTorch, and each file both ways."""
+    stock = LxmertForQuestionAnswering(model.config).eval()
+    stock.load_state_dict(model.state_dict())
+    precision = torch.float16 if device == "cuda" else torch.float32
+    systems = {"PyTorch eager": _in_pytorch(stock, device, precision)}
+    if compiled:
+        systems["PyTorch compiled"] = _in_pytorch(
+            torch.compile(stock, dynamic=True), device, precision
+        )
+    for variant in VARIANTS.values():
+        path = folder / variant.file
+        timing.note(f"loading {path.name}")
+        if device == "cpu" or variant.precision != "int8":
+            systems[f"stock {path.name}"] = _in_stock(folded_session(path, device, threads))
+        if variant.sparse:
+            systems[f"runtime {path.name}"] = OnnxVqaModel(path, device, threads=threads).logits
+    return systems
+
+
+def _in_pytorch(model: Any, device: str, precision: torch.dtype) -> System:
+    model.to(device, precision)
+
+    def logits(inputs: Inputs) -> np.ndarray:
+        tensors = {name: torch.from_numpy(array).to(device) for name, array in inputs.items()}
+        for name in ("visual_feats", "visual_pos"):
+            tensors[name] = tensors[name].to(precision)
+        with torch.inference_mode():
+            return model(**tensors).question_answering_score.float().cpu().numpy()
+
+    return logits
+
+
+def _in_stock(session: onnxruntime.InferenceSession) -> System:
+    return lambda inputs: session.run([OUTPUT], dict(inputs))[0]
+
+
+def _questions(model: LxmertForQuestionAnswering, batch_size: int) -> list[Inputs]:
+    source = timing.batches(model.config, batch_size)
+    found = []
+    for _ in range(_DIFFERENT_BATCHES):
+        tensors = model_inputs(next(source), timing.CPU)
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        arrays["visual_feats"] = arrays["visual_feats"].astype(np.float32)
+        found.append(arrays)
+    return found
+
+
+def compare_answers(
+    model: LxmertForQuestionAnswering, systems: Mapping[str, System]
+) -> dict[str, dict[str, Any]]:
+    """Logits of every system against PyTorch's, and of sparse files against dense ones."""
+    batches = _questions(model, 8)
+    logits = {
+        name: np.concatenate([system(batch) for batch in batches])
+        for name, system in systems.items()
+    }
+    expected = logits["PyTorch eager"]
+    found: dict[str, dict[str, Any]] = {}
+    for name, given in logits.items():
+        dense = name.replace("sparse_", "").replace("runtime", "stock")
+        dense = dense.replace("model_sparse.onnx", "model.onnx")
+        found[name] = {
+            "relative_logit_difference": float(
+                np.sqrt(np.square(given - expected).mean()) / expected.std(axis=1).mean()
+            ),
+            "same_answers": float((given.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+        }
+        if "sparse" in name and dense in logits:
+            found[name]["bit_equal_to_dense_file"] = bool(np.array_equal(given, logits[dense]))
+    return found
+
+
+def time_answers(
+    model: LxmertForQuestionAnswering,
+    systems: Mapping[str, System],
+    batch_size: int,
+    runs: int,
+    seconds: float,
+) -> dict[str, dict[str, Any]]:
+    """Seconds from arrays to logits of each system, all on the same batches in turns."""
+    timing.note(f"latency of {len(systems)} systems, batch {batch_size}")
+    batches = _questions(model, batch_size)
+
+    def next_batch(system: System) -> Callable[[], np.ndarray]:
+        numbers = count()
+        return lambda: system(batches[next(numbers) % len(batches)])
+
+    samples = latency.in_turns(
+        {name: next_batch(system) for name, system in systems.items()}, runs=runs, seconds=seconds
+    )
+    slow = samples["PyTorch eager"]
+    return {
+        name: {
+            **latency.summary(taken),
+            "times_faster_than_pytorch_eager": latency.times_faster(slow, taken),
+        }
+        for name, taken in samples.items()
+    }
+
+
+def rows(
+    files: Mapping[str, dict[str, Any]],
+    loaded: Mapping[str, dict[str, Any]],
+    answers: Mapping[str, dict[str, Any]],
+    measured: Mapping[str, dict[str, Any]],
+) -> list[dict[str, str]]:
+    """The report's lines: sizes, loading, answers, latency."""
+    full = files["model.onnx"]["bytes"]
+    found = []
+    for name, record in files.items():
+        size, weights = record["bytes"], record["formula"]
+        bound = f", {size / weights['entropy_bound'] - 1:+.2%} on the entropy bound"
+        found.append(
+            {
+                "what": name,
+                "text": f"{size / 1e6:.1f} MB, {size / full:.1%} of dense fp32, "
+                f"{size / weights['total'] - 1:+.2%} on the formula"
+                f"{bound if weights['mask'] else ''}",
+            }
+        )
+    for name, record in loaded.items():
+        found.append(
+            {
+                "what": f"loading, {name}",
+                "text": f"{record['seconds']['median']:.2f} s, peak "
+                f"{record['peak_bytes']['median'] / 1e6:,.0f} MB, afterwards "
+                f"{record['kept_bytes']['median'] / 1e6:,.0f} MB",
+            }
+        )
+    for name, record in answers.items():
+        equal = record.get("bit_equal_to_dense_file")
+        found.append(
+            {
+                "what": f"answers, {name}",
+                "text": f"logits off by {record['relative_logit_difference']:.2g} of their spread, "
+                f"{record['same_answers']:.1%} the same answer"
+                + ("" if equal is None else f", equal to the dense file: {equal}"),
+            }
+        )
+    for size, systems in measured.items():
+        for name, record in systems.items():
+            found.append(
+                {
+                    "what": f"batch {size}, {name}",
+                    "text": f"p50 {1000 * record['p50']:.1f} ms, p90 {1000 * record['p90']:.1f} ms"
+                    f" ({record['times_faster_than_pytorch_eager']:.2f} times PyTorch eager)",
+                }
+            )
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -124,15 +124,9 @@ class Lottery:
         size = sum(weight.numel() for weight in prunable_parameters(model).values())
         for level in pruning_levels(self.config.sparsity):
             pruned_weights(size, level)
-        if not self.total_steps:
-            raise DataError(
-                f"{len(training_split(self.dataset).questions)} training questions do not fill "
-                f"one batch of {self.recipe.batch_size}; use a smaller --batch-size"
-            )
-        if self.config.rewind == "late" and self.late_step >= self.total_steps:
-            raise DataError(
-                f"--rewind-step {self.late_step}: training has only {self.total_steps} steps"
-            )
+        steps = self.total_steps
+        if self.config.rewind == "late" and self.late_step >= steps:
+            raise DataError(f"--rewind-step {self.late_step}: training has only {steps} steps")
 
     def check_answers(self) -> None:
         """DataError when there is nothing to learn from, or nothing to measure with."""
@@ -291,8 +285,7 @@ class Lottery:
     @property
     def total_steps(self) -> int:
         """Optimizer steps of a whole training."""
-        questions = len(training_split(self.dataset).questions)
-        return self.recipe.epochs * self.recipe.steps_per_epoch(questions)
+        return self.recipe.total_steps(len(training_split(self.dataset).questions))
 
     @property
     def late_step(self) -> int:

@@ -147,6 +147,7 @@ def pretrain(config: PretrainConfig, dataset: Dataset, output: Path) -> dict[str
         weight_decay=config.weight_decay,
         decay_vectors=False,
     )
+    recipe.total_steps(len(data))  # too large a batch: before anything is written
     work = output.parent / f".{output.name}.work"
     _claim(work, {**config.dump(), "fingerprint": dataset.fingerprint})
     log = TrainingLog(work / "pretraining.jsonl")

@@ -53,9 +53,17 @@ class Recipe:
     warmup: float = 0.1
     seed: int = 0
 
-    def steps_per_epoch(self, questions: int) -> int:
-        """Optimizer steps in an epoch; the last, short batch is dropped."""
-        return questions // self.batch_size
+    def total_steps(self, questions: int) -> int:
+        """Optimizer steps of a training; the last, short batch of each epoch is dropped.
+
+        Raises DataError when the questions do not fill one batch.
+        """
+        if questions < self.batch_size:
+            raise DataError(
+                f"{questions} training questions do not fill one batch of {self.batch_size}; "
+                "use a smaller --batch-size"
+            )
+        return self.epochs * (questions // self.batch_size)
 
 
 class TrainingLog:
@@ -122,7 +130,7 @@ def train(
         _spare_vectors(optimizer)
     tensors = _state(trainable, optimizer)
     step = max(first_step, _resume(checkpoint, tensors))
-    total = recipe.epochs * recipe.steps_per_epoch(len(data))
+    total = recipe.total_steps(len(data))
     enforcer = mask.enforcer({name: trainable[name] for name in mask}) if mask else None
     batches = training_batches(
         data,

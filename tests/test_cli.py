@@ -565,6 +565,7 @@ def test_pretrain_refuses(lxcompress_: Command, tiny_data: Path, tmp_path: Path)
     assert "--epochs 0: " in lxcompress_(*arguments, "--epochs", 0).error
     assert "--device cuda: " in lxcompress_(*arguments, "--device", "cuda").error
     assert "do not fill one batch of 999" in lxcompress_(*arguments, "--batch-size", 999).error
+    assert not list(tmp_path.iterdir())  # nothing that a right command would stumble over
     assert "cannot load" in lxcompress_(*arguments, "--tokenizer", tmp_path / "absent").error
 
 

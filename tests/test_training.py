@@ -434,3 +434,10 @@ def test_the_log_forgets_what_comes_again(tmp_path: Path) -> None:
     assert [(line["step"], line["loss"]) for line in lines] == [(20, 0.05), (40, 0.025), (60, 0.5)]
     log.rewind(0)
     assert log.path.read_text() == ""
+
+
+def test_steps_of_a_training() -> None:
+    recipe = Recipe(epochs=3, batch_size=5)
+    assert [recipe.total_steps(questions) for questions in (5, 9, 10)] == [3, 3, 6]
+    with pytest.raises(DataError, match="4 training questions do not fill one batch of 5"):
+        recipe.total_steps(4)

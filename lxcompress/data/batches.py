@@ -163,12 +163,7 @@ def training_batches(
     first_step: int = 0,
     workers: int | None = None,
 ) -> Batches:
-    """All batches from `first_step` to the end; DataError when the split is smaller than one."""
-    if len(data) < batch_size:
-        raise DataError(
-            f"{len(data)} training questions do not fill one batch of {batch_size}; "
-            "use a smaller --batch-size"
-        )
+    """All batches from `first_step` to the end."""
     sampler = EpochBatches(len(data), batch_size, epochs=epochs, seed=seed, first_step=first_step)
     return Batches(data, sampler, batch_size, workers)
 

@@ -39,7 +39,6 @@ class _Loaded:
 
     model: LxmertForQuestionAnswering
     mask: Mask | None
-    graph: Graph
     answerer: Answerer
     questions: EncodedQuestions
     reference: np.ndarray
@@ -63,10 +62,10 @@ def export(source: Source, variants: Sequence[Variant], device: str) -> dict[str
         todo = [variant for variant in chosen if not _is_done(source, variant, report, made_of)]
         if not todo:
             continue
-        loaded = _load(source, todo[0], graph, device)
-        graph = loaded.graph
+        loaded = _load(source, todo[0], device)
+        graph = graph or build_graph(loaded.model.config)
         for variant in todo:
-            record = _make(source, variant, loaded, device)
+            record = _make(source, variant, graph, loaded, device)
             report["files"][variant.file] = {**record, "made_of": made_of}
             write_json(source.onnx / REPORT, report)
     return report
@@ -80,11 +79,11 @@ def compare(path: Path, source: Source, device: str) -> dict[str, Any]:
     file = OnnxFile(path)
     read_labels(file)
     (variant,) = source.variants([file.metadata["variant"]])
-    loaded = _load(source, variant, None, device)
+    loaded = _load(source, variant, device)
     return _check(path, loaded, device)
 
 
-def _load(source: Source, variant: Variant, graph: Graph | None, device: str) -> _Loaded:
+def _load(source: Source, variant: Variant, device: str) -> _Loaded:
     folder = source.model_folder(variant)
     model, tokenizer = load_model(folder), load_tokenizer(folder)
     mask = None
@@ -96,16 +95,17 @@ def _load(source: Source, variant: Variant, graph: Graph | None, device: str) ->
     return _Loaded(
         model=model,
         mask=mask,
-        graph=graph or build_graph(model.config),
         answerer=Answerer.of(model.config, tokenizer, source.max_tokens),
         questions=questions,
         reference=reference_logits(model, questions, device),
     )
 
 
-def _make(source: Source, variant: Variant, loaded: _Loaded, device: str) -> dict[str, Any]:
+def _make(
+    source: Source, variant: Variant, graph: Graph, loaded: _Loaded, device: str
+) -> dict[str, Any]:
     parameters = dict(loaded.model.named_parameters())
-    model = assemble(loaded.graph, parameters, variant, loaded.answerer, loaded.mask)
+    model = assemble(graph, parameters, variant, loaded.answerer, loaded.mask)
     with _work_folder(source.onnx) as folder:
         path = folder / variant.file
         write_model(model, path)
@@ -114,15 +114,16 @@ def _make(source: Source, variant: Variant, loaded: _Loaded, device: str) -> dic
             "variant": variant.name,
             "precision": variant.precision,
             "encoding": variant.encoding,
-            "dense_fp32_bytes": 4
-            * sum(math.prod(shape) for shape in loaded.graph.weights.values()),
-            "formula": formula(loaded.graph, variant, loaded.mask),
+            "dense_fp32_bytes": 4 * sum(math.prod(shape) for shape in graph.weights.values()),
+            "formula": formula(graph, variant, loaded.mask),
             **_check(path, loaded, device),
             "checked_on": describe(device),
         }
         for made in (data_file(path), path):  # the model last, when its data are in place
             if made.exists():
                 made.replace(source.onnx / made.name)
+            else:
+                (source.onnx / made.name).unlink(missing_ok=True)
     return record
 
 
@@ -147,7 +148,10 @@ def _work_folder(onnx: Path) -> Iterator[Path]:
 def _report(source: Source) -> dict[str, Any]:
     path = source.onnx / REPORT
     if path.exists():
-        return read_json(path, "export report", RunError)
+        report = read_json(path, "export report", RunError)
+        if not isinstance(report, dict) or not isinstance(report.get("files"), dict):
+            raise RunError(f"{path} is no report of an export; remove it")
+        return report
     return {"lxcompress": lxcompress.__version__, "files": {}}
 
 
@@ -160,4 +164,6 @@ def _is_done(
         and record["made_of"] == made_of
         and path.exists()
         and sha256(path) == record["sha256"]
+        and sum(found.stat().st_size for found in (path, data_file(path)) if found.exists())
+        == record["bytes"]
     )

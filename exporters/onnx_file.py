@@ -41,8 +41,11 @@ class _Span:
 class OnnxFile:
     """An ONNX file; `model` is all of it but the bytes of its large initializers."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises ModelError when there is no such file, or it is truncated or no ONNX model."""
+    def __init__(self, path: Path, *, graph_only: bool = False) -> None:
+        """`graph_only` does not look for external data.
+
+        Raises ModelError when there is no such file, or it is truncated or no ONNX model.
+        """
         self.path = path
         self._spans: dict[str, _Span] = {}
         try:
@@ -61,7 +64,7 @@ class OnnxFile:
             raise ModelError(f"{path} is no ONNX file: it has no graph")
         self.tensors = {tensor.name: tensor for tensor in self.model.graph.initializer}
         for tensor in self.model.graph.initializer:
-            if external_data_helper.uses_external_data(tensor):
+            if external_data_helper.uses_external_data(tensor) and not graph_only:
                 try:
                     self._spans[tensor.name] = self._external(tensor)
                 except (ValueError, OSError) as problem:  # no number, or no name of a file

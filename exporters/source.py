@@ -41,7 +41,6 @@ class Source:
 
         Files go to `output`, else into `onnx/` there.
 
-
         Raises RunError for a run that has no ticket yet, ModelError for what is neither.
         """
         run = Run(path)

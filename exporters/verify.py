@@ -221,7 +221,9 @@ def folded_session(
     with tempfile.TemporaryDirectory(prefix="lxcompress-", ignore_cleanup_errors=True) as folder:
         optimized = Path(folder) / "optimized.onnx"
         session = stock_session(path, device, threads=threads, optimized=optimized)
-        left = {node.op_type for node in OnnxFile(optimized).model.graph.node} & _DECODING
+        # It refers to external data by the name that they have beside `path`.
+        graph = OnnxFile(optimized, graph_only=True).model.graph
+        left = {node.op_type for node in graph.node} & _DECODING
     if left:
         raise ModelError(
             f"ONNX Runtime {onnxruntime.__version__} does not decode {path.name} while it loads "

@@ -8,7 +8,7 @@ from benchmarks.latency import in_turns, summary, times_faster
 def test_every_system_runs_once_a_turn_in_a_rotating_order() -> None:
     called: list[str] = []
 
-    def system(name: str):  # type: ignore[no-untyped-def]
+    def system(name: str):
         return lambda: called.append(name)
 
     samples = in_turns({name: system(name) for name in "abc"}, runs=4, seconds=0, warm_up=1)

@@ -1,0 +1,74 @@
+"""Which providers ONNX Runtime can use: found out by trying, and told in words, not on stderr."""
+
+import os
+import re
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from lxcompress import providers
+from lxcompress.providers import why_unusable
+
+
+def test_the_processor_is_always_there() -> None:
+    assert why_unusable("CPUExecutionProvider") is None
+
+
+def test_one_that_this_build_lacks(capfd: pytest.CaptureFixture[str]) -> None:
+    why = why_unusable("NoSuchExecutionProvider")
+    assert why == "this ONNX Runtime is built without NoSuchExecutionProvider"
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_cuda_is_tried_and_not_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+    """`get_available_providers` lists it on every machine where it was built in."""
+    why = why_unusable("CUDAExecutionProvider")
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        assert why == "this ONNX Runtime is built without CUDAExecutionProvider"
+    elif not Path("/dev/nvidiactl").exists() and os.name == "posix":
+        assert why is not None
+        assert re.match(r"lib\w+\.so|no usable GPU or driver", why) and "\n" not in why
+
+
+class Opened:
+    """A session that came up with the processor alone."""
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        pass
+
+    def get_providers(self) -> list[str]:
+        return ["CPUExecutionProvider"]
+
+
+@pytest.fixture
+def silent_cuda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An ONNX Runtime whose CUDA provider does not come up; its folder of libraries."""
+    name = "CUDAExecutionProvider"
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [name])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Opened)
+    monkeypatch.setattr(onnxruntime, "__file__", str(tmp_path / "__init__.py"))
+    (tmp_path / "capi").mkdir()
+    return tmp_path / "capi"
+
+
+def test_a_library_that_is_broken_is_named(silent_cuda: Path) -> None:
+    library = silent_cuda / "libonnxruntime_providers_cuda.so"
+    library.write_bytes(b"\x7fELF and no more")
+    (silent_cuda / "libonnxruntime_providers_tensorrt.so").write_bytes(b"not this one")
+    why = why_unusable("CUDAExecutionProvider")
+    assert why is not None and str(library) in why
+
+
+def test_all_libraries_are_there_but_no_gpu(silent_cuda: Path) -> None:
+    assert why_unusable("CUDAExecutionProvider") == "no usable GPU or driver"
+
+
+def test_the_session_that_is_tried_can_be_run() -> None:
+    session = onnxruntime.InferenceSession(
+        providers._tiny_model(), providers=["CPUExecutionProvider"]
+    )
+    assert session.run(None, {"x": [1.5]})[0].tolist() == [3.0]

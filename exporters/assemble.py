@@ -15,7 +15,7 @@ from transformers import LxmertConfig, PreTrainedTokenizerBase
 import lxcompress
 from exporters import bitmask
 from exporters.graph import Graph
-from exporters.onnx_file import digest
+from exporters.onnx_file import SEAL, seal
 from exporters.quantize import (
     DENSE_FORM,
     SCALE_SUFFIX,
@@ -118,6 +118,8 @@ class _Coder:
             weight = _half(name, weight)
         elif self.variant.precision == "int8":
             axis = 0 if name in self.graph.matrices else 1 if name in self.graph.tables else None
+            if not np.isfinite(weight).all():
+                raise ModelError(f"{name} has weights that are no numbers (NaN or infinity)")
             if axis is not None:
                 weight, scale = quantize(weight, axis)
                 yield numpy_helper.from_array(scale, name + SCALE_SUFFIX)
@@ -140,7 +142,7 @@ def _check_zeros(name: str, weight: np.ndarray, keep: np.ndarray) -> None:
 
 def _half(name: str, weight: np.ndarray) -> np.ndarray:
     largest = float(np.abs(weight).max())
-    if not largest <= _HALF_MAX:
+    if not largest <= _HALF_MAX:  # so that NaN does not pass either
         raise ModelError(f"{name} has a weight of {largest:g}, too large for fp16")
     return weight.astype(np.float16)
 
@@ -169,7 +171,6 @@ def _describe(
     if variant.sparse and mask is not None:
         total = sum(parameter.numel() for parameter in parameters.values())
         sparsity = {"prunable": mask.sparsity, "model": mask.pruned / total}
-    arrays = ((tensor.name, numpy_helper.to_array(tensor)) for tensor in model.graph.initializer)
     helper.set_model_props(
         model,
         {
@@ -181,6 +182,7 @@ def _describe(
             "labels": json.dumps(answerer.labels, ensure_ascii=False),
             "tokenizer": answerer.tokenizer,
             "max_tokens": str(answerer.max_tokens),
-            "weights_sha256": digest(arrays),
         },
     )
+    arrays = ((tensor.name, numpy_helper.to_array(tensor)) for tensor in model.graph.initializer)
+    model.metadata_props.add(key=SEAL, value=seal(model, arrays))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
 from collections.abc import Iterator, Sequence
@@ -11,21 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from transformers import LxmertForQuestionAnswering
 
 import lxcompress
 from exporters.assemble import Answerer, assemble
 from exporters.graph import Graph, build_graph
-from exporters.onnx_file import OnnxFile, data_file, write_model
+from exporters.onnx_file import OnnxFile, data_file, file_hashes, write_model
 from exporters.runtime import read_labels
 from exporters.sizes import formula
 from exporters.source import Source, open_questions
 from exporters.variants import Variant
 from exporters.verify import check_answers, check_structure, check_weights, reference_logits
 from lxcompress.data.batches import EncodedQuestions
+from lxcompress.data.shapes import cache_folder
 from lxcompress.environment import describe
 from lxcompress.errors import RunError
-from lxcompress.files import read_json, remove_leftovers, sha256, temporary_name, write_json
+from lxcompress.files import read_json, remove_leftovers, temporary_name, write_json
 from lxcompress.model import load_model, load_tokenizer, prunable_parameters
 from lxcompress.pruning.mask import Mask
 
@@ -50,7 +53,30 @@ def export(source: Source, variants: Sequence[Variant], device: str) -> dict[str
     A file that does not pass its checks (on `device`) is not left behind. Killed at any moment, the
     same call continues with the next file. Raises what the models, the data and the checks raise.
     """
-    source.onnx.mkdir(parents=True, exist_ok=True)
+    with _claim(source.onnx):
+        return _export(source, variants, device)
+
+
+@contextmanager
+def _claim(onnx: Path) -> Iterator[None]:
+    """The output folder for this process alone."""
+    if onnx.exists() and not onnx.is_dir():
+        raise RunError(f"--output {onnx} is a file")
+    name = hashlib.sha256(str(onnx.resolve()).encode()).hexdigest()
+    locks = cache_folder() / "locks"  # not in the folder, of which others make an upload
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"another process is exporting to {onnx}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _export(source: Source, variants: Sequence[Variant], device: str) -> dict[str, Any]:
     remove_leftovers(source.onnx / _WORK)
     report = _report(source)
     graph = None
@@ -58,7 +84,7 @@ def export(source: Source, variants: Sequence[Variant], device: str) -> dict[str
         chosen = [variant for variant in variants if variant.sparse == sparse]
         if not chosen:
             continue
-        made_of = source.fingerprint(chosen[0])
+        made_of = source.fingerprint(chosen[0], device)
         todo = [variant for variant in chosen if not _is_done(source, variant, report, made_of)]
         if not todo:
             continue
@@ -68,6 +94,7 @@ def export(source: Source, variants: Sequence[Variant], device: str) -> dict[str
             record = _make(source, variant, graph, loaded, device)
             report["files"][variant.file] = {**record, "made_of": made_of}
             write_json(source.onnx / REPORT, report)
+        del loaded
     return report
 
 
@@ -106,6 +133,7 @@ def _make(
 ) -> dict[str, Any]:
     parameters = dict(loaded.model.named_parameters())
     model = assemble(graph, parameters, variant, loaded.answerer, loaded.mask)
+    source.onnx.mkdir(parents=True, exist_ok=True)
     with _work_folder(source.onnx) as folder:
         path = folder / variant.file
         write_model(model, path)
@@ -122,7 +150,7 @@ def _make(
         for made in (data_file(path), path):  # the model last, when its data are in place
             if made.exists():
                 made.replace(source.onnx / made.name)
-            else:
+            else:  # of an older, larger model
                 (source.onnx / made.name).unlink(missing_ok=True)
     return record
 
@@ -163,7 +191,5 @@ def _is_done(
         record is not None
         and record["made_of"] == made_of
         and path.exists()
-        and sha256(path) == record["sha256"]
-        and sum(found.stat().st_size for found in (path, data_file(path)) if found.exists())
-        == record["bytes"]
+        and file_hashes(path) == record["sha256"]
     )

@@ -15,11 +15,11 @@ from huggingface_hub.utils import validate_repo_id
 
 import lxcompress
 from exporters.card import model_card, one_line
-from exporters.onnx_file import data_file
+from exporters.onnx_file import data_file, file_hashes
 from exporters.source import Source
 from exporters.variants import VARIANTS
 from lxcompress.errors import ConfigError, LxcompressError, ModelError, RunError
-from lxcompress.files import atomic_path, read_json, sha256
+from lxcompress.files import atomic_path, read_json
 from lxcompress.run import Run
 
 _NEEDED = ("config.json", "model.safetensors", "mask.safetensors")
@@ -70,12 +70,18 @@ def write_hub_folder(
     result = read_json(run.result, "result", RunError)
     config = read_json(run.ticket / "config.json", "model configuration", ModelError)
     sparse = [variant for variant in VARIANTS.values() if variant.sparse]
-    made_of = source.fingerprint(sparse[0])
+    hashes = source.hashes(sparse[0])
     found = {variant.file: report["files"].get(variant.file) for variant in sparse}
     # A report can name files of an older ticket too.
-    files = {name: file for name, file in found.items() if file and file["made_of"] == made_of}
+    files = {
+        name: file for name, file in found.items() if file and file["made_of"]["files"] == hashes
+    }
     if not files:
         raise ConfigError(f"{source.onnx} has no file of this ticket; export one")
+    for name, file in files.items():
+        path = source.onnx / name
+        if not path.exists() or file_hashes(path) != file["sha256"]:
+            raise ModelError(f"{path} is not the file that was checked; export it again")
     card = model_card(folder.name, result, files, config)
     with atomic_path(folder) as work:
         (work / "onnx").mkdir(parents=True)
@@ -83,12 +89,10 @@ def write_hub_folder(
         for part in (*_NEEDED, *_TOKENIZER):
             if part in _NEEDED or (run.ticket / part).exists():
                 shutil.copyfile(run.ticket / part, work / part)
-        for file, record in files.items():
+        for file in files:
             for path in (source.onnx / file, data_file(source.onnx / file)):
                 if path.exists():
                     shutil.copyfile(path, work / "onnx" / path.name)
-            if sha256(work / "onnx" / file) != record["sha256"]:
-                raise ModelError(f"{source.onnx / file} has changed since it was checked")
 
 
 def push(folder: Path, repo: str) -> str:

@@ -26,6 +26,6 @@ METADATA = frozenset(
         "labels",  # JSON: the answers, in the order of the logits
         "tokenizer",  # JSON of the `tokenizers` library, which cuts and pads as it should
         "max_tokens",
-        "weights_sha256",  # of all initializers
+        "sha256",  # over all the rest, as exporters.onnx_file.seal
     }
 )

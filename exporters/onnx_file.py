@@ -22,10 +22,11 @@ from onnx import ModelProto, TensorProto, external_data_helper, numpy_helper
 from onnx.helper import np_dtype_to_tensor_dtype, tensor_dtype_to_np_dtype
 
 from lxcompress.errors import LxcompressError, ModelError
-from lxcompress.files import atomic_path
+from lxcompress.files import atomic_path, sha256
 
 # Protobuf refuses messages over 2 GiB; some room is left for the graph itself.
 _SINGLE_FILE_LIMIT = 2**31 - 2**24
+SEAL = "sha256"  # the metadata that vouches for all the rest
 _LARGE = 1024  # bytes
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9  # field numbers in onnx.proto
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5  # protobuf's wire types
@@ -210,6 +211,27 @@ def digest(arrays: Iterable[tuple[str, np.ndarray]]) -> str:
         total.update(f"{name} {array.dtype} {array.shape}\n".encode())
         total.update(np.ascontiguousarray(array).data)
     return total.hexdigest()
+
+
+def seal(model: ModelProto, arrays: Iterable[tuple[str, np.ndarray]]) -> str:
+    """SHA-256 in hex over a model: its computation, metadata, and the arrays of its initializers.
+
+    Of the metadata all counts but this seal itself.
+    """
+    bare, graph = ModelProto(), model.graph
+    bare.opset_import.extend(model.opset_import)
+    bare.functions.extend(model.functions)
+    bare.metadata_props.extend(item for item in model.metadata_props if item.key != SEAL)
+    for field in ("node", "input", "output", "value_info"):
+        getattr(bare.graph, field).extend(getattr(graph, field))
+    text = bare.SerializeToString(deterministic=True)
+    return hashlib.sha256(text + digest(arrays).encode()).hexdigest()
+
+
+def file_hashes(path: Path) -> str:
+    """SHA-256 in hex of a file, and where it has external data, of that too."""
+    files = (path, data_file(path))
+    return " ".join(sha256(file) for file in files if file.exists())
 
 
 def data_file(path: Path) -> Path:

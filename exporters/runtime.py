@@ -65,25 +65,44 @@ class OnnxVqaModel:
         }
 
     def logits(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """float32 `[B, answers]` for the six inputs of `exporters.interface`."""
+        """float32 `[B, answers]` for the six inputs of `exporters.interface`.
+
+        Each question needs a token and each picture a region that is not masked. In an int8 file on
+        the CPU, activations are quantized over the whole batch: logits differ a little with the
+        questions beside.
+        """
+        return self.run(inputs)[0]
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """The session's outputs, through I/O binding on CUDA."""
         if self.device == "cpu":
-            return self.session.run([OUTPUT], dict(inputs))[0]
+            return self.session.run([OUTPUT], dict(inputs))
         binding = self.session.io_binding()
         for name, array in inputs.items():
             binding.bind_cpu_input(name, np.ascontiguousarray(array))
         binding.bind_output(OUTPUT)
         self.session.run_with_iobinding(binding)
-        return binding.copy_outputs_to_cpu()[0]
+        return binding.copy_outputs_to_cpu()
 
     def answer(self, questions: Sequence[str], pictures: Sequence[Regions]) -> list[str]:
-        """The likeliest answer to each question about its picture's regions."""
+        """The likeliest answer to each question about its picture's regions.
+
+        Raises ValueError unless each question has its picture, and each picture a region.
+        """
+        if isinstance(questions, str) or len(questions) != len(pictures) or not pictures:
+            raise ValueError("give a list of questions, and for each the regions of its picture")
         inputs = self.encode(questions) | pad_regions(pictures)
         return [self.labels[index] for index in self.logits(inputs).argmax(axis=1)]
 
 
 def pad_regions(pictures: Sequence[Regions]) -> dict[str, np.ndarray]:
-    """`visual_feats`, `visual_pos` and `visual_attention_mask`, as long as the most regions."""
+    """`visual_feats`, `visual_pos` and `visual_attention_mask`, as long as the most regions.
+
+    Raises ValueError for a picture without regions: attention to nothing is not defined.
+    """
     counts = np.array([len(picture.features) for picture in pictures])
+    if not counts.all():
+        raise ValueError("a picture has no regions; a detector finds at least one")
     seen = np.arange(counts.max()) < counts[:, None]
     features = np.zeros((*seen.shape, pictures[0].features.shape[1]), np.float32)
     boxes = np.zeros((*seen.shape, 4), np.float32)

@@ -51,6 +51,9 @@ class Source:
                 raise RunError(
                     f"{path} has no finished ticket; `lxcompress prune --resume {path}` finds it"
                 )
+            for folder in (run.dense, run.ticket):
+                if not (folder / "config.json").exists():
+                    raise RunError(f"{path} is incomplete: {folder} is no model folder any more")
             config = PruneConfig.parse(run.settings())
             onnx = output or run.onnx
             return cls(run.dense, run.ticket, onnx, config.data, config.max_tokens)
@@ -90,21 +93,26 @@ class Source:
         return chosen
 
     def model_folder(self, variant: Variant) -> Path:
-        """The folder whose model a variant is."""
+        """The folder whose model a variant is; absolute, so that it is never taken for a hub id."""
         folder = self.ticket if variant.sparse else self.dense
         assert folder is not None
-        return folder
+        return folder.absolute()
 
-    def fingerprint(self, variant: Variant) -> dict[str, Any]:
-        """What a variant's file is made of; the same again need not be made again."""
+    def hashes(self, variant: Variant) -> dict[str, str]:
+        """SHA-256, by name, of the files of a variant's model: weights, mask, config, tokenizer."""
         folder = self.model_folder(variant)
-        kinds = ("*.safetensors", "*.bin", "*.json")
+        kinds = ("*.safetensors", "*.bin", "*.json", "vocab.txt")
         files = [file for kind in kinds for file in sorted(folder.glob(kind))]
+        return {file.name: sha256(file) for file in files}
+
+    def fingerprint(self, variant: Variant, device: str) -> dict[str, Any]:
+        """What a variant's file is made of and checked with; the same again need not be made."""
         return {
             "lxcompress": lxcompress.__version__,
-            "files": {file.name: sha256(file) for file in files},
-            "data": self.data,
+            "files": self.hashes(variant),
+            "data": open_dataset(self.data).fingerprint,
             "max_tokens": self.max_tokens,
+            "checked_on": device,
         }
 
 

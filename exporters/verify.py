@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,13 @@ from transformers import LxmertForQuestionAnswering
 
 from exporters import bitmask
 from exporters.interface import OUTPUT
-from exporters.onnx_file import OnnxFile, digest, in_words
-from exporters.runtime import read_labels, stock_session
+from exporters.onnx_file import SEAL, OnnxFile, file_hashes, in_words, seal
+from exporters.runtime import OnnxVqaModel, read_labels, stock_session
 from exporters.variants import VARIANTS
 from exporters.weights import Weights
 from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_inputs
 from lxcompress.errors import ModelError
 from lxcompress.evaluation import batch_size
-from lxcompress.files import sha256
 from lxcompress.model import dead_parameters, labels_of
 from lxcompress.progress import progress
 from lxcompress.pruning.mask import Mask
@@ -39,6 +40,8 @@ _PRECISION = {
     frozenset({"float16"}): "fp16",
     frozenset({"int8", "float32"}): "int8",
 }
+Inputs = dict[str, np.ndarray]
+
 _DECODING = {"NonZero", "ScatterElements", bitmask.FUNCTION}
 
 
@@ -54,8 +57,9 @@ def check_structure(path: Path, mask: Mask | None = None) -> dict[str, Any]:
 def _structure(path: Path, mask: Mask | None) -> dict[str, Any]:
     file = OnnxFile(path)
     read_labels(file)
-    if digest((name, file.array(name)) for name in file.tensors) != file.metadata["weights_sha256"]:
-        raise ModelError(f"{path} is damaged: its weights do not have the recorded checksum")
+    arrays = ((name, file.array(name)) for name in file.tensors)
+    if seal(file.model, arrays) != file.metadata[SEAL]:
+        raise ModelError(f"{path} is damaged: it does not have the checksum that it records")
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as problem:
@@ -95,7 +99,7 @@ def _structure(path: Path, mask: Mask | None) -> dict[str, Any]:
             raise ModelError(f"{path} says that it is {said}, but its weights are {form}")
     return {
         "bytes": file.stored_bytes(),
-        "sha256": sha256(path),
+        "sha256": file_hashes(path),
         "parameters": parameters,
         "prunable": size,
         "pruned": pruned,
@@ -106,7 +110,8 @@ def _structure(path: Path, mask: Mask | None) -> dict[str, Any]:
 def check_weights(path: Path, model: LxmertForQuestionAnswering) -> dict[str, Any]:
     """How far its weights are from the model's.
 
-    ModelError for fp32 that is not bit-equal, other answers, and a model of another architecture.
+    ModelError when they are not, to the bit, the model's in the precision of the file; for other
+    answers, and for a model of another architecture.
     """
     file = OnnxFile(path)
     weights, dead = Weights(file), dead_parameters(model)
@@ -125,8 +130,7 @@ def check_weights(path: Path, model: LxmertForQuestionAnswering) -> dict[str, An
                 f"{path} is of another model: {name} is {found.shape}, not {expected.shape}"
             )
         largest = max(largest, float(np.abs(found - expected).max()))
-        bits = (found.view(f"u{found.itemsize}"), expected.view(np.uint32))
-        if file.metadata["precision"] == "fp32" and not np.array_equal(*bits):
+        if not weights.stands_for(name, expected):
             raise ModelError(f"{path}: {name} is not the model's, to the bit")
     return {"largest_weight_difference": largest}
 
@@ -156,6 +160,9 @@ def check_answers(
     metadata = OnnxFile(path).metadata
     precision, labels = metadata["precision"], json.loads(metadata["labels"])
     session = folded_session(path, device)
+    run: Callable[[Inputs], list[np.ndarray]] = partial(session.run, [OUTPUT])
+    if device == "cuda" and precision == "int8":  # decoded to fp16 there: check what will be used
+        run = OnnxVqaModel(path, device).run
     squares = largest = 0.0
     chosen = np.empty(len(data), np.int64)
     with progress(f"Checking {path.name}", len(data), "questions") as meter:
@@ -165,7 +172,7 @@ def check_answers(
                 for name, tensor in model_inputs(batch, torch.device("cpu")).items()
             }
             rows = batch["rows"].numpy()
-            logits = session.run([OUTPUT], inputs)[0]
+            logits = run(inputs)[0]
             difference = np.abs(logits - reference[rows])
             largest = max(largest, float(difference.max()))
             squares += float(np.square(difference, dtype=np.float64).sum())

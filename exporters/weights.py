@@ -67,6 +67,16 @@ class Weights:
             return weight
         return quantize.dequantize(weight, self.file.array(name + quantize.SCALE_SUFFIX))
 
+    def stands_for(self, name: str, parameter: np.ndarray) -> bool:
+        """Whether a weight is, to the bit, a float32 parameter in the precision of the file."""
+        expected = np.ascontiguousarray(self.as_in_model(name, parameter))
+        stored = self.stored(name)
+        if name in self._quantized:
+            expected, scale = quantize.quantize(expected, 0 if name in self._matrices else 1)
+            if not np.array_equal(scale, self.file.array(name + quantize.SCALE_SUFFIX)):
+                return False
+        return stored.tobytes() == expected.astype(stored.dtype).tobytes()
+
     def kept(self, name: str) -> np.ndarray:
         """Where an encoded weight stays: bool, in its shape."""
         return unpack(self.file.array(name + bitmask.MASK_SUFFIX), self._shapes[name])

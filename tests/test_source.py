@@ -134,7 +134,7 @@ def test_variants_that_the_source_cannot_make(tiny_model: Path, tiny_run: Path) 
 def test_a_fingerprint_is_of_what_counts(run: Path) -> None:
     source = Source.of(run, None, None)
     dense, sparse = VARIANTS["fp16"], VARIANTS["sparse-int8"]
-    before = source.fingerprint(dense), source.fingerprint(sparse)
+    before = source.fingerprint(dense, "cpu"), source.fingerprint(sparse, "cpu")
     assert before[0]["files"]["model.safetensors"] == sha256(run / "dense" / "model.safetensors")
     assert before[1]["files"].keys() >= {
         "model.safetensors",
@@ -142,24 +142,26 @@ def test_a_fingerprint_is_of_what_counts(run: Path) -> None:
         "config.json",
         "tokenizer.json",
     }
-    assert source.fingerprint(VARIANTS["fp32"]) == before[0]  # of all variants of a model
+    assert source.fingerprint(VARIANTS["fp32"], "cpu") == before[0]  # of all variants of a model
     assert json.loads(json.dumps(before)) == list(before)
 
     (run / "ticket" / "README.txt").write_text("notes")
     (run / "result.json").write_text("{}")
-    assert (source.fingerprint(dense), source.fingerprint(sparse)) == before
+    assert (source.fingerprint(dense, "cpu"), source.fingerprint(sparse, "cpu")) == before
     for name in ("mask.safetensors", "tokenizer.json", "config.json", "model.safetensors"):
         path = run / "ticket" / name
         content = path.read_bytes()
         path.write_bytes(content + b" ")
-        assert source.fingerprint(sparse) != before[1] and source.fingerprint(dense) == before[0]
+        assert (
+            source.fingerprint(sparse, "cpu") != before[1]
+            and source.fingerprint(dense, "cpu") == before[0]
+        )
         path.write_bytes(content)
     other = Source(source.dense, source.ticket, source.onnx, source.data, 9)
-    assert other.fingerprint(dense) != before[0]
-    other = Source(source.dense, source.ticket, source.onnx, "other", 20)
-    assert other.fingerprint(dense) != before[0]
+    assert other.fingerprint(dense, "cpu") != before[0]
+    assert source.fingerprint(dense, "cuda") != before[0]
     other = Source(source.dense, source.ticket, run / "other", source.data, 20)
-    assert other.fingerprint(dense) == before[0]
+    assert other.fingerprint(dense, "cpu") == before[0]
 
 
 # -- The questions that they are checked on ---------------------------------------------------

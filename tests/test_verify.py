@@ -19,7 +19,7 @@ from transformers import LxmertForQuestionAnswering
 
 from exporters import verify
 from exporters.assemble import Answerer, assemble
-from exporters.onnx_file import digest, write_model
+from exporters.onnx_file import SEAL, seal, write_model
 from exporters.source import Source, open_questions
 from exporters.variants import VARIANTS
 from exporters.verify import (
@@ -68,9 +68,9 @@ def file_of(run: Path, name: str) -> Path:
 
 
 def sign(model: ModelProto) -> None:
-    """Record the checksum that the file's weights have."""
-    found = digest((t.name, numpy_helper.to_array(t)) for t in model.graph.initializer)
-    tell("weights_sha256", found)(model)
+    """Record the checksum that the file has."""
+    arrays = ((t.name, numpy_helper.to_array(t)) for t in model.graph.initializer)
+    tell(SEAL, seal(model, arrays))(model)
 
 
 def tell(key: str, value: str) -> Callable[[ModelProto], None]:
@@ -145,7 +145,7 @@ def test_any_changed_byte_of_a_weight(
     content[start + int(place * (end - start))] ^= flip
     damaged = tmp_path_factory.mktemp("damaged") / "model.onnx"
     damaged.write_bytes(content)
-    with pytest.raises(ModelError, match="damaged: its weights do not have the recorded checksum"):
+    with pytest.raises(ModelError, match="damaged: it does not have the checksum that it records"):
         check_structure(damaged)
 
 
@@ -289,9 +289,9 @@ def test_lies_under_a_right_checksum(
 
 def test_a_checksum_that_is_another(tiny_exported: Path, tmp_path: Path) -> None:
     model = onnx.load(file_of(tiny_exported, "fp32"))
-    tell("weights_sha256", "0" * 64)(model)
+    tell(SEAL, "0" * 64)(model)
     write_model(model, tmp_path / "model.onnx")
-    with pytest.raises(ModelError, match="do not have the recorded checksum"):
+    with pytest.raises(ModelError, match="does not have the checksum"):
         check_structure(tmp_path / "model.onnx")
 
 

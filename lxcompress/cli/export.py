@@ -64,7 +64,10 @@ def export(
         raise ConfigError("--push goes with --hub, the folder to upload")
     origin = Source.of(source, data, max_tokens, output)
     check_device(device)
-    report = make(origin, origin.variants(variant or []), device)
+    chosen = origin.variants(variant or [])
+    report = make(origin, chosen, device)
+    # The report may tell of files that were not asked for now, and are not there any more.
+    report["files"] = {wanted.file: report["files"][wanted.file] for wanted in chosen}
     _print_files(report, origin.onnx)
     if hub is not None:
         _publish(source, report, origin.onnx, hub, push)
@@ -93,17 +96,20 @@ def verify(
     from exporters.verify import check_structure
     from lxcompress.errors import ConfigError
 
-    if run is None and data is not None:
-        raise ConfigError("--data goes with --run, the model to compare with")
+    if run is None and (data is not None or device != "cpu"):
+        raise ConfigError("--data and --device go with --run, the model to compare with")
+    source = None
+    if run is not None:
+        source = Source.of(run, data, None)
+        check_device(device)
     found = check_structure(file)
     print(f"{file}: {found['bytes']:,} bytes, sha256 {found['sha256']}")
     print(f"{found['parameters']:,} weights, checksum as recorded, valid ONNX")
     if found["prunable"]:
         share = found["pruned"] / found["prunable"]
         print(f"pruned: {found['pruned']:,} of {found['prunable']:,} prunable ({share:.1%})")
-    if run is not None:
-        check_device(device)
-        compared = compare(file, Source.of(run, data, None), device)
+    if source is not None:
+        compared = compare(file, source, device)
         print(
             f"same answers as PyTorch: {compared['same_answers']:.2%} of "
             f"{compared['questions']:,}; largest logit difference "

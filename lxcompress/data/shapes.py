@@ -128,10 +128,16 @@ def _write_split(folder: Path, split: str, questions: dict[int, list[Question]])
     return {**names, "images": f"images/{split}"}
 
 
+def cache_folder() -> Path:
+    """What is kept for this user: `$LXCOMPRESS_CACHE`, else `~/.cache/lxcompress`."""
+    return Path(os.environ.get("LXCOMPRESS_CACHE") or "~/.cache/lxcompress").expanduser()
+
+
 def shapes_folder() -> Path:
-    """Where the default ShapesVQA lies: under `$LXCOMPRESS_CACHE`, else `~/.cache/lxcompress`."""
-    cache = Path(os.environ.get("LXCOMPRESS_CACHE") or "~/.cache/lxcompress").expanduser()
-    return cache / f"shapes-v{VERSION}-{_TRAIN_IMAGES}-{_VAL_IMAGES}x{_QUESTIONS_PER_IMAGE}"
+    """Where the default ShapesVQA lies, in the cache."""
+    return (
+        cache_folder() / f"shapes-v{VERSION}-{_TRAIN_IMAGES}-{_VAL_IMAGES}x{_QUESTIONS_PER_IMAGE}"
+    )
 
 
 def ensure_shapes() -> Path:

@@ -129,7 +129,7 @@ def test_latencies(report: Report) -> None:
 
 def test_loading(report: Report) -> None:
     cases = {(it.file, it.loader) for it in report.loading}
-    assert len(cases) == len(report.loading) == 9
+    assert len(cases) == len(report.loading) == 12
     assert ("model_sparse_int8.onnx", "runtime") in cases
     assert all(len(it.seconds.samples) == 2 for it in report.loading)
 

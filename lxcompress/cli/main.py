@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import lxcompress
-from lxcompress.cli import data, doctor, evaluate, export, pack, pretrain, prune, score
+from lxcompress.cli import bench, data, doctor, evaluate, export, pack, pretrain, prune, score
 from lxcompress.errors import Interrupted, LxcompressError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command("prune")(prune.prune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("verify")(export.verify)
+app.command("bench")(bench.bench)
 app.command("score")(score.score)
 app.add_typer(data.app, name="data")
 app.command("pack")(pack.pack)

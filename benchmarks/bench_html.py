@@ -1,0 +1,101 @@
+"""report.html: the report's sections with plots, in one file that loads nothing and runs nothing.
+
+Page and style are bench_report.html; all text is escaped here, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+from string import Template
+
+from benchmarks.bench_plots import CAPTIONS, LEGENDS, WIDTHS, plot
+from benchmarks.bench_report import Section, headline, sections
+from benchmarks.bench_schema import Report
+from benchmarks.bench_tables import Table
+
+_PAGE = Path(__file__).with_name("bench_report.html")
+
+
+def html(report: Report) -> str:
+    """The whole page."""
+    first, *rest = sections(report)
+    body = [_summary(first), *(_section(report, section) for section in rest)]
+    links = "".join(
+        f'<li><a href="#{_anchor(section)}">{escape(section.title)}</a></li>' for section in rest
+    )
+    return Template(_PAGE.read_text(encoding="utf-8")).substitute(
+        title=escape(headline(report)),
+        links=links,
+        body="\n".join(body),
+        made=escape(
+            f"{report.finished}, lxcompress {report.environment['versions']['lxcompress']}"
+        ),
+    )
+
+
+def _anchor(section: Section) -> str:
+    return section.title.lower().replace(" ", "-")
+
+
+def _summary(section: Section) -> str:
+    items = []
+    for sentence in section.sentences:
+        subject, colon, text = sentence.partition(": ")
+        marked = f"<strong>{escape(subject)}</strong> {_text(text)}" if colon else _text(sentence)
+        items.append(f"<li>{marked}</li>")
+    label = escape(section.title)
+    return f'<section class="summary" aria-label="{label}"><ul>{"".join(items)}</ul></section>'
+
+
+def _section(report: Report, section: Section) -> str:
+    anchor = _anchor(section)
+    parts = [f'<section aria-labelledby="{anchor}"><h2 id="{anchor}">{escape(section.title)}</h2>']
+    parts += [_figure(report, name) for name in section.plots]
+    sentences = "".join(f"<li>{_text(sentence)}</li>" for sentence in section.sentences)
+    parts.append(f'<ul class="findings">{sentences}</ul>')
+    parts += [_table(table) for table in section.tables]
+    return "\n".join([*parts, "</section>"])
+
+
+def _text(sentence: str) -> str:
+    """Escaped, and with no line broken between a figure and its unit."""
+    return re.sub(
+        r"(?<=\d) (?=ms\b|MB\b|points\b)|(?<=p) (?=[=<&])|(?<==) ", "&nbsp;", escape(sentence)
+    )
+
+
+def _figure(report: Report, name: str) -> str:
+    legend = "".join(
+        f'<li><span class="swatch" style="background: var(--{colour})"></span>{escape(label)}</li>'
+        for colour, label in LEGENDS[name].items()
+    )
+    drawings = "\n".join(plot(report, name, form) for form in WIDTHS)
+    caption = f"<figcaption>{escape(CAPTIONS[name])}</figcaption>"
+    return f'<figure>{caption}<ul class="legend">{legend}</ul>{drawings}</figure>'
+
+
+def _table(table: Table) -> str:
+    head = "".join(
+        f'<th scope="col"{_kind(table, at)}>{escape(column)}</th>'
+        for at, column in enumerate(table.columns)
+    )
+    rows = []
+    for name, *cells in table.rows:
+        figures = "".join(
+            f"<td{_kind(table, at)}><span>{escape(cell)}</span></td>"
+            for at, cell in enumerate(cells, 1)
+        )
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{figures}</tr>')
+    caption = escape(table.caption)
+    # The caption stays while the table scrolls, which a keyboard can do too: it has a tabindex.
+    return (
+        f'<figure class="table"><figcaption>{caption}</figcaption>'
+        f'<div role="region" tabindex="0" aria-label="{caption}"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></figure>"
+    )
+
+
+def _kind(table: Table, column: int) -> str:
+    return ' class="text"' if table.columns[column] in table.texts else ""

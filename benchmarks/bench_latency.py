@@ -1,0 +1,208 @@
+"""How fast PyTorch and the exported files answer the same real questions, in turns."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import latency, statistics
+from benchmarks.bench_schema import Model, Precision
+from exporters.runtime import OnnxVqaModel
+from exporters.variants import VARIANTS
+from lxcompress.data.batches import EncodedQuestions, model_inputs
+from lxcompress.errors import ConfigError, DeviceError
+from lxcompress.model import load_model
+from lxcompress.progress import progress
+from lxcompress.run import Run
+
+EAGER, COMPILED, ONNX = "PyTorch eager", "PyTorch compiled", "ONNX Runtime"
+CONTROL = "ONNX Runtime, again,"  # the same file in a second session: how far noise goes
+_PYTORCH_PRECISIONS: dict[str, tuple[Precision, ...]] = {"cpu": ("fp32",), "cuda": ("fp32", "fp16")}
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+_SEED = 0
+
+Inputs = dict[str, np.ndarray]
+Answer = Callable[[Inputs], np.ndarray]
+
+
+@dataclass(frozen=True)
+class System:
+    """One way to get an answer."""
+
+    runtime: str
+    model: Model
+    precision: Precision
+
+    @property
+    def name(self) -> str:
+        """Unique within a report."""
+        return f"{self.runtime} {self.model} {self.precision}"
+
+    def record(self) -> dict[str, str]:
+        """`bench_schema.System`."""
+        return {"name": self.name, **asdict(self)}
+
+
+def open_systems(
+    run: Run, variants: Sequence[str], device: str, threads: int, compiled: bool
+) -> dict[System, Answer]:
+    """Everything that is timed, loaded: float32 logits `[B, answers]` of a batch's arrays.
+
+    Raises what loading raises, DeviceError where `compiled` is asked for and does not work here.
+    """
+    total = len(variants) + 3
+    systems: dict[System, Answer] = {}
+    models: tuple[Model, Model] = ("dense", "ticket")
+    with progress("Loading the systems", total, "models") as meter:
+        for name, folder in zip(models, (run.dense, run.ticket), strict=True):
+            loaded = load_model(folder).eval()
+            for precision in _PYTORCH_PRECISIONS[device]:
+                model = copy.deepcopy(loaded).to(device, _DTYPES[precision])
+                systems[System(EAGER, name, precision)] = _in_pytorch(model, device)
+                if compiled:
+                    quick = torch.compile(model, dynamic=True)
+                    systems[System(COMPILED, name, precision)] = _in_pytorch(quick, device)
+            meter.advance()
+        for variant in (VARIANTS[name] for name in variants):
+            path, whose = run.onnx / variant.file, models[variant.sparse]
+            logits = OnnxVqaModel(path, device, threads=threads).logits
+            systems[System(ONNX, whose, variant.precision)] = logits
+            meter.advance()
+        again = OnnxVqaModel(run.onnx / VARIANTS["fp32"].file, device, threads=threads)
+        systems[System(CONTROL, "dense", "fp32")] = again.logits
+        meter.advance()
+    return systems
+
+
+def _in_pytorch(model: Callable[..., Any], device: str) -> Answer:
+    dtype = next(iter(model.parameters())).dtype  # type: ignore[attr-defined]
+
+    def logits(inputs: Inputs) -> np.ndarray:
+        tensors = {name: torch.from_numpy(array).to(device) for name, array in inputs.items()}
+        for name in ("visual_feats", "visual_pos"):
+            tensors[name] = tensors[name].to(dtype)
+        with torch.inference_mode():
+            return model(**tensors).question_answering_score.float().cpu().numpy()
+
+    return logits
+
+
+def real_batches(data: EncodedQuestions, batch_size: int, questions: int) -> list[Inputs]:
+    """Arrays of about `questions` different questions, drawn by lot: their own lengths mixed.
+
+    At least one batch; ConfigError when the data have not that many questions.
+    """
+    if batch_size > len(data):
+        raise ConfigError(
+            f"--batch-size {batch_size}: the data have only {len(data)} questions to answer"
+        )
+    order = np.random.default_rng(_SEED).permutation(len(data))
+    number = max(1, min(questions, len(data)) // batch_size)
+    found = []
+    for index in range(number):
+        rows = order[index * batch_size : (index + 1) * batch_size].tolist()
+        tensors = model_inputs(data[rows], torch.device("cpu"))
+        found.append({name: tensor.numpy() for name, tensor in tensors.items()})
+    return found
+
+
+def time_systems(
+    systems: Mapping[System, Answer], batches: Sequence[Inputs], *, runs: int, seconds: float
+) -> dict[str, Any]:
+    """The report's record of one batch size (`bench_schema.LatencyOfBatch`).
+
+    From a batch's arrays to logits on the host; at least `runs` turns, and `seconds` in all.
+    """
+    size = len(batches[0]["input_ids"])
+    _compile(systems, batches)
+    samples = _take_turns(systems, batches, f"Timing, batch {size}", runs, seconds)
+    return {
+        "batch_size": size,
+        "batches": len(batches),
+        "tokens": [batch["input_ids"].shape[1] for batch in batches],
+        "systems": [
+            {
+                "system": system.record(),
+                **{key: value for key, value in latency.summary(taken).items() if key != "unit"},
+                "questions_per_second": size * len(taken) / sum(taken),
+            }
+            for system, taken in samples.items()
+        ],
+        "ratios": _ratios(samples),
+    }
+
+
+def _compile(systems: Mapping[System, Answer], batches: Sequence[Inputs]) -> None:
+    """Let every shape be compiled that will come, before anything is timed."""
+    for system in (system for system in systems if system.runtime == COMPILED):
+        with progress(
+            f"Compiling, {system.model} {system.precision}", len(batches), "batches"
+        ) as m:
+            for batch in batches:
+                try:
+                    systems[system](batch)
+                except Exception as problem:  # a missing compiler and much else, of many classes
+                    first = str(problem).strip().partition("\n")[0]
+                    raise DeviceError(
+                        f"--compile: torch.compile does not work here ({first}); use --no-compile"
+                    ) from problem
+                m.advance()
+
+
+def _take_turns(
+    systems: Mapping[System, Answer],
+    batches: Sequence[Inputs],
+    what: str,
+    runs: int,
+    seconds: float,
+) -> dict[System, list[float]]:
+    def next_batch(system: System) -> Callable[[], object]:
+        numbers, answer = count(), systems[system]
+        return lambda: answer(batches[next(numbers) % len(batches)])
+
+    ready = {system: next_batch(system) for system in systems}
+    names = {system.name: system for system in systems}
+    samples: dict[System, list[float]] = {system: [] for system in systems}
+    latency.in_turns({name: ready[names[name]] for name in names}, runs=0, seconds=0)  # warm up
+    # In an order drawn anew each turn: in a rotating one each system would always follow the same
+    # other, and run with the caches that this one leaves.
+    random = np.random.default_rng(_SEED)
+    began, turns, shown = time.perf_counter(), 0, 0
+    with progress(what, 100, "%") as meter:
+        while turns < runs or time.perf_counter() - began < seconds:
+            order = random.permutation(list(names)).tolist()
+            turn = {name: ready[names[name]] for name in order}
+            for name, (taken,) in latency.in_turns(turn, runs=1, seconds=0, warm_up=0).items():
+                samples[names[name]].append(taken)
+            turns += 1
+            share = min(turns / runs, (time.perf_counter() - began) / max(seconds, 1e-9), 1)
+            if int(100 * share) > shown:
+                meter.advance(int(100 * share) - shown, f"{turns} runs of each")
+                shown = int(100 * share)
+    return samples
+
+
+def _ratios(samples: Mapping[System, Sequence[float]]) -> list[dict[str, Any]]:
+    """The ticket against the dense model in the same runtime and precision, nothing else."""
+    found = []
+    for of, taken in samples.items():
+        runtime = ONNX if of.runtime == CONTROL else of.runtime
+        against = System(runtime, "dense", of.precision)
+        if against not in samples or of == against:
+            continue
+        found.append(
+            {
+                "of": of.name,
+                "against": against.name,
+                "isolates": "control" if of.runtime == CONTROL else "sparsity",
+                "times_as_fast": asdict(statistics.median_ratio(samples[against], taken)),
+            }
+        )
+    return found

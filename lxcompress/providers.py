@@ -7,7 +7,6 @@ import ctypes
 import io
 from pathlib import Path
 
-import onnxruntime
 from onnx import TensorProto, helper
 
 
@@ -17,6 +16,8 @@ def why_unusable(provider: str) -> str | None:
     `get_available_providers()` lists those it was built with; whether CUDA's libraries are there
     shows only when a session is made.
     """
+    import onnxruntime  # `lxcompress doctor` tells of one that cannot be loaded
+
     if provider not in onnxruntime.get_available_providers():
         return f"this ONNX Runtime is built without {provider}"
     if provider == "CUDAExecutionProvider" and hasattr(onnxruntime, "preload_dlls"):

@@ -51,3 +51,8 @@ def test_bits_that_do_not_fit_are_refused(bits: np.ndarray, size: int) -> None:
 def test_other_arrays_are_refused(bits: np.ndarray) -> None:
     with pytest.raises(ValueError, match="do not hold"):
         unpack(bits, (4, 4))
+
+
+def test_a_negative_side_is_refused() -> None:
+    with pytest.raises(ValueError, match="do not hold"):
+        unpack(np.zeros(0, np.uint8), (-1,))

@@ -2,12 +2,14 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import onnxruntime
 import pytest
 
 from lxcompress import providers
+from lxcompress.diagnosis import usable_providers
 from lxcompress.providers import why_unusable
 
 
@@ -72,3 +74,12 @@ def test_the_session_that_is_tried_can_be_run() -> None:
         providers._tiny_model(), providers=["CPUExecutionProvider"]
     )
     assert session.run(None, {"x": [1.5]})[0].tolist() == [3.0]
+
+
+def test_doctor_tells_of_an_onnx_runtime_that_cannot_be_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    problems: list[str] = []
+    assert usable_providers(problems, []) == []
+    assert len(problems) == 1 and problems[0].startswith("ONNX Runtime cannot be loaded: ")

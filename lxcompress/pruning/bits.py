@@ -16,7 +16,7 @@ def pack(keep: np.ndarray) -> np.ndarray:
 def unpack(bits: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """The bool array of `shape` that was packed; ValueError when `bits` do not fit it."""
     size = math.prod(shape)
-    if bits.dtype != np.uint8 or bits.shape != ((size + 7) // 8,):
+    if min(shape, default=0) < 0 or bits.dtype != np.uint8 or bits.shape != ((size + 7) // 8,):
         raise ValueError(f"{bits.size} bytes of {bits.dtype} do not hold {list(shape)} bits")
     if size % 8 and bits[-1] >> (size % 8):
         raise ValueError("spare bits are set")

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from benchmarks import bench_accuracy, bench_latency, bench_loading, bench_sizes
 from benchmarks.bench_html import html
@@ -32,7 +31,7 @@ from exporters.variants import VARIANTS
 from lxcompress.compute import resolve_device
 from lxcompress.environment import describe
 from lxcompress.errors import ConfigError, RunError
-from lxcompress.files import atomic_path, read_json, write_json
+from lxcompress.files import atomic_path, locked, read_json, write_json
 from lxcompress.run import Run
 
 BATCH_SIZES = {"cpu": (1, 8), "cuda": (1, 8, 32, 128)}
@@ -86,19 +85,12 @@ def bench(
         raise ConfigError(f"--output {target} is a file")
     source.check_batch_sizes(settings.batch_sizes)
     target.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(target / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(f"another process is writing {target}") from None
-    try:
+    with locked(target / ".lock", f"another process is writing {target}"):
         work = target / "work"
         if force and work.exists():
             shutil.rmtree(work)
         report = _measure(source, settings, work)
         _write(report, target)
-    finally:
-        lock.release()
     return report
 
 

@@ -14,9 +14,9 @@ from benchmarks import statistics
 from benchmarks.bench_latency import EAGER, ONNX, System
 from benchmarks.bench_schema import Isolates
 from exporters.runtime import OnnxVqaModel
-from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_inputs
+from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_arrays
 from lxcompress.data.questions import Question, QuestionId
-from lxcompress.evaluation import batch_size, predict
+from lxcompress.evaluation import answers_of, batch_size, predict
 from lxcompress.model import load_model
 from lxcompress.progress import progress
 from lxcompress.scoring import ANSWER_TYPES, Score, score
@@ -40,14 +40,10 @@ def answers_in_onnx(path: Path, data: EncodedQuestions, device: str, threads: in
     chosen = np.empty(len(data), np.int64)
     with progress(f"Answering, {path.name}", len(data), "questions") as meter:
         for batch in evaluation_batches(data, batch_size(data)):
-            tensors = model_inputs(batch, torch.device("cpu"))
-            logits = model.logits({name: tensor.numpy() for name, tensor in tensors.items()})
+            logits = model.logits(model_arrays(batch))
             chosen[batch["rows"].numpy()] = logits.argmax(axis=1)
             meter.advance(len(logits))
-    return {
-        question.question_id: model.labels[index]
-        for question, index in zip(data.questions, chosen.tolist(), strict=True)
-    }
+    return answers_of(data, model.labels, chosen.tolist())
 
 
 def compare(

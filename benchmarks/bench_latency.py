@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -14,9 +12,10 @@ import torch
 
 from benchmarks import latency, statistics
 from benchmarks.bench_schema import Model, Precision
+from benchmarks.latency import Answer, Inputs
 from exporters.runtime import OnnxVqaModel
 from exporters.variants import VARIANTS
-from lxcompress.data.batches import EncodedQuestions, model_inputs
+from lxcompress.data.batches import EncodedQuestions, model_arrays
 from lxcompress.errors import ConfigError, DeviceError
 from lxcompress.model import load_model
 from lxcompress.progress import progress
@@ -27,9 +26,6 @@ CONTROL = "ONNX Runtime, again,"  # the same file in a second session: how far n
 _PYTORCH_PRECISIONS: dict[str, tuple[Precision, ...]] = {"cpu": ("fp32",), "cuda": ("fp32", "fp16")}
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 _SEED = 0
-
-Inputs = dict[str, np.ndarray]
-Answer = Callable[[Inputs], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -65,10 +61,10 @@ def open_systems(
             loaded = load_model(folder).eval()
             for precision in _PYTORCH_PRECISIONS[device]:
                 model = copy.deepcopy(loaded).to(device, _DTYPES[precision])
-                systems[System(EAGER, name, precision)] = _in_pytorch(model, device)
+                systems[System(EAGER, name, precision)] = latency.in_pytorch(model, device)
                 if compiled:
                     quick = torch.compile(model, dynamic=True)
-                    systems[System(COMPILED, name, precision)] = _in_pytorch(quick, device)
+                    systems[System(COMPILED, name, precision)] = latency.in_pytorch(quick, device)
             meter.advance()
         for variant in (VARIANTS[name] for name in variants):
             path, whose = run.onnx / variant.file, models[variant.sparse]
@@ -79,19 +75,6 @@ def open_systems(
         systems[System(CONTROL, "dense", "fp32")] = again.logits
         meter.advance()
     return systems
-
-
-def _in_pytorch(model: Callable[..., Any], device: str) -> Answer:
-    dtype = next(iter(model.parameters())).dtype  # type: ignore[attr-defined]
-
-    def logits(inputs: Inputs) -> np.ndarray:
-        tensors = {name: torch.from_numpy(array).to(device) for name, array in inputs.items()}
-        for name in ("visual_feats", "visual_pos"):
-            tensors[name] = tensors[name].to(dtype)
-        with torch.inference_mode():
-            return model(**tensors).question_answering_score.float().cpu().numpy()
-
-    return logits
 
 
 def real_batches(data: EncodedQuestions, batch_size: int, questions: int) -> list[Inputs]:
@@ -108,8 +91,7 @@ def real_batches(data: EncodedQuestions, batch_size: int, questions: int) -> lis
     found = []
     for index in range(number):
         rows = order[index * batch_size : (index + 1) * batch_size].tolist()
-        tensors = model_inputs(data[rows], torch.device("cpu"))
-        found.append({name: tensor.numpy() for name, tensor in tensors.items()})
+        found.append(model_arrays(data[rows]))
     return found
 
 
@@ -163,30 +145,18 @@ def _take_turns(
     runs: int,
     seconds: float,
 ) -> dict[System, list[float]]:
-    def next_batch(system: System) -> Callable[[], object]:
-        numbers, answer = count(), systems[system]
-        return lambda: answer(batches[next(numbers) % len(batches)])
-
-    ready = {system: next_batch(system) for system in systems}
-    names = {system.name: system for system in systems}
-    samples: dict[System, list[float]] = {system: [] for system in systems}
-    latency.in_turns({name: ready[names[name]] for name in names}, runs=0, seconds=0)  # warm up
-    # In an order drawn anew each turn: in a rotating one each system would always follow the same
-    # other, and run with the caches that this one leaves.
-    random = np.random.default_rng(_SEED)
-    began, turns, shown = time.perf_counter(), 0, 0
+    shown = 0
     with progress(what, 100, "%") as meter:
-        while turns < runs or time.perf_counter() - began < seconds:
-            order = random.permutation(list(names)).tolist()
-            turn = {name: ready[names[name]] for name in order}
-            for name, (taken,) in latency.in_turns(turn, runs=1, seconds=0, warm_up=0).items():
-                samples[names[name]].append(taken)
-            turns += 1
-            share = min(turns / runs, (time.perf_counter() - began) / max(seconds, 1e-9), 1)
-            if int(100 * share) > shown:
-                meter.advance(int(100 * share) - shown, f"{turns} runs of each")
-                shown = int(100 * share)
-    return samples
+
+        def show(turns: int, elapsed: float) -> None:
+            nonlocal shown
+            percent = int(100 * min(turns / runs, elapsed / max(seconds, 1e-9), 1))
+            if percent > shown:
+                meter.advance(percent - shown, f"{turns} runs of each")
+                shown = percent
+
+        ready = {system: latency.over(batches, systems[system]) for system in systems}
+        return latency.in_turns(ready, runs=runs, seconds=seconds, turned=show)
 
 
 def _ratios(samples: Mapping[System, Sequence[float]]) -> list[dict[str, Any]]:

@@ -3,33 +3,61 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import cycle
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
+
+Inputs = dict[str, np.ndarray]
+Answer = Callable[[Inputs], np.ndarray]
+Name = TypeVar("Name", bound=Hashable)
+
+
+def in_pytorch(model: Any, device: str) -> Answer:
+    """float32 logits on the host of a batch's arrays, by a model in its own precision."""
+    dtype = next(iter(model.parameters())).dtype
+
+    def logits(inputs: Inputs) -> np.ndarray:
+        tensors = {name: torch.from_numpy(array).to(device) for name, array in inputs.items()}
+        for name in ("visual_feats", "visual_pos"):
+            tensors[name] = tensors[name].to(dtype)
+        with torch.inference_mode():
+            return model(**tensors).question_answering_score.float().cpu().numpy()
+
+    return logits
+
+
+def over(batches: Sequence[Inputs], answer: Answer) -> Callable[[], np.ndarray]:
+    """A run that answers the next of `batches`, around and around."""
+    following = cycle(batches)
+    return lambda: answer(next(following))
 
 
 def in_turns(
-    systems: Mapping[str, Callable[[], object]],
+    systems: Mapping[Name, Callable[[], object]],
     *,
     runs: int,
     seconds: float,
     warm_up: int = 3,
-) -> dict[str, list[float]]:
+    turned: Callable[[int, float], None] = lambda turns, elapsed: None,
+) -> dict[Name, list[float]]:
     """Seconds of each run of each system, one run of each at a time, in an order drawn each turn.
 
     In a fixed order, rotated or not, a system always follows the same one, whose traces in caches
     and allocator it finds: the same file twice seemed 1.2 times as slow as itself.
 
     At least `runs` runs of each, and at least `seconds` of time in all; `warm_up` runs of each
-    are not counted. A system returns when its answer is there (CUDA included).
+    are not counted. A system returns when its answer is there (CUDA included). `turned` is told
+    the number of turns and the seconds since the first, after each.
     """
     names = list(systems)
     for _ in range(warm_up):
         for name in names:
             systems[name]()
-    samples: dict[str, list[float]] = {name: [] for name in names}
+    samples: dict[Name, list[float]] = {name: [] for name in names}
     random = Random(0)
     began, turn = time.perf_counter(), 0
     while turn < runs or time.perf_counter() - began < seconds:
@@ -38,6 +66,7 @@ def in_turns(
             systems[name]()
             samples[name].append(time.perf_counter() - start)
         turn += 1
+        turned(turn, time.perf_counter() - began)
     return samples
 
 

@@ -10,8 +10,7 @@ compared with the dense file of the same precision: what precision gains, sparsi
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
-from itertools import count
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import torch
 from transformers import BertTokenizer, LxmertForQuestionAnswering
 
 from benchmarks import latency, loading, timing
+from benchmarks.latency import Answer, Inputs
 from exporters.assemble import Answerer, assemble
 from exporters.graph import build_graph
 from exporters.interface import OUTPUT
@@ -29,7 +29,7 @@ from exporters.runtime import OnnxVqaModel
 from exporters.sizes import formula
 from exporters.variants import VARIANTS
 from exporters.verify import check_structure, check_weights, folded_session
-from lxcompress.data.batches import model_inputs
+from lxcompress.data.batches import model_arrays
 from lxcompress.model import prunable_parameters, set_labels
 from lxcompress.pruning.magnitude import magnitude_mask
 from lxcompress.pruning.mask import Mask
@@ -39,9 +39,6 @@ SPARSITY = 0.5
 BATCH_SIZES = {"cpu": (1, 8), "cuda": (1, 8, 32, 128)}
 _DIFFERENT_BATCHES = 16
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-
-Inputs = dict[str, np.ndarray]
-System = Callable[[Inputs], np.ndarray]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -121,16 +118,15 @@ def load_files(folder: Path, device: str, repeats: int) -> dict[str, dict[str, A
 
 def all_systems(
     model: LxmertForQuestionAnswering, folder: Path, device: str, compiled: bool, threads: int
-) -> dict[str, System]:
+) -> dict[str, Answer]:
     """What answers the same questions: PyTorch, and each file both ways."""
     stock = LxmertForQuestionAnswering(model.config).eval()
     stock.load_state_dict(model.state_dict())
     precision = torch.float16 if device == "cuda" else torch.float32
-    systems = {"PyTorch eager": _in_pytorch(stock, device, precision)}
+    systems = {"PyTorch eager": latency.in_pytorch(stock.to(device, precision), device)}
     if compiled:
-        systems["PyTorch compiled"] = _in_pytorch(
-            torch.compile(stock, dynamic=True), device, precision
-        )
+        compiled_model = torch.compile(stock, dynamic=True)
+        systems["PyTorch compiled"] = latency.in_pytorch(compiled_model, device)
     for variant in VARIANTS.values():
         path = folder / variant.file
         timing.note(f"loading {path.name}")
@@ -141,36 +137,17 @@ def all_systems(
     return systems
 
 
-def _in_pytorch(model: Any, device: str, precision: torch.dtype) -> System:
-    model.to(device, precision)
-
-    def logits(inputs: Inputs) -> np.ndarray:
-        tensors = {name: torch.from_numpy(array).to(device) for name, array in inputs.items()}
-        for name in ("visual_feats", "visual_pos"):
-            tensors[name] = tensors[name].to(precision)
-        with torch.inference_mode():
-            return model(**tensors).question_answering_score.float().cpu().numpy()
-
-    return logits
-
-
-def _in_stock(session: onnxruntime.InferenceSession) -> System:
+def _in_stock(session: onnxruntime.InferenceSession) -> Answer:
     return lambda inputs: session.run([OUTPUT], dict(inputs))[0]
 
 
 def _questions(model: LxmertForQuestionAnswering, batch_size: int) -> list[Inputs]:
     source = timing.batches(model.config, batch_size)
-    found = []
-    for _ in range(_DIFFERENT_BATCHES):
-        tensors = model_inputs(next(source), timing.CPU)
-        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        arrays["visual_feats"] = arrays["visual_feats"].astype(np.float32)
-        found.append(arrays)
-    return found
+    return [model_arrays(next(source)) for _ in range(_DIFFERENT_BATCHES)]
 
 
 def compare_answers(
-    model: LxmertForQuestionAnswering, systems: Mapping[str, System]
+    model: LxmertForQuestionAnswering, systems: Mapping[str, Answer]
 ) -> dict[str, dict[str, Any]]:
     """Logits of every system against PyTorch's, and of sparse files against dense ones."""
     batches = _questions(model, 8)
@@ -196,7 +173,7 @@ def compare_answers(
 
 def time_answers(
     model: LxmertForQuestionAnswering,
-    systems: Mapping[str, System],
+    systems: Mapping[str, Answer],
     batch_size: int,
     runs: int,
     seconds: float,
@@ -205,12 +182,10 @@ def time_answers(
     timing.note(f"latency of {len(systems)} systems, batch {batch_size}")
     batches = _questions(model, batch_size)
 
-    def next_batch(system: System) -> Callable[[], np.ndarray]:
-        numbers = count()
-        return lambda: system(batches[next(numbers) % len(batches)])
-
     samples = latency.in_turns(
-        {name: next_batch(system) for name, system in systems.items()}, runs=runs, seconds=seconds
+        {name: latency.over(batches, system) for name, system in systems.items()},
+        runs=runs,
+        seconds=seconds,
     )
     slow = samples["PyTorch eager"]
     return {

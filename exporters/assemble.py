@@ -24,14 +24,13 @@ from exporters.quantize import (
     quantized_functions,
     weight_of,
 )
-from exporters.retype import to_half
+from exporters.retype import HALF_MAX, to_half
 from exporters.variants import Variant
 from lxcompress.errors import ModelError
 from lxcompress.model import labels_of
 from lxcompress.pruning.mask import Mask
 
 _FUNCTION_OPSET = 1
-_HALF_MAX = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def _check_zeros(name: str, weight: np.ndarray, keep: np.ndarray) -> None:
 
 def _half(name: str, weight: np.ndarray) -> np.ndarray:
     largest = float(np.abs(weight).max())
-    if not largest <= _HALF_MAX:  # so that NaN does not pass either
+    if not largest <= HALF_MAX:  # so that NaN does not pass either
         raise ModelError(f"{name} has a weight of {largest:g}, too large for fp16")
     return weight.astype(np.float16)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from transformers import LxmertForQuestionAnswering
 
 import lxcompress
@@ -28,7 +27,7 @@ from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.shapes import cache_folder
 from lxcompress.environment import describe
 from lxcompress.errors import RunError
-from lxcompress.files import read_json, remove_leftovers, temporary_name, write_json
+from lxcompress.files import locked, read_json, remove_leftovers, temporary_name, write_json
 from lxcompress.model import load_model, load_tokenizer, prunable_parameters
 from lxcompress.pruning.mask import Mask
 
@@ -53,27 +52,14 @@ def export(source: Source, variants: Sequence[Variant], device: str) -> dict[str
     A file that does not pass its checks (on `device`) is not left behind. Killed at any moment, the
     same call continues with the next file. Raises what the models, the data and the checks raise.
     """
-    with _claim(source.onnx):
-        return _export(source, variants, device)
-
-
-@contextmanager
-def _claim(onnx: Path) -> Iterator[None]:
-    """The output folder for this process alone."""
+    onnx = source.onnx
     if onnx.exists() and not onnx.is_dir():
         raise RunError(f"--output {onnx} is a file")
     name = hashlib.sha256(str(onnx.resolve()).encode()).hexdigest()
     locks = cache_folder() / "locks"  # not in the folder, of which others make an upload
     locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(f"another process is exporting to {onnx}") from None
-    try:
-        yield
-    finally:
-        lock.release()
+    with locked(locks / f"{name}.lock", f"another process is exporting to {onnx}"):
+        return _export(source, variants, device)
 
 
 def _export(source: Source, variants: Sequence[Variant], device: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-_LARGEST = float(np.finfo(np.float16).max)
+HALF_MAX = float(np.finfo(np.float16).max)
 
 
 def to_half(model: ModelProto) -> ModelProto:
@@ -19,7 +19,7 @@ def to_half(model: ModelProto) -> ModelProto:
     graph = half.graph
     for tensor in graph.initializer:
         if tensor.data_type == TensorProto.FLOAT:
-            values = numpy_helper.to_array(tensor).clip(-_LARGEST, _LARGEST).astype(np.float16)
+            values = numpy_helper.to_array(tensor).clip(-HALF_MAX, HALF_MAX).astype(np.float16)
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     for node in graph.node:
         for attribute in node.attribute:

@@ -22,9 +22,9 @@ from exporters.onnx_file import SEAL, OnnxFile, file_hashes, in_words, seal
 from exporters.runtime import OnnxVqaModel, read_labels, stock_session
 from exporters.variants import VARIANTS
 from exporters.weights import Weights
-from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_inputs
+from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_arrays, model_inputs
 from lxcompress.errors import ModelError
-from lxcompress.evaluation import batch_size
+from lxcompress.evaluation import answers_of, batch_size
 from lxcompress.model import dead_parameters, labels_of
 from lxcompress.progress import progress
 from lxcompress.pruning.mask import Mask
@@ -167,12 +167,8 @@ def check_answers(
     chosen = np.empty(len(data), np.int64)
     with progress(f"Checking {path.name}", len(data), "questions") as meter:
         for batch in evaluation_batches(data, batch_size(data), 0):
-            inputs = {
-                name: tensor.numpy().astype(np.float32 if tensor.is_floating_point() else np.int64)
-                for name, tensor in model_inputs(batch, torch.device("cpu")).items()
-            }
             rows = batch["rows"].numpy()
-            logits = run(inputs)[0]
+            logits = run(model_arrays(batch))[0]
             difference = np.abs(logits - reference[rows])
             largest = max(largest, float(difference.max()))
             squares += float(np.square(difference, dtype=np.float64).sum())
@@ -214,10 +210,7 @@ def _accuracy(
 ) -> dict[str, float | None] | None:
     if not any(question.answers or question.scores for question in data.questions):
         return None
-    answers = {
-        question.question_id: labels[index]
-        for question, index in zip(data.questions, chosen.tolist(), strict=True)
-    }
+    answers = answers_of(data, labels, chosen.tolist())
     return score(answers, data.questions).accuracy()
 
 

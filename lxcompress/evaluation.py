@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from transformers import LxmertForQuestionAnswering
 
 from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_inputs
+from lxcompress.data.questions import QuestionId
 from lxcompress.model import labels_of
 from lxcompress.progress import progress
 from lxcompress.scoring import Score, score
@@ -20,7 +23,7 @@ def predict(
     *,
     description: str = "Answering",
     workers: int | None = None,
-) -> dict[int | str, str]:
+) -> dict[QuestionId, str]:
     """The model's answer (its label of the highest logit) to every question, by question id.
 
     Computed in fp32, whatever the model was trained in, so that figures compare everywhere.
@@ -33,9 +36,16 @@ def predict(
             logits = model(**model_inputs(batch, device)).question_answering_score
             chosen[batch["rows"]] = logits.argmax(dim=1).cpu()
             meter.advance(len(batch["rows"]))
+    return answers_of(data, labels, chosen.tolist())
+
+
+def answers_of(
+    data: EncodedQuestions, labels: Sequence[str], chosen: Sequence[int]
+) -> dict[QuestionId, str]:
+    """The label of the index that was `chosen` for each question, by question id."""
     return {
         question.question_id: labels[index]
-        for question, index in zip(data.questions, chosen.tolist(), strict=True)
+        for question, index in zip(data.questions, chosen, strict=True)
     }
 
 

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lxcompress.errors import DataError, LxcompressError
+from filelock import FileLock, Timeout
+
+from lxcompress.errors import DataError, LxcompressError, RunError
 
 _TEMPORARY = ".tmp-"
 
@@ -45,6 +47,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
         ) from problem
     finally:
         _remove(temporary)
+
+
+@contextmanager
+def locked(lock: Path, busy: str) -> Iterator[None]:
+    """Hold a lock file while the block runs; RunError `busy` when another process holds it."""
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        raise RunError(busy) from None
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def temporary_name(path: Path) -> Path:

@@ -17,10 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from lxcompress.errors import RunError
-from lxcompress.files import read_json, write_json
+from lxcompress.files import locked, read_json, write_json
 
 # How a run is computed on this machine but not what it computes.
 _FREE_SETTINGS = {"workers"}
@@ -69,12 +67,7 @@ class Run:
         if not force:
             self._check_owner(settings)
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.lock)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise RunError(f"another process is working in {self.folder}") from None
-        try:
+        with locked(self.lock, f"another process is working in {self.folder}"):
             shutil.rmtree(self._deleted, ignore_errors=True)
             if force and self.config.exists():
                 self._check_owner(None)
@@ -82,8 +75,6 @@ class Run:
             self._check_owner(settings)
             write_json(self.config, settings)
             yield
-        finally:
-            lock.release()
 
     def _clear(self) -> None:
         # Moved, then deleted, so that a kill leaves nothing half-deleted; θ0 and config.json last,

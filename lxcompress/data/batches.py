@@ -32,6 +32,7 @@ MODEL_INPUTS = (
 # Loading a batch is cheaper than talking to a worker process until its features are this large.
 _WORKERS_FROM_BYTES = 4 << 20
 _TEXTS_AT_ONCE = 10_000
+_CPU = torch.device("cpu")
 
 
 class EncodedQuestions(Dataset[Batch]):
@@ -210,3 +211,8 @@ def model_inputs(batch: Mapping[str, torch.Tensor], device: torch.device) -> Bat
     moved = {name: batch[name].to(device, non_blocking=True) for name in MODEL_INPUTS}
     moved["visual_feats"] = moved["visual_feats"].float()
     return moved
+
+
+def model_arrays(batch: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """The same as float32 and int64 arrays, as an exported model takes them."""
+    return {name: tensor.numpy() for name, tensor in model_inputs(batch, _CPU).items()}

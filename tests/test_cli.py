@@ -45,20 +45,9 @@ Command = Callable[..., Outcome]
 
 
 @pytest.fixture
-def lxcompress_(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run the command in this process, as its script does."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: object) -> Outcome:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["lxcompress", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        assert isinstance(stop.value.code, int)
-        return Outcome(stop.value.code, output.out, output.err)
-
-    return run
+def lxcompress_(call: Callable[..., tuple[int, str, str]]) -> Command:
+    """Run the command in this process."""
+    return lambda *arguments: Outcome(*call(*arguments))
 
 
 def options(model: Path, data: Path, output: Path) -> list[object]:

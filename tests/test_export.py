@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import deadly
 import onnx
 import pytest
 import torch
@@ -25,7 +26,6 @@ from exporters import verify as checks
 from exporters.export import compare, export
 from exporters.source import Source
 from exporters.variants import VARIANTS
-from lxcompress.cli.main import main
 from lxcompress.data.dataset import open_dataset
 from lxcompress.errors import LxcompressError, ModelError
 from lxcompress.files import sha256
@@ -57,19 +57,9 @@ Command = Callable[..., Outcome]
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run `lxcompress` in this process."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: object) -> Outcome:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["lxcompress", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert isinstance(stop.value.code, int)
-        return Outcome(stop.value.code, *capsys.readouterr())
-
-    return run
+def command(call: Callable[..., tuple[int, str, str]]) -> Command:
+    """Run the command in this process."""
+    return lambda *arguments: Outcome(*call(*arguments))
 
 
 @pytest.fixture(autouse=True)
@@ -410,7 +400,9 @@ def test_interrupted(run: Path, command: Command, monkeypatch: pytest.MonkeyPatc
 # As in test_kill.py: at its moment a process kills itself, just before or after the n-th time that
 # it puts a file of that name in its place: first in the work folder, checked in the end. Each is
 # forked, after the graph is traced, which takes most of the time.
-_KILLED = """
+_KILLED = (
+    deadly.IMPORT
+    + """
 import os, signal, sys, traceback
 from pathlib import Path
 from exporters import export
@@ -420,23 +412,6 @@ from lxcompress.model import read_config
 moments, run = sys.argv[1], Path(sys.argv[3])
 graph = export.build_graph(read_config(run / "dense"))
 export.build_graph = lambda config: graph
-replace = Path.replace
-
-def die_at(moment):
-    when, count, wanted = moment.split()
-    left = int(count)
-
-    def deadly(self, target):
-        nonlocal left
-        found = Path(target).name == wanted
-        left -= found
-        if found and left == 0 and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        replace(self, target)
-        if found and left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    Path.replace = deadly
 
 for moment in moments.split(","):
     child = os.fork()
@@ -452,6 +427,7 @@ for moment in moments.split(","):
         sys.exit(f"not killed {moment}")
     print(moment, sorted(path.name for path in (run / "onnx").iterdir()))
 """
+)
 MOMENTS = (
     "before 1 model.onnx",  # half-written
     "after 1 model.onnx",  # complete, not yet checked

@@ -9,9 +9,8 @@ import re
 import shlex
 import shutil
 import socket
-import sys
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +34,6 @@ import exporters.export
 from exporters import hub
 from exporters.hub import model_card, push, write_hub_folder
 from exporters.source import Source
-from lxcompress.cli.main import main
 from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset
 from lxcompress.errors import ConfigError, LxcompressError, ModelError
@@ -110,18 +108,9 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(call: Command) -> Command:
     """Run `lxcompress export` in this process: exit code, output, errors."""
-
-    def export(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["lxcompress", "export", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, *capsys.readouterr()
-
-    return export
+    return partial(call, "export")
 
 
 # -- The folder -------------------------------------------------------------------------------

@@ -8,13 +8,16 @@ import sys
 import time
 from pathlib import Path
 
+import deadly
 import pytest
 from safetensors.torch import load_file
 
 # The command, with a checkpoint after every step, once for each moment, in a process of its own.
 # At its moment that process kills itself, just before or after the n-th time that it puts an
 # artefact of that name in its place. (They are forked, because imports take most of the time.)
-_COMMAND = """
+_COMMAND = (
+    deadly.IMPORT
+    + """
 import os, signal, sys
 from pathlib import Path
 from lxcompress import training
@@ -22,23 +25,6 @@ from lxcompress.cli.main import main
 import lxcompress.lottery, lxcompress.pruning.magnitude
 
 training._CHECKPOINT_SECONDS, training._CHECKPOINT_SHARE = 0, float("inf")
-replace = Path.replace
-
-def die_at(moment):
-    when, count, wanted = moment.split()
-    left = int(count)
-
-    def deadly(self, target):
-        nonlocal left
-        found = Path(target).name == wanted
-        left -= found
-        if found and left == 0 and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        replace(self, target)
-        if found and left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    Path.replace = deadly
 
 moments = sys.argv.pop(1)
 for moment in filter(None, moments.split(",")):
@@ -50,6 +36,7 @@ for moment in filter(None, moments.split(",")):
         sys.exit(f"not killed {moment}")
 main()
 """
+)
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 

@@ -24,7 +24,6 @@ from transformers import LxmertForQuestionAnswering
 
 from exporters import container, packing
 from exporters.packing import pack, unpack
-from lxcompress.cli.main import main
 from lxcompress.config import EMBEDDED_MODEL
 from lxcompress.errors import ModelError
 from lxcompress.files import sha256
@@ -94,18 +93,9 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(call: Command) -> Command:
     """Run `lxcompress` in this process: exit code, output, errors."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["lxcompress", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, *capsys.readouterr()
-
-    return run
+    return call
 
 
 # -- There and back ---------------------------------------------------------------------------

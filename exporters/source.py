@@ -55,6 +55,11 @@ class Source:
                 if not (folder / "config.json").exists():
                     raise RunError(f"{path} is incomplete: {folder} is no model folder any more")
             config = PruneConfig.parse(run.settings())
+            if not config.enforce_mask:
+                raise RunError(
+                    f"{path} was made with --no-enforce-mask: its pruned weights grew back, there "
+                    "is no sparse ticket to export"
+                )
             onnx = output or run.onnx
             return cls(run.dense, run.ticket, onnx, config.data, config.max_tokens)
         if not path.is_dir():

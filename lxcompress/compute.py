@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from lxcompress.errors import DeviceError
+from lxcompress.errors import ConfigError, DeviceError
 
 
-def make_accelerator(device: str, precision: str) -> Accelerator:
+def make_accelerator(device: str, precision: str, tensorboard: str | None = None) -> Accelerator:
     """An Accelerator on exactly the device that was asked for.
 
     "auto" takes CUDA, then Apple's MPS, then the CPU; precision "auto" is bf16 on a CUDA device
     that has it, else fp32. Makes torch deterministic, so that a resumed run equals an
-    uninterrupted one to the bit. Raises DeviceError when the machine lacks what was asked for.
+    uninterrupted one to the bit. `tensorboard` is the folder of a TensorBoard tracker. Raises
+    DeviceError when the machine lacks what was asked for, ConfigError without TensorBoard.
     """
+    if tensorboard is not None and find_spec("tensorboard") is None:
+        # accelerate would go on without it.
+        raise ConfigError("--tensorboard: install it with `pip install 'lxcompress[tensorboard]'`")
     device = resolve_device(device)
     precision = resolve_precision(precision, device)
     if device == "cuda":
@@ -27,7 +32,10 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
     # accelerate keeps its choice for the life of the process; one process may do several runs.
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
-        cpu=device == "cpu", mixed_precision="no" if precision == "fp32" else precision
+        cpu=device == "cpu",
+        mixed_precision="no" if precision == "fp32" else precision,
+        log_with="tensorboard" if tensorboard is not None else None,
+        project_dir=tensorboard,
     )
     if accelerator.num_processes > 1:
         raise DeviceError(

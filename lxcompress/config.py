@@ -61,6 +61,7 @@ class TrainingConfig(BaseModel):
     precision: Precision = "auto"
     device: Device = "auto"
     workers: int | None = Field(None, ge=0)
+    tensorboard: str | None = None
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> Self:
@@ -91,6 +92,7 @@ class PruneConfig(TrainingConfig):
     schedule: Literal["paper", "iterative"] = "paper"
     rewind: Literal["weights", "late", "lr"] = "weights"
     rewind_step: int | None = Field(None, alias="rewind-step", ge=1)
+    enforce_mask: bool = Field(True, alias="enforce-mask")
 
     @model_validator(mode="before")
     @classmethod
@@ -131,6 +133,8 @@ class PruneConfig(TrainingConfig):
         ):
             if value != usual:
                 parts.append(value)
+        if not self.enforce_mask:
+            parts.append("unenforced")
         if self.seed:
             parts.append(f"seed{self.seed}")
         return "-".join(parts)

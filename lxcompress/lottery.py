@@ -12,11 +12,12 @@ the run directory and is not done again when that exists, so a rerun is a resume
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
 from lxcompress.compute import make_accelerator
@@ -26,16 +27,19 @@ from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import Dataset, Split
 from lxcompress.environment import describe
 from lxcompress.errors import DataError, ModelError, RunError
-from lxcompress.evaluation import evaluate
+from lxcompress.evaluation import predict
 from lxcompress.files import atomic_path, read_json, write_json
 from lxcompress.model import load_model, load_tokenizer, prunable_parameters, save_model
 from lxcompress.pruning.magnitude import magnitude_mask, pruned_weights
 from lxcompress.pruning.mask import Mask
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run
+from lxcompress.scoring import score as score_predictions
+from lxcompress.scoring import write_results
 from lxcompress.sizes import ticket_sizes
 from lxcompress.start import start_weights, training_split
-from lxcompress.training import Recipe, TrainingLog, train
+from lxcompress.tracking import training_log
+from lxcompress.training import Recipe, train
 
 # Late rewinding goes back to this fraction of the training steps (Frankle et al. 2020, section 4).
 _LATE = 0.05
@@ -48,7 +52,7 @@ class Lottery:
 
     def __init__(self, run: Run, config: PruneConfig, dataset: Dataset) -> None:
         self.run, self.config, self.dataset = run, config, dataset
-        self.accelerator = make_accelerator(config.device, config.precision)
+        self.accelerator = make_accelerator(config.device, config.precision, config.tensorboard)
         self.recipe = Recipe(
             epochs=config.epochs,
             batch_size=config.batch_size,
@@ -199,17 +203,24 @@ class Lottery:
     def fine_tune_ticket(
         self, rewound: Callable[[], LxmertForQuestionAnswering], mask: Mask, stage: str
     ) -> Path:
-        """Step 5: fine-tune under the mask, and prove that the mask held."""
+        """Step 5: fine-tune under the mask, and prove that the mask held.
+
+        With `--no-enforce-mask` it is applied before training only, as in the authors' released
+        code: pruned weights grow back, and the folder has no mask.
+        """
         folder = self.run.retrained(stage)
         if not folder.exists():
             model = rewound()
             first_step = self.late_step if self.config.rewind == "late" else 0
             description = f"Fine-tuning the ticket at {100 * mask.sparsity:.0f}% sparsity"
-            self.train(model, stage, description, mask=mask, first_step=first_step)
-            mask.verify(prunable_parameters(model), "the ticket after training")
+            enforced = mask if self.config.enforce_mask else None
+            self.train(model, stage, description, mask=enforced, first_step=first_step)
+            if enforced:
+                enforced.verify(prunable_parameters(model), "the ticket after training")
             with atomic_path(folder) as temporary:
                 save_model(model, self.tokenizer, temporary)
-                mask.save(temporary / self.run.mask.name)
+                if enforced:
+                    enforced.save(temporary / self.run.mask.name)
             self.run.checkpoint(stage).unlink(missing_ok=True)
         return folder
 
@@ -223,10 +234,7 @@ class Lottery:
         """Check the ticket as it lies on the disk and write `result.json`."""
         model = load_model(self.run.ticket)
         weights = prunable_parameters(model)
-        mask = Mask.load(self.run.mask, weights)
-        mask.verify(weights, str(self.run.ticket))
-        if mask.pruned != pruned_weights(mask.size, self.config.sparsity):
-            raise ModelError(f"{self.run.mask} removes {mask.pruned} weights, not what was asked")
+        mask = self.final_mask(weights)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         sparsity = {"prunable": mask.sparsity, "model": mask.pruned / parameters}
         result = {
@@ -250,33 +258,52 @@ class Lottery:
         self.run.tidy()
         return result
 
+    def final_mask(self, weights: Mapping[str, torch.Tensor]) -> Mask:
+        """Which weights are left: the ticket's mask, proved; ModelError where it did not hold.
+
+        Without enforcement, whatever is not zero.
+        """
+        if not self.config.enforce_mask:
+            return Mask({name: weight.detach() != 0 for name, weight in weights.items()})
+        mask = Mask.load(self.run.mask, weights)
+        mask.verify(weights, str(self.run.ticket))
+        if mask.pruned != pruned_weights(mask.size, self.config.sparsity):
+            raise ModelError(f"{self.run.mask} removes {mask.pruned} weights, not what was asked")
+        return mask
+
     def train(
         self, model: LxmertForQuestionAnswering, stage: str, description: str, **how: Any
     ) -> None:
         """Train with the run's recipe; continues from the stage's checkpoint."""
-        train(
-            model,
-            self.training_questions,
-            self.recipe,
-            self.accelerator,
-            checkpoint=self.run.checkpoint(stage),
-            log=TrainingLog(self.run.log(stage)),
-            description=description,
-            workers=self.config.workers,
-            **how,
-        )
+        name = f"{self.run.folder.resolve().name}/{stage}"
+        with training_log(self.run.log(stage), self.accelerator, name) as log:
+            train(
+                model,
+                self.training_questions,
+                self.recipe,
+                self.accelerator,
+                checkpoint=self.run.checkpoint(stage),
+                log=log,
+                description=description,
+                workers=self.config.workers,
+                **how,
+            )
 
     def accuracy(self, name: str, model: Callable[[], LxmertForQuestionAnswering]) -> Accuracy:
         """Percent on the validation split by answer type; measured once, then remembered."""
 
         def measure() -> Accuracy:
-            score = evaluate(
+            data = self.validation_questions
+            predictions = predict(
                 model(),
-                self.validation_questions,
+                data,
                 self.accelerator.device,
                 description=f"Evaluating {name}",
                 workers=self.config.workers,
             )
+            score = score_predictions(predictions, data.questions)
+            if name in ("dense", "ticket"):
+                write_results(self.run.predictions(name), predictions)
             self.run.once("metric", lambda: score.metric)
             return score.accuracy()
 

@@ -36,7 +36,8 @@ from lxcompress.model import (
 )
 from lxcompress.run import first_difference
 from lxcompress.start import check_fit, from_scratch, training_split
-from lxcompress.training import Recipe, TrainingLog, train
+from lxcompress.tracking import training_log
+from lxcompress.training import Recipe, train
 
 _IGNORE = -100  # what PyTorch's cross-entropy passes over
 
@@ -127,7 +128,7 @@ def pretrain(config: PretrainConfig, dataset: Dataset, output: Path) -> dict[str
     The folder is Hugging Face's (`LxmertForPreTraining`), with `pretraining.json` (settings,
     accuracy on the validation split, environment) and `pretraining.jsonl` (the losses) beside.
     """
-    accelerator = make_accelerator(config.device, config.precision)
+    accelerator = make_accelerator(config.device, config.precision, config.tensorboard)
     torch.manual_seed(config.seed)
     model, tokenizer = _start(config, dataset)
     use_fast_attention(model)
@@ -150,18 +151,18 @@ def pretrain(config: PretrainConfig, dataset: Dataset, output: Path) -> dict[str
     recipe.total_steps(len(data))  # too large a batch: before anything is written
     work = output.parent / f".{output.name}.work"
     _claim(work, {**config.dump(), "fingerprint": dataset.fingerprint})
-    log = TrainingLog(work / "pretraining.jsonl")
-    train(
-        model,
-        data,
-        recipe,
-        accelerator,
-        checkpoint=work / "checkpoint.safetensors",
-        description=f"Pre-training {output.name}",
-        loss=PretrainingLoss(tokenizer),
-        workers=config.workers,
-        log=log,
-    )
+    with training_log(work / "pretraining.jsonl", accelerator, output.name) as log:
+        train(
+            model,
+            data,
+            recipe,
+            accelerator,
+            checkpoint=work / "checkpoint.safetensors",
+            description=f"Pre-training {output.name}",
+            loss=PretrainingLoss(tokenizer),
+            workers=config.workers,
+            log=log,
+        )
     record = {
         "config": config.dump(),
         "dataset": dataset.describe(),

@@ -4,6 +4,8 @@ config.json             effective settings; first thing written, says whose the 
 theta0/                 θ0: start weights (Hugging Face model folder, as are the next two)
 dense/                  fine-tuned without a mask
 ticket/                 fine-tuned from θ0 under ticket/mask.safetensors
+predictions/            answers of the dense model and the ticket, as the EvalAI server takes them
+logs/                   losses
 result.json             what came out; last thing written, says that the run is finished
 onnx/  bench/           made by `lxcompress export` and `lxcompress bench`
 work/                   what an unfinished run needs to continue; removed at the end
@@ -21,7 +23,7 @@ from lxcompress.errors import RunError
 from lxcompress.files import locked, read_json, write_json
 
 # How a run is computed on this machine but not what it computes.
-_FREE_SETTINGS = {"workers"}
+_FREE_SETTINGS = {"workers", "tensorboard"}
 _SETTINGS_OF_A_RUN = {"data", "sparsity", "subnetwork"}
 
 
@@ -38,6 +40,7 @@ class Run:
         self.result = folder / "result.json"
         self.onnx = folder / "onnx"
         self.bench = folder / "bench"
+        self.logs = folder / "logs"
         self.work = folder / "work"
         self.late = self.work / "late"
         self.lock = folder / ".lock"
@@ -49,7 +52,11 @@ class Run:
 
     def log(self, stage: str) -> Path:
         """Losses of `stage`, one JSON object a line."""
-        return self.folder / "logs" / f"{stage}.jsonl"
+        return self.logs / f"{stage}.jsonl"
+
+    def predictions(self, stage: str) -> Path:
+        """Answers of the "dense" model or the "ticket" on the validation split: a result file."""
+        return self.folder / "predictions" / f"{stage}.json"
 
     def retrained(self, stage: str) -> Path:
         """What training under a mask makes: the ticket, or a round of the iterative schedule."""

@@ -14,6 +14,7 @@ from tiny import run_lottery, settings
 from torch import nn
 from transformers import LxmertForQuestionAnswering
 
+from exporters.source import Source
 from lxcompress import lottery as lottery_module
 from lxcompress import start as start_module
 from lxcompress.data.dataset import Dataset, open_dataset
@@ -22,6 +23,7 @@ from lxcompress.files import read_json
 from lxcompress.lottery import Lottery
 from lxcompress.model import load_tokenizer
 from lxcompress.run import Run
+from lxcompress.scoring import read_results, score_results
 
 Weights = dict[str, torch.Tensor]
 # The tiny model has one cross layer, whose visual half never reaches the answer.
@@ -380,11 +382,43 @@ def test_accuracies_are_those_of_the_saved_models(find: Start, tiny_dataset: Dat
 def test_logs_and_nothing_else_is_left(find: Start) -> None:
     watched = find(sparsity=0.2)
     names = {path.name for path in watched.run.folder.iterdir() if not path.name.startswith(".")}
-    assert names == {"config.json", "theta0", "dense", "ticket", "result.json", "logs"}
+    folders = {"theta0", "dense", "ticket", "logs", "predictions"}
+    assert names == {"config.json", "result.json"} | folders
     assert {path.name for path in (watched.run.folder / "logs").iterdir()} == {
         "dense.jsonl",
         "ticket.jsonl",
     }
+
+
+def test_predictions_are_what_the_accuracies_were_computed_from(
+    find: Start, tiny_dataset: Dataset
+) -> None:
+    watched = find(sparsity=0.2)
+    assert tiny_dataset.val
+    for model in ("dense", "ticket"):
+        answers = read_results(watched.run.predictions(model))
+        scored = score_results(answers, tiny_dataset.val.questions)
+        assert scored.accuracy() == watched.result[model]["accuracy"]
+
+
+# -- The authors' procedure --------------------------------------------------------------------
+
+
+def test_without_enforcement_zeros_grow_back(find: Start, tmp_path: Path) -> None:
+    free, held = (find(sparsity=0.5, **{"enforce-mask": on}) for on in (False, True))
+    for name, weight in held.starts["ticket"].items():  # both begin with the same zeros
+        assert weight.equal(free.starts["ticket"][name]), name
+    assert free.result["theta0_masked"] == held.result["theta0_masked"]
+    ticket = free.weights("ticket")
+    names = prunable(ticket)
+    size = sum(ticket[name].numel() for name in names)
+    left = sum(int((ticket[name] == 0).sum()) for name in names) / size
+    assert free.result["ticket"]["sparsity"]["prunable"] == pytest.approx(left)
+    assert left < 0.05
+    assert held.result["ticket"]["sparsity"]["prunable"] == pytest.approx(0.5, abs=1 / size)
+    assert not free.run.mask.exists()
+    with pytest.raises(RunError, match="--no-enforce-mask: its pruned weights grew back"):
+        Source.of(free.run.folder, None, None)
 
 
 # -- Repeating --------------------------------------------------------------------------------

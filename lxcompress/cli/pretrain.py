@@ -34,6 +34,9 @@ def pretrain(
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that load batches.")] = None,
+    tensorboard: Annotated[
+        str | None, typer.Option(help="Folder to log losses to, for TensorBoard.")
+    ] = None,
 ) -> None:
     """Pre-train an LXMERT on a dataset with four of LXMERT's tasks.
 

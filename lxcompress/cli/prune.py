@@ -77,6 +77,16 @@ def prune(
             rich_help_panel=_LOTTERY,
         ),
     ] = None,
+    enforce_mask: Annotated[
+        bool | None,
+        typer.Option(
+            "--enforce-mask/--no-enforce-mask",
+            help="Hold pruned weights at zero while retraining; off, as in the paper's released "
+            "code, they grow back: for study only. [default: on]",
+            show_default=False,
+            rich_help_panel=_LOTTERY,
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="[default: 0]", rich_help_panel=_TRAINING)
     ] = None,
@@ -112,6 +122,10 @@ def prune(
             help="Processes that load batches. [default: as the data needs]",
             rich_help_panel=_TRAINING,
         ),
+    ] = None,
+    tensorboard: Annotated[
+        str | None,
+        typer.Option(help="Folder to log losses to, for TensorBoard.", rich_help_panel=_TRAINING),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Run directory. [default: runs/<what it is>]")

@@ -12,7 +12,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks.subnetworks import table
+from benchmarks import sweep_report, sweep_tables, sweep_words
+from benchmarks.bench_report import escape
+from benchmarks.sweep_markdown import table_markdown
 from lxcompress.files import atomic_path, read_json
 
 ROOT = Path(__file__).parent.parent
@@ -20,10 +22,12 @@ RESULTS = Path(__file__).parent / "results"
 _BLOCK = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def subnetworks() -> str:
-    """Low, high and random over sparsities and seeds."""
-    report = _result("subnetworks")
-    return table(report) + "\n" + _where(report)
+def sweep() -> str:
+    """Table 1 of the sweep, with the paper's."""
+    report = sweep_report.read(RESULTS / "sweep.json")
+    table = table_markdown(sweep_tables.table1(report, splits=["test-dev"]))
+    where = _where({"command": report.command, "environment": report.environment})
+    return f"{table}\n{escape(sweep_words.beside_published(report))}\n\n{where}"
 
 
 def main_job_shapes() -> str:
@@ -121,7 +125,7 @@ def _result(name: str) -> dict[str, Any]:
 
 _BLOCKS = {
     function.__name__: function
-    for function in (subnetworks, main_job_shapes, main_job_easy_vqa, onnx_files, speed)
+    for function in (sweep, main_job_shapes, main_job_easy_vqa, onnx_files, speed)
 }
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from benchmarks.bench_schema import Interval
+
 SCHEMA = "lxcompress-sweep/1"
 
-Accuracy = dict[str, float | None]  # "overall", "yes/no", "number", "other"; null: no such questions
+Subnetwork = Literal["low", "high", "random"]
+# By "overall", "yes/no", "number", "other"; null where the data have no such questions.
+Accuracy = dict[str, float | None]
 
 
 class _Record(BaseModel):
@@ -35,7 +39,7 @@ class Cell(_Record):
     `retrained` the ticket."""
 
     seed: int
-    subnetwork: Literal["low", "high", "random"]
+    subnetwork: Subnetwork
     sparsity: float
     reset: Accuracy
     pruned: Accuracy
@@ -43,29 +47,21 @@ class Cell(_Record):
     zeros: Zeros
 
 
-class Interval(_Record):
-    """An estimate with its 95% interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-
 class Comparison(_Record):
     """A retrained subnetwork against the dense model, on the same questions and seeds.
 
     `difference` in percentage points (negative: the subnetwork is worse), its interval a paired
     bootstrap over questions of the mean over seeds; `p` one-sided, for "worse than dense",
-    adjusted by Holm's method for the sparsities of its subnetwork; `kept` is the share (0–1) of
-    dense accuracy.
+    adjusted by Holm's method for the sparsities of its subnetwork; `kept` is the share (1: all) of
+    dense accuracy, null where that is 0.
     """
 
-    subnetwork: Literal["low", "high", "random"]
+    subnetwork: Subnetwork
     sparsity: float
     seeds: list[int]
     difference: Interval
     p: float
-    kept: float
+    kept: float | None
 
 
 class Failure(_Record):
@@ -79,10 +75,11 @@ class Report(_Record):
     """report.json. `beside` is the report of another sweep of the same data, for comparison.
 
     `wall_seconds` is what the last call of the command took, in which `cells_run` cells were run
-    (those finished before were not).
+    (those finished before were not). `settings` are the options by name, with `subnetworks`,
+    `sparsities` and `seeds` as lists; `environment` is that of `lxcompress.environment.describe`.
     """
 
-    name: Literal["lxcompress-sweep/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["lxcompress-sweep/1"] = Field(alias="schema")
     command: str
     finished: str
     unit: str
@@ -98,3 +95,30 @@ class Report(_Record):
     cells_run: int
     wall_seconds: float
     environment: dict[str, Any]
+
+    @property
+    def subnetworks(self) -> list[str]:
+        """All that were asked for, in the paper's order."""
+        found = {*self._asked("subnetworks"), *(cell.subnetwork for cell in self.cells)}
+        return [name for name in get_args(Subnetwork) if name in found]
+
+    @property
+    def sparsities(self) -> list[float]:
+        """All that were asked for, ascending."""
+        return sorted({*self._asked("sparsities"), *(cell.sparsity for cell in self.cells)})
+
+    @property
+    def seeds(self) -> list[int]:
+        """All that were asked for, ascending."""
+        return sorted({*self._asked("seeds"), *(dense.seed for dense in self.dense)})
+
+    def _asked(self, option: str) -> list[Any]:
+        return list(self.settings.get(option, []))
+
+    def select(self, subnetwork: str, sparsity: float) -> list[Cell]:
+        """The finished cells of all seeds."""
+        return [
+            cell
+            for cell in self.cells
+            if cell.subnetwork == subnetwork and cell.sparsity == sparsity
+        ]

@@ -124,20 +124,22 @@ class PruneConfig(TrainingConfig):
     @property
     def run_name(self) -> str:
         """What the run directory is called when no --output is given; says what sets it apart."""
-        data = Path(self.data).resolve().name if self.data != EMBEDDED_DATA else self.data
-        parts = [data, self.subnetwork, f"{100 * self.sparsity:g}"]
-        for value, usual in (
-            (self.scope, "global"),
-            (self.schedule, "paper"),
-            (self.rewind, "weights"),
-        ):
-            if value != usual:
-                parts.append(value)
-        if not self.enforce_mask:
-            parts.append("unenforced")
+        parts = [self.data_name, self.subnetwork, f"{100 * self.sparsity:g}", *self.procedure]
         if self.seed:
             parts.append(f"seed{self.seed}")
         return "-".join(parts)
+
+    @property
+    def data_name(self) -> str:
+        """The dataset as a part of a folder's name."""
+        return Path(self.data).resolve().name if self.data != EMBEDDED_DATA else self.data
+
+    @property
+    def procedure(self) -> list[str]:
+        """In what the procedure is not the paper's, as parts of a folder's name."""
+        choices = ((self.scope, "global"), (self.schedule, "paper"), (self.rewind, "weights"))
+        parts = [str(choice) for choice, usual in choices if choice != usual]
+        return parts if self.enforce_mask else [*parts, "unenforced"]
 
 
 class PretrainConfig(TrainingConfig):

@@ -66,14 +66,12 @@ class Lottery:
         if self.run.result.exists():
             self.run.tidy()
             return read_json(self.run.result, "result", RunError)
-        theta0 = self.save_start_weights()  # step 1
-        dense = self.fine_tune_dense(theta0)  # step 2
-        dense_accuracy = self.accuracy("dense", partial(load_model, dense))
+        dense_accuracy = self.find_dense()  # steps 1 and 2
         levels = pruning_levels(self.config.sparsity)
         # The paper prunes in steps of 10% and trains once more at the end; the iterative schedule
         # of Frankle & Carbin goes through steps 3 to 5 for each 10%.
         rounds = [levels] if self.config.schedule == "paper" else [[level] for level in levels]
-        trained, steps = dense, []
+        trained, steps = self.run.dense, []
         mask: Mask | None = None
         for number, round_levels in enumerate(rounds, start=1):
             is_last = number == len(rounds)
@@ -86,8 +84,13 @@ class Lottery:
                 pruned[-1]["retrained_accuracy"] = ticket_accuracy
             steps += pruned
         assert mask is not None
-        theta0_masked = self.accuracy("theta0_masked", partial(self.masked, theta0, mask))
+        theta0_masked = self.accuracy("theta0_masked", partial(self.masked, self.run.theta0, mask))
         return self.conclude(dense_accuracy, theta0_masked, ticket_accuracy, steps)
+
+    def find_dense(self) -> Accuracy:
+        """Steps 1 and 2: the dense model's accuracy."""
+        dense = self.fine_tune_dense(self.save_start_weights())
+        return self.accuracy("dense", partial(load_model, dense))
 
     def save_start_weights(self) -> Path:
         """Step 1: θ0, before anything is trained; saved only once the whole plan is checked."""

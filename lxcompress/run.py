@@ -125,9 +125,13 @@ class Run:
             raise RunError(f"{self.folder} is no run directory: it has no config.json")
         return read_json(self.config, "run configuration", RunError)
 
+    def once_path(self, name: str) -> Path:
+        """Where `once` keeps the value of a finished step."""
+        return self.work / f"{name}.json"
+
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """The JSON value of a finished step; made by `make` and kept when it is not there yet."""
-        path = self.work / f"{name}.json"
+        path = self.once_path(name)
         if not path.exists():
             write_json(path, make())
         return read_json(path, "intermediate result", RunError)

@@ -125,3 +125,33 @@ def tiny_exported(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> P
         patch.setattr(export, "build_graph", graph_of)
         export.export(source, source.variants([]), "cpu")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sweep_arguments(tiny_model: Path, tiny_data: Path) -> Callable[..., list[str]]:
+    """The command line of a sweep of four cells, into a folder."""
+
+    from sweeps import SPARSITIES, SUBNETWORKS
+
+    def arguments(output: Path, *more: object) -> list[str]:
+        command: list[object] = ["sweep", "--data", tiny_data, "--model", tiny_model]
+        command += ["--epochs", 1, "--batch-size", 16, "--learning-rate", 1e-3, "--device", "cpu"]
+        for name, values in (("--subnetwork", SUBNETWORKS), ("--sparsity", SPARSITIES)):
+            for value in values:
+                command += [name, value]
+        return [*map(str, [*command, "--seed", 0, "--output", output, *more])]
+
+    return arguments
+
+
+@pytest.fixture(scope="session")
+def swept(
+    tmp_path_factory: pytest.TempPathFactory, sweep_arguments: Callable[..., list[str]]
+) -> Path:
+    """A finished sweep, one run after the other; do not write to it."""
+    from sweeps import finish, start
+
+    folder = tmp_path_factory.mktemp("swept") / "sweep"
+    code, text = finish(start(sweep_arguments(folder, "--jobs", 1)))
+    assert code == 0, text
+    return folder

@@ -15,10 +15,11 @@ import yaml
 from dataset_files import write_official, write_regions
 from filelock import FileLock
 from safetensors.torch import load_file, save_file
+from typer.main import get_command
 
 import lxcompress
 from lxcompress import diagnosis, lottery
-from lxcompress.cli.main import main
+from lxcompress.cli.main import app, main
 from lxcompress.cli.pretrain import pretrain
 from lxcompress.cli.prune import prune
 from lxcompress.config import PretrainConfig, PruneConfig
@@ -137,9 +138,22 @@ def test_defaults_in_the_help_are_true(command: Callable[..., None], config: Any
         said = re.search(r"\[default: (\S+)\]", (option and option.help) or "")
         name = parameter.replace("_", "-")
         if said and name in settings:
-            assert str(settings[name]) == said[1] or float(settings[name]) == float(said[1]), name
+            value = {"on": "True"}.get(said[1], said[1])
+            assert str(settings[name]) == value or float(settings[name]) == float(value), name
             checked.add(name)
     assert {"seed", "batch-size", "max-tokens"} <= checked
+
+
+@pytest.mark.parametrize("command", ["prune", "sweep", "bench", "data detect"])
+def test_the_help_shows_what_is_written(command: str, lxcompress_: Command) -> None:
+    """Neither brackets nor angles of a help text are taken for mark-up, and vanish."""
+    text = " ".join(lxcompress_(*command.split(), "--help").out.replace("│", " ").split())
+    group = get_command(app)
+    for name in command.split():
+        group = group.commands[name]  # type: ignore[attr-defined]
+    for option in group.params:
+        written = re.sub(r"[`\s]+", " ", getattr(option, "help", None) or "").strip()
+        assert written.replace(" ", "") in text.replace(" ", ""), option.name
 
 
 # -- Mistakes ---------------------------------------------------------------------------------
@@ -422,7 +436,7 @@ def test_interrupted(
     def interrupt(*args: Any, **kwargs: Any) -> None:
         raise stop
 
-    where = "train" if isinstance(stop, Interrupted) else "evaluate"
+    where = "train" if isinstance(stop, Interrupted) else "predict"
     arguments = options(tiny_model, tiny_data, tmp_path / "run")
     with monkeypatch.context() as patch:
         patch.setattr(lottery, where, interrupt)

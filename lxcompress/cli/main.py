@@ -8,13 +8,25 @@ from typing import Annotated
 import typer
 
 import lxcompress
-from lxcompress.cli import bench, data, doctor, evaluate, export, pack, pretrain, prune, score
+from lxcompress.cli import (
+    bench,
+    data,
+    doctor,
+    evaluate,
+    export,
+    pack,
+    pretrain,
+    prune,
+    score,
+    sweep,
+)
 from lxcompress.errors import Interrupted, LxcompressError
 
 app = typer.Typer(
     name="lxcompress",
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # in Rich's own, "[default: 0.5]" would be mark-up and vanish
     epilog="Add --debug to any command for the traceback of an error.",
 )
 app.command("prune")(prune.prune)
@@ -22,6 +34,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("verify")(export.verify)
 app.command("bench")(bench.bench)
+app.command("sweep")(sweep.sweep)
 app.command("score")(score.score)
 app.add_typer(data.app, name="data")
 app.command("pack")(pack.pack)

@@ -7,128 +7,53 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from lxcompress.run import Run
+from lxcompress.cli import options
 
-_TRAINING = "Training"
-_LOTTERY = "Lottery"
+if TYPE_CHECKING:
+    from lxcompress.config import PruneConfig
+    from lxcompress.run import Run
 
 
 def prune(
     context: typer.Context,
-    data: Annotated[
-        str | None, typer.Option(help='Dataset folder, or "shapes", the embedded default.')
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Pre-trained LXMERT: folder, hub id, or lxmert-shapes.")
-    ] = None,
-    model_config: Annotated[
-        str | None, typer.Option(help="Train from scratch instead: small, base, or a config.json.")
-    ] = None,
-    tokenizer: Annotated[
-        str | None, typer.Option(help="Tokenizer folder or hub id; else the model's, or a new one.")
-    ] = None,
-    keep_answer_head: Annotated[
-        bool | None,
-        typer.Option("--keep-answer-head", help="Carry over the answers that both lists share."),
-    ] = None,
-    pretrained_answers: Annotated[
-        Path | None, typer.Option(help="Answer list of the pre-trained head, e.g. all_ans.json.")
-    ] = None,
+    data: options.Data = None,
+    model: options.Model = None,
+    model_config: options.ModelConfig = None,
+    tokenizer: options.Tokenizer = None,
+    keep_answer_head: options.KeepAnswerHead = None,
+    pretrained_answers: options.PretrainedAnswers = None,
     sparsity: Annotated[
         float | None,
         typer.Option(
-            help="Fraction of prunable weights to remove. [default: 0.5]", rich_help_panel=_LOTTERY
+            help="Fraction of prunable weights to remove. [default: 0.5]",
+            rich_help_panel=options.LOTTERY,
         ),
     ] = None,
     subnetwork: Annotated[
         str | None,
         typer.Option(
-            help="Which weights go: low, high or random. [default: low]", rich_help_panel=_LOTTERY
+            help="Which weights go: low, high or random. [default: low]",
+            rich_help_panel=options.LOTTERY,
         ),
     ] = None,
-    scope: Annotated[
-        str | None,
-        typer.Option(
-            help="Where one threshold holds: global, layer, modality. [default: global]",
-            rich_help_panel=_LOTTERY,
-        ),
-    ] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(
-            help="paper: train, prune in steps, train; iterative: train after each step. "
-            "[default: paper]",
-            rich_help_panel=_LOTTERY,
-        ),
-    ] = None,
-    rewind: Annotated[
-        str | None,
-        typer.Option(
-            help="To θ0 (weights), to early weights (late), or only the learning rate "
-            "(lr). [default: weights]",
-            rich_help_panel=_LOTTERY,
-        ),
-    ] = None,
-    rewind_step: Annotated[
-        int | None,
-        typer.Option(
-            help="With --rewind late: the training step. [default: 5% of them]",
-            rich_help_panel=_LOTTERY,
-        ),
-    ] = None,
-    enforce_mask: Annotated[
-        bool | None,
-        typer.Option(
-            "--enforce-mask/--no-enforce-mask",
-            help="Hold pruned weights at zero while retraining; off, as in the paper's released "
-            "code, they grow back: for study only. [default: on]",
-            show_default=False,
-            rich_help_panel=_LOTTERY,
-        ),
-    ] = None,
+    scope: options.Scope = None,
+    schedule: options.Schedule = None,
+    rewind: options.Rewind = None,
+    rewind_step: options.RewindStep = None,
+    enforce_mask: options.EnforceMask = None,
     seed: Annotated[
-        int | None, typer.Option(help="[default: 0]", rich_help_panel=_TRAINING)
+        int | None, typer.Option(help="[default: 0]", rich_help_panel=options.TRAINING)
     ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="[default: LXMERT's 4; 2 for small]", rich_help_panel=_TRAINING),
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Questions a step. [default: 32]", rich_help_panel=_TRAINING)
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(help="[default: LXMERT's 5e-5; 2e-4 for small]", rich_help_panel=_TRAINING),
-    ] = None,
-    max_tokens: Annotated[
-        int | None,
-        typer.Option(
-            help="Longest question, [CLS] and [SEP] included. [default: 20]",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(help="auto, fp32 or bf16. [default: auto]", rich_help_panel=_TRAINING),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="auto, cpu, cuda or mps. [default: auto]", rich_help_panel=_TRAINING),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Processes that load batches. [default: as the data needs]",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    tensorboard: Annotated[
-        str | None,
-        typer.Option(help="Folder to log losses to, for TensorBoard.", rich_help_panel=_TRAINING),
-    ] = None,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    learning_rate: options.LearningRate = None,
+    max_tokens: options.MaxTokens = None,
+    precision: options.Precision = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
+    tensorboard: options.Tensorboard = None,
     output: Annotated[
-        Path | None, typer.Option(help="Run directory. [default: runs/<what it is>]")
+        Path | None, typer.Option(help="Run directory. [default: runs/, by what it is]")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="The same options in a YAML file; the command line wins.")
@@ -148,7 +73,7 @@ def prune(
     Example: lxcompress prune --data data/vqa --model unc-nlp/lxmert-base-uncased --sparsity 0.6
     """
     from lxcompress.config import PruneConfig, read_settings
-    from lxcompress.errors import ConfigError, Interrupted
+    from lxcompress.errors import ConfigError
     from lxcompress.run import Run
 
     own = {"output", "config", "resume", "force"}
@@ -169,32 +94,37 @@ def prune(
             settings = given | settings
         parsed = PruneConfig.parse(settings)
         run = Run(output or Path("runs") / parsed.run_name)
+    report(run, find_ticket(run, parsed, force))
+
+
+def find_ticket(run: Run, config: PruneConfig, force: bool = False) -> dict[str, Any]:
+    """Make the run, or what is left of it, and give its result; also for `lxcompress demo`.
+
+    Raises Interrupted, saying how to continue.
+    """
+    from lxcompress.compute import resolve_device, resolve_precision
+    from lxcompress.data.dataset import open_dataset
+    from lxcompress.errors import Interrupted
+    from lxcompress.lottery import Lottery
+
+    device = resolve_device(config.device)
+    config = config.on(device, resolve_precision(config.precision, device))
     try:
-        result = _find_ticket(run, parsed, force)
+        dataset = open_dataset(config.data)
+        lottery = Lottery(run, config, dataset)
+        with run.claim(config.dump(), force=force):
+            if run.result.exists():
+                print(f"finished before: {run.folder} (--force does it again)")
+            return lottery.find_ticket()
     except Interrupted as stop:
         raise Interrupted(
             f"{stop}; the same command again, or `lxcompress prune --resume {run.folder}`, "
             "continues"
         ) from None
-    _report(run, result)
 
 
-def _find_ticket(run: Run, config: Any, force: bool) -> dict[str, Any]:
-    from lxcompress.compute import resolve_device, resolve_precision
-    from lxcompress.data.dataset import open_dataset
-    from lxcompress.lottery import Lottery
-
-    device = resolve_device(config.device)
-    config = config.on(device, resolve_precision(config.precision, device))
-    dataset = open_dataset(config.data)
-    lottery = Lottery(run, config, dataset)
-    with run.claim(config.dump(), force=force):
-        if run.result.exists():
-            print(f"finished before: {run.folder} (--force does it again)")
-        return lottery.find_ticket()
-
-
-def _report(run: Run, result: dict[str, Any]) -> None:
+def report(run: Run, result: dict[str, Any]) -> None:
+    """Print a run's figures and where its parts are."""
     from rich.console import Console
     from rich.table import Table
 

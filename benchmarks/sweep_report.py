@@ -1,0 +1,89 @@
+"""The report of a sweep: report.json, .md and .html, table1.md, figure1.png and .svg."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from benchmarks import sweep_plots, sweep_tables, sweep_words
+from benchmarks.bench_report import Section
+from benchmarks.published import published
+from benchmarks.sweep_html import html
+from benchmarks.sweep_markdown import markdown, table_markdown
+from benchmarks.sweep_schema import SCHEMA, Report
+from lxcompress.errors import RunError
+from lxcompress.files import atomic_path, read_json, write_json
+
+HEADING = "The lottery over sparsities"
+
+
+def write(report: Report, folder: Path) -> None:
+    """All six files into `folder`; texts and pictures are made before the first is written."""
+    said, title, figure = sections(report), headline(report), sweep_plots.caption(report)
+    contents = {
+        "report.md": markdown(HEADING, title, said, {"figure1": figure}).encode(),
+        "report.html": html(report, HEADING, title, said).encode(),
+        "table1.md": table_markdown(sweep_tables.table1(report)).encode(),
+        "figure1.png": sweep_plots.png(report),
+        "figure1.svg": sweep_plots.svg(report).encode(),
+    }
+    write_json(folder / "report.json", report.model_dump(mode="json", by_alias=True))
+    for name, content in contents.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(content)
+
+
+def load(folder: Path) -> Report:
+    """The report that `write` left; RunError where there is none or it is of another schema."""
+    path = folder / "report.json"
+    if not path.exists():
+        raise RunError(f"no sweep report in {folder}; `lxcompress sweep` makes one")
+    return read(path)
+
+
+def read(path: Path) -> Report:
+    """A report.json under any name. Raises RunError."""
+    found = read_json(path, "sweep report", RunError)
+    schema = found.get("schema") if isinstance(found, dict) else None
+    if schema != SCHEMA:
+        raise RunError(f"{path} is no sweep report of schema {SCHEMA} (schema: {schema!r})")
+    try:
+        return Report.model_validate(found)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RunError(f"sweep report {path} is damaged at {where}: {first['msg']}") from None
+
+
+def headline(report: Report) -> str:
+    """What was swept."""
+    parts = [
+        f"{len(found)} {one if len(found) == 1 else many}"
+        for found, one, many in (
+            (report.subnetworks, "subnetwork", "subnetworks"),
+            (report.sparsities, "sparsity", "sparsities"),
+            (report.dense, "seed", "seeds"),
+        )
+    ]
+    return f"{', '.join(parts)} on {report.dataset['name']}"
+
+
+def sections(report: Report) -> list[Section]:
+    """All that both texts say, in their order."""
+    tables, grown = sweep_tables, sweep_words.grown(report)
+    found = [
+        Section("In short", sweep_words.summary(report)),
+        Section("Figure 1", [], plots=["figure1"]),
+        Section("Table 1", [sweep_words.beside_published(report)], [tables.table1(report)]),
+        Section("Every sparsity", [], [tables.every_sparsity(report)]),
+        Section("Against dense", [], [tables.against_dense(report)]),
+    ]
+    if grown:
+        logs = [sweep_words.of_the_logs(), published().note]
+        both = [tables.protocol(report), tables.minival()]
+        found.append(Section("Zeros after retraining", [*grown, *logs], both))
+    if report.failures:
+        found.append(Section("What failed", [], [tables.failed(report)]))
+    measured = Section("How it was measured", sweep_words.method(report), [tables.machine(report)])
+    return [*found, measured]

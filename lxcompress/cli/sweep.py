@@ -1,0 +1,144 @@
+"""`lxcompress sweep`: all of the paper's experiments."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lxcompress.cli import options
+
+_SWEEP = "Sweep"
+_MACHINES = "Machines"
+
+
+def sweep(
+    context: typer.Context,
+    subnetwork: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Which weights go; give it again for more. [default: low, high, random]",
+            rich_help_panel=_SWEEP,
+        ),
+    ] = None,
+    sparsity: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Fraction of prunable weights to remove; give it again for more. "
+            "[default: 0.1, 0.2 … 0.9]",
+            rich_help_panel=_SWEEP,
+        ),
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(help="Give it again for more. [default: 0, 1, 2]", rich_help_panel=_SWEEP),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="One seed and five sparsities where none are given.",
+            rich_help_panel=_SWEEP,
+        ),
+    ] = False,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of another sweep of the same data, to show in the report beside this one.",
+            rich_help_panel=_SWEEP,
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Runs at a time. [default: one for each GPU, or processor]",
+            rich_help_panel=_MACHINES,
+        ),
+    ] = None,
+    threads: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Of the processor for each run; figures differ in their last bits with another "
+            "number.",
+            rich_help_panel=_MACHINES,
+        ),
+    ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Do the runs on a Ray cluster: its HOST:PORT, auto, or local for this machine.",
+            rich_help_panel=_MACHINES,
+        ),
+    ] = None,
+    data: options.Data = None,
+    model: options.Model = None,
+    model_config: options.ModelConfig = None,
+    tokenizer: options.Tokenizer = None,
+    keep_answer_head: options.KeepAnswerHead = None,
+    pretrained_answers: options.PretrainedAnswers = None,
+    scope: options.Scope = None,
+    schedule: options.Schedule = None,
+    rewind: options.Rewind = None,
+    rewind_step: options.RewindStep = None,
+    enforce_mask: options.EnforceMask = None,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    learning_rate: options.LearningRate = None,
+    max_tokens: options.MaxTokens = None,
+    precision: options.Precision = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
+    tensorboard: options.Tensorboard = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the sweep. [default: runs/sweep-DATA]")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Options of `lxcompress prune` in a YAML file; the command line wins."),
+    ] = None,
+) -> None:
+    """Run all of the paper's experiments: subnetworks × sparsities × seeds, with Table 1, Figure 1.
+
+    Every cell is a run of `lxcompress prune`; those of a seed share θ0 and the dense model. Killed
+    at any moment, the same command again continues; finished cells are not run again.
+
+    Example: lxcompress sweep --quick
+    """
+    from benchmarks import sweep_plan
+    from benchmarks.sweep import Workers
+    from benchmarks.sweep import sweep as run
+    from lxcompress.config import read_settings
+
+    own = {"subnetwork", "sparsity", "seed", "quick", "beside", "jobs", "threads", "ray"}
+    given: dict[str, Any] = {
+        name.replace("_", "-"): str(value) if isinstance(value, Path) else value
+        for name, value in context.params.items()
+        if name not in own | {"output", "config"} and value is not None
+    }
+    settings = (read_settings(config) if config is not None else {}) | given
+    plan = sweep_plan.Plan.make(
+        settings,
+        subnetworks=subnetwork or sweep_plan.SUBNETWORKS,
+        sparsities=sparsity or (sweep_plan.QUICK_SPARSITIES if quick else sweep_plan.SPARSITIES),
+        seeds=seed or (sweep_plan.QUICK_SEEDS if quick else sweep_plan.SEEDS),
+        threads=threads,
+        output=output,
+    )
+    command = shlex.join(["lxcompress", *sys.argv[1:]])
+    report = run(plan, Workers(jobs, ray), command=command, beside=beside)
+    _show(report, plan.folder)
+
+
+def _show(report: Any, folder: Path) -> None:
+    from benchmarks.sweep_words import summary
+
+    for sentence in summary(report):
+        print(sentence)
+    for name in ("report.html", "report.md", "report.json", "table1.md", "figure1.png"):
+        print(f"{name}: {folder / name}")

@@ -191,12 +191,18 @@ from lxcompress.vision.detector import get_detector, open_picture
 (regions,) = get_detector("{detector}").detect([open_picture(Path("picture.png"))])"""
 
 
+# How one machine did it; and what every exported ticket has.
+_NOT_OF_THE_TICKET = {"workers", "tensorboard", "enforce-mask"}
+
+
 def _command(config: dict[str, Any]) -> str:
     words = ["lxcompress", "prune"]
     for option, value in config.items():
+        if option in _NOT_OF_THE_TICKET:
+            continue
         if value is True:
             words.append(f"--{option}")
-        elif value is not None and value is not False and option != "workers":
+        elif value is not None and value is not False:
             words += [f"--{option}", _name(value) if isinstance(value, str) else str(value)]
     return shlex.join(words)
 

@@ -23,8 +23,8 @@ from exporters.sizes import formula
 from exporters.source import Source, open_questions
 from exporters.variants import Variant
 from exporters.verify import check_answers, check_structure, check_weights, reference_logits
+from lxcompress.cache import cache_folder
 from lxcompress.data.batches import EncodedQuestions
-from lxcompress.data.shapes import cache_folder
 from lxcompress.environment import describe
 from lxcompress.errors import RunError
 from lxcompress.files import locked, read_json, remove_leftovers, temporary_name, write_json

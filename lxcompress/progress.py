@@ -41,8 +41,12 @@ class Meter:
         rate = (self.done - self._start) / (now - self._began)
         left = (self.total - self.done) / rate if rate else float("inf")
         text = f"{self.description}: {self.done}/{self.total} {self.unit}"
-        text += f", {rate:.1f} {self.unit}/s, {left:.0f} s left"
+        text += f", {_speed(rate, self.unit)}, {left:.0f} s left"
         return f"{text}, {note}" if note else text
+
+
+def _speed(rate: float, unit: str) -> str:
+    return f"{1 / rate:.0f} s each" if 0 < rate < 0.1 else f"{rate:.1f} {unit}/s"
 
 
 class _Bar(Meter):
@@ -55,7 +59,7 @@ class _Bar(Meter):
     def advance(self, count: int = 1, note: str = "") -> None:
         self.done += count
         elapsed = max(time.monotonic() - self._began, 1e-9)
-        rate = f"{(self.done - self._start) / elapsed:.1f} {self.unit}/s"
+        rate = _speed((self.done - self._start) / elapsed, self.unit)
         self._progress.update(self._task, completed=self.done, rate=rate)
         if note:
             self._progress.update(self._task, note=note)

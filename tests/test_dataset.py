@@ -37,7 +37,7 @@ class StubDetector:
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> StubDetector:
     detector = StubDetector()
-    monkeypatch.setattr(detector_module, "get_detector", lambda name: detector)
+    monkeypatch.setattr(detector_module, "get_detector", lambda name, weights=None: detector)
     return detector
 
 

@@ -123,19 +123,30 @@ def convert(
 def detect(
     images: Annotated[Path, typer.Argument(help="Folder of pictures.")],
     output: _Output,
-    detector: Annotated[str, typer.Option(help="What makes the regions.")] = "pixel",
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 8,
+    detector: Annotated[str, typer.Option(help="What makes the regions: pixel or butd.")] = "pixel",
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Of butd: a folder or Hugging Face id; by default unc-nlp/frcnn-vg-finetuned."
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Of butd: auto, cpu or cuda.")] = "auto",
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Pictures opened at once: 8, or 1 for butd.")
+    ] = None,
 ) -> None:
     """Make the regions of a folder of pictures.
 
-    When interrupted, or when pictures were added, the same command continues.
+    pixel finds drawn shapes; butd, the bottom-up-attention Faster R-CNN, makes LXMERT's regions
+    of photographs. When interrupted, or when pictures were added, the same command continues.
 
-    Example: lxcompress data detect pictures/ --output regions/mine --detector pixel
+    Example: lxcompress data detect pictures/ --output regions/mine --detector butd
     """
     from lxcompress.data.detect import detect_folder
     from lxcompress.vision.detector import get_detector
 
-    store = detect_folder(images, output, get_detector(detector), batch_size)
+    finder = get_detector(detector, weights, device)
+    store = detect_folder(images, output, finder, batch_size)
     _say(
         f"regions of {len(store)} pictures ({store.feature_size} features): {output}",
         f"lxcompress data import --train-regions {output} … --output DATASET",

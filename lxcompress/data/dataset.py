@@ -121,6 +121,8 @@ class Dataset:
 
             pictures = find_pictures([self.folder / path for path in split.images])
             add(self.detector, *((key, path.stat().st_size) for key, path in pictures.items()))
+            if self.config.weights:
+                add("weights", self.config.weights)
         return digest.hexdigest()
 
     def describe(self) -> dict[str, object]:
@@ -181,7 +183,7 @@ class Dataset:
 
     def _detect(self, name: SplitName, output: Path) -> RegionStore:
         """The regions of a split that has pictures only: made at the first use, then kept."""
-        from lxcompress.data.detect import detect_folder
+        from lxcompress.data.detect import detect_folder, weights_of
         from lxcompress.data.regions import is_finished
         from lxcompress.vision.detector import get_detector
 
@@ -197,7 +199,28 @@ class Dataset:
             file=sys.stderr,
         )
         images = [self.folder / path for path in self._config(name).images]
-        return detect_folder(images, output, get_detector(self.detector), wanted=wanted)
+        detector = get_detector(self.detector, self._weights)
+        for other in SPLITS:
+            # Features of two sets of weights have nothing in common.
+            split = self.config.split(other)
+            if split is None or split.regions or not is_finished(self.region_folders(other)[0]):
+                continue
+            made_with = RegionStore(*self.region_folders(other)).source
+            if made_with != weights_of(detector):
+                raise DataError(
+                    f"the {other} regions were made with {made_with}, but {self.detector} now has "
+                    f"{weights_of(detector)}: delete {self.region_folders(other)[0]} or change "
+                    f"weights: in {self.folder / DATASET_NAME}"
+                )
+        return detect_folder(images, output, detector, wanted=wanted)
+
+    @property
+    def _weights(self) -> str | None:
+        """Of the detector: a folder beside `dataset.yaml`, or else a hub id."""
+        weights = self.config.weights
+        if weights and (self.folder / weights).is_dir():
+            return str(self.folder / weights)
+        return weights
 
 
 def open_dataset(data: Path | str) -> Dataset:

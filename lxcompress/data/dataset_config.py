@@ -4,7 +4,8 @@
     train: {questions: train.json, annotations: annotations.json, regions: regions/train}
     val:   {samples: [minival.json], regions: [regions/val, regions/more]}
     test:  {questions: test.json, images: pictures/test}
-    detector: pixel         # makes the regions of `images:`, once
+    detector: pixel         # makes the regions of `images:`, once; or butd,
+    weights: weights/butd   # with the weights of a folder, else the published ones
     answers: answers.json   # otherwise built from train, `min_occurrences:` (9) times or more
 
 `questions` with `annotations` are official VQA v2 JSON, `samples` is LXMERT's own. Paths are
@@ -73,6 +74,7 @@ class DatasetConfig(BaseModel):
     val: SplitConfig | None = None
     test: SplitConfig | None = None
     detector: str | None = None
+    weights: str | None = None
     answers: str | None = None
     min_occurrences: PositiveInt = 9
 
@@ -84,6 +86,8 @@ class DatasetConfig(BaseModel):
         for name, split in splits.items():
             if split and not split.regions and not self.detector:
                 raise ValueError(f"{name} has images: only, so detector: must be given")
+        if self.weights and not self.detector:
+            raise ValueError("weights: belong to a detector: that has some")
         return self
 
     def split(self, name: SplitName) -> SplitConfig | None:

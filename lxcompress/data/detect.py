@@ -10,28 +10,31 @@ from lxcompress.data.questions import canonical_image_id
 from lxcompress.data.regions import RegionStore, RegionWriter, is_finished
 from lxcompress.errors import DataError, Interrupted
 from lxcompress.progress import progress
-from lxcompress.vision.detector import Detector, open_picture
+from lxcompress.vision.detector import Detector, LearnedDetector, open_picture
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 _SECONDS_BETWEEN_SAVES = 60.0
+_PICTURES_AT_ONCE = 8
 
 
 def detect_folder(
     images: Path | Sequence[Path],
     output: Path,
     detector: Detector,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     wanted: Collection[str] | None = None,
 ) -> RegionStore:
     """Detect the regions of all pictures of one or more folders, and write them to `output`.
 
     Pictures are known by `canonical_image_id` of their file name; `wanted` limits the work to
     these ids. What `output` already holds is kept: an interrupted run continues, and pictures
-    that were added to a folder since are added to the regions.
+    that were added to a folder since are added to the regions. `batch_size` pictures are opened
+    at once: by default 8, or 1 for a learned detector, which takes seconds for each.
 
     Raises:
         DataError: no pictures, two of one id, a wanted one is not there, a file that is no
-            picture (the regions made before it are kept), or regions by another detector.
+            picture (the regions made before it are kept), or regions by another detector or by
+            other weights.
         Interrupted: stopped by Ctrl-C; the regions made so far are kept.
     """
     output = Path(output)
@@ -39,11 +42,17 @@ def detect_folder(
     pictures = find_pictures(folders)
     if wanted is not None:
         pictures = _only(pictures, wanted, folders)
+    source = weights_of(detector)
+    if batch_size is None:
+        batch_size = 1 if source else _PICTURES_AT_ONCE
     if is_finished(output):
         store = RegionStore(output)
-        if store.detector == detector.name and not store.missing(pictures):
+        made_by = (store.detector, store.source)
+        if made_by == (detector.name, source) and not store.missing(pictures):
             return store
-    writer = RegionWriter(output, detector.name, detector.feature_size, detector.max_regions)
+    writer = RegionWriter(
+        output, detector.name, detector.feature_size, detector.max_regions, source=source
+    )
     try:
         with writer:
             _detect(pictures, writer, detector, batch_size)
@@ -54,6 +63,11 @@ def detect_folder(
             f"{output}, the same command continues"
         ) from None
     return RegionStore(output)
+
+
+def weights_of(detector: Detector) -> str:
+    """What regions record of the weights that made them; "" for a detector that has none."""
+    return detector.weights if isinstance(detector, LearnedDetector) else ""
 
 
 def find_pictures(folders: Sequence[Path]) -> dict[str, Path]:

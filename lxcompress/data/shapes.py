@@ -8,7 +8,6 @@ asks from the templates in `shape_templates.py`.
 from __future__ import annotations
 
 import json
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
+from lxcompress.cache import cache_folder
 from lxcompress.data.dataset_config import DATASET_NAME
 from lxcompress.data.scenes import make_scene, render
 from lxcompress.data.shape_questions import ANSWERS, Question, QuestionWriter
@@ -126,11 +126,6 @@ def _write_split(folder: Path, split: str, questions: dict[int, list[Question]])
         content = {**head, "annotations": entries}
         (folder / names["annotations"]).write_text(json.dumps(content), encoding="utf-8")
     return {**names, "images": f"images/{split}"}
-
-
-def cache_folder() -> Path:
-    """What is kept for this user: `$LXCOMPRESS_CACHE`, else `~/.cache/lxcompress`."""
-    return Path(os.environ.get("LXCOMPRESS_CACHE") or "~/.cache/lxcompress").expanduser()
 
 
 def shapes_folder() -> Path:

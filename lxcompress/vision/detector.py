@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,7 +16,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from lxcompress.errors import ConfigError, DataError
 
 MAX_PIXELS = 64_000_000
-DETECTORS = ("pixel",)
+DETECTORS = ("pixel", "butd")
+_DEVICES = ("auto", "cpu", "cuda")
 
 # What Pillow's decoders are known to raise on a broken file.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error)
@@ -46,12 +47,42 @@ class Detector(Protocol):
         ...
 
 
-def get_detector(name: str) -> Detector:
-    """The detector that `dataset.yaml` calls `name`. Raises ConfigError for an unknown name."""
+@runtime_checkable
+class LearnedDetector(Detector, Protocol):
+    """A detector whose regions depend on its weights as well; `weights` tells which these are."""
+
+    weights: str
+
+
+def get_detector(name: str, weights: str | Path | None = None, device: str = "auto") -> Detector:
+    """The detector that `dataset.yaml` calls `name`.
+
+    Args:
+        weights: of "butd", a folder or Hugging Face id; by default the published ones.
+        device: "auto" (CUDA where there is one), "cpu" or "cuda"; "pixel" is for the CPU only.
+
+    Raises:
+        ConfigError: an unknown name or device, or an option that the detector does not have.
+        DeviceError: CUDA was asked for, and this machine has none.
+        ModelError: the weights cannot be had or do not fit.
+    """
+    if device not in _DEVICES:
+        raise ConfigError(f"--device {device}: choose {', '.join(_DEVICES)}")
     if name == "pixel":
         from lxcompress.vision.pixel import PixelDetector
 
+        if weights is not None:
+            raise ConfigError(f"weights {weights}: the detector pixel has none; butd has")
+        if device == "cuda":
+            raise ConfigError("--device cuda: the detector pixel computes on the CPU only")
         return PixelDetector()
+    if name == "butd":
+        from lxcompress.compute import resolve_device
+        from lxcompress.vision.butd import HUB_ID, BottomUpDetector
+
+        definite = resolve_device(device)
+        # Apple's MPS pools only into cells of equal size, which those of a region are not.
+        return BottomUpDetector(weights or HUB_ID, "cpu" if definite == "mps" else definite)
     raise ConfigError(f"unknown detector {name!r}; choose one of: {', '.join(DETECTORS)}")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks import sweep_report, sweep_tables, sweep_words
 from benchmarks.bench_report import escape
 from benchmarks.sweep_markdown import table_markdown
+from lxcompress.errors import ConfigError
 from lxcompress.files import atomic_path, read_json
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +29,20 @@ def sweep() -> str:
     table = table_markdown(sweep_tables.table1(report, splits=["test-dev"]))
     where = _where({"command": report.command, "environment": report.environment})
     return f"{table}\n{escape(sweep_words.beside_published(report))}\n\n{where}"
+
+
+def sweep_time() -> str:
+    """How long the sweeps took, whole and quick."""
+    lines = []
+    for name in ("sweep", "sweep_quick"):
+        report = sweep_report.read(RESULTS / f"{name}.json")
+        cells = len(report.cells)
+        if report.cells_run != cells:
+            raise ConfigError(f"{name}.json is of a sweep that was interrupted: run it in one go")
+        dense = "one dense model" if len(report.dense) == 1 else f"{len(report.dense)} dense models"
+        minutes = report.wall_seconds / 60
+        lines.append(f"`{report.command}`: {cells} cells and {dense} in {minutes:.1f} minutes.")
+    return "\n".join(lines) + "\n"
 
 
 def main_job_shapes() -> str:
@@ -125,7 +140,7 @@ def _result(name: str) -> dict[str, Any]:
 
 _BLOCKS = {
     function.__name__: function
-    for function in (sweep, main_job_shapes, main_job_easy_vqa, onnx_files, speed)
+    for function in (sweep, sweep_time, main_job_shapes, main_job_easy_vqa, onnx_files, speed)
 }
 
 

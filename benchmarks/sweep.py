@@ -67,6 +67,8 @@ def sweep(plan: Plan, workers: Workers, *, command: str, beside: Path | None = N
     other = _beside(beside, dataset)
     with _claim(plan, dataset):
         began = time.monotonic()
+        # Regions that a dataset lacks are made at first use: here, not by all processes at a time.
+        _ = dataset.train, dataset.val
         tasks = plan.tasks()
         left = [task for task in tasks if not task.is_finished]
         failures = _work(plan, workers, tasks, left, device) if left else {}
@@ -79,7 +81,8 @@ def sweep(plan: Plan, workers: Workers, *, command: str, beside: Path | None = N
                 "beside": other,
                 "cells_run": sum(task.dense is not None for task in left) - len(failures),
                 "wall_seconds": time.monotonic() - began,
-                "environment": describe(device),
+                # Of the runs; this process only waits for them.
+                "environment": {**describe(device), "torch_threads": plan.threads},
             },
         )
         sweep_report.write(report, plan.folder)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from sweeps import (
 from tiny import run_lottery, settings
 
 from benchmarks import sweep_cell
+from benchmarks.sweep import Workers, sweep
 from benchmarks.sweep_cell import execute
 from benchmarks.sweep_plan import Plan, Task
-from benchmarks.sweep_pool import run_in_processes
+from benchmarks.sweep_pool import Done, run_in_processes
 from lxcompress.data.dataset import Dataset
+from lxcompress.data.regions import is_finished
 from lxcompress.errors import ConfigError, RunError
 
 # -- What it makes ------------------------------------------------------------------------------
@@ -135,6 +138,31 @@ def plan_of(folder: Path, sweep: Path) -> Plan:
         threads=threads,
         output=folder,
     )
+
+
+class OneAfterTheOther(Workers):
+    """The runs in this process."""
+
+    def start(self, tasks: Sequence[Task], device: str) -> Iterator[Done]:
+        for name in ("train-pixel", "val-pixel"):
+            assert is_finished(Path(tasks[0].config.data) / "regions" / name)
+        return ((task, execute(task)) for task in tasks)
+
+
+def test_regions_are_made_before_many_processes_want_them(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    shutil.rmtree(data / "regions")
+    plan = Plan.make(
+        settings(tiny_model, data),
+        subnetworks=["low"],
+        sparsities=[0.2],
+        seeds=[0],
+        threads=1,
+        output=tmp_path / "sweep",
+    )
+    assert len(sweep(plan, OneAfterTheOther(), command="").cells) == 1
 
 
 # -- What happens on the way --------------------------------------------------------------------

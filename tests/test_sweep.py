@@ -27,7 +27,7 @@ from tiny import run_lottery, settings
 from benchmarks import sweep_cell
 from benchmarks.sweep import Workers, sweep
 from benchmarks.sweep_cell import execute
-from benchmarks.sweep_plan import Plan, Task
+from benchmarks.sweep_plan import Plan, Task, quicker
 from benchmarks.sweep_pool import Done, run_in_processes
 from lxcompress.data.dataset import Dataset
 from lxcompress.data.regions import is_finished
@@ -314,6 +314,12 @@ def test_only_sweeps_of_the_same_data_stand_beside_each_other(
     code, _, err = call(*sweep_arguments(tmp_path / "new", "--beside", other))
     assert code == 2 and "is a sweep of other data" in err
     assert not (tmp_path / "new").exists()
+
+
+def test_quick_halves_what_was_not_said() -> None:
+    assert quicker({})["epochs"] == 1  # of the embedded model's 2
+    assert quicker({"epochs": 8, "scope": "layer"}) == {"epochs": 8, "scope": "layer"}
+    assert quicker({"data": ".", "model": "unc-nlp/lxmert-base-uncased"})["epochs"] == 2  # of 4
 
 
 def test_plan() -> None:

@@ -40,7 +40,7 @@ def sweep(
         bool,
         typer.Option(
             "--quick",
-            help="One seed and five sparsities where none are given.",
+            help="One seed, five sparsities and half of the epochs, where none are given.",
             rich_help_panel=_SWEEP,
         ),
     ] = False,
@@ -123,7 +123,7 @@ def sweep(
     }
     settings = (read_settings(config) if config is not None else {}) | given
     plan = sweep_plan.Plan.make(
-        settings,
+        sweep_plan.quicker(settings) if quick else settings,
         subnetworks=subnetwork or sweep_plan.SUBNETWORKS,
         sparsities=sparsity or (sweep_plan.QUICK_SPARSITIES if quick else sweep_plan.SPARSITIES),
         seeds=seed or (sweep_plan.QUICK_SEEDS if quick else sweep_plan.SEEDS),

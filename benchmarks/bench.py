@@ -84,6 +84,8 @@ def bench(
     if target.exists() and not target.is_dir():
         raise ConfigError(f"--output {target} is a file")
     source.check_batch_sizes(settings.batch_sizes)
+    if settings.compile:
+        bench_latency.check_compiler(settings.device)
     target.mkdir(parents=True, exist_ok=True)
     with locked(target / ".lock", f"another process is writing {target}"):
         work = target / "work"

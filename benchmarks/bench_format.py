@@ -8,15 +8,24 @@ _MINUS = "−"
 
 
 def megabytes(size: float) -> str:
-    """Of 10^6 bytes."""
-    return f"{size / 1e6:,.2f} MB" if size < 1e8 else f"{size / 1e6:,.0f} MB"
+    """Of 10^6 bytes, three digits or more."""
+    return f"{three_digits(size / 1e6)} MB"
 
 
 def milliseconds(seconds: float) -> str:
     """Three digits or more."""
-    value = 1e3 * seconds
+    return f"{three_digits(1e3 * seconds)} ms"
+
+
+def duration(seconds: float) -> str:
+    """In seconds from one on, else in milliseconds."""
+    return f"{three_digits(seconds)} s" if seconds >= 1 else milliseconds(seconds)
+
+
+def three_digits(value: float) -> str:
+    """Or all of those before the point."""
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
-    return f"{value:,.{digits}f} ms"
+    return f"{value:,.{digits}f}"
 
 
 def signed(value: float, digits: int = 2) -> str:

@@ -6,12 +6,13 @@ Page and style are bench_report.html; all text is escaped here, whoever wrote it
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
 
 from benchmarks.bench_plots import CAPTIONS, LEGENDS, WIDTHS, plot
-from benchmarks.bench_report import Section, headline, sections
+from benchmarks.bench_report import HEADING, Section, headline, sections
 from benchmarks.bench_schema import Report
 from benchmarks.bench_tables import Table
 
@@ -20,18 +21,44 @@ _PAGE = Path(__file__).with_name("bench_report.html")
 
 def html(report: Report) -> str:
     """The whole page."""
-    first, *rest = sections(report)
-    body = [_summary(first), *(_section(report, section) for section in rest)]
+    return page(
+        HEADING,
+        headline(report),
+        sections(report),
+        lambda name: _figure(report, name),
+        command="bench",
+        made=f"{report.finished}, lxcompress {report.environment['versions']['lxcompress']}",
+        where="All figures are in report.json, raw samples included.",
+    )
+
+
+def page(
+    heading: str,
+    title: str,
+    sections: Sequence[Section],
+    figure: Callable[[str], str],
+    *,
+    command: str,
+    made: str,
+    where: str,
+) -> str:
+    """Sections as a page, the first as its summary; `figure` gives a plot's <figure> by name.
+
+    `command` of lxcompress made it, `made` says when and by which version, `where` what is where.
+    """
+    first, *rest = sections
+    body = [_summary(first), *(_section(section, figure) for section in rest)]
     links = "".join(
         f'<li><a href="#{_anchor(section)}">{escape(section.title)}</a></li>' for section in rest
     )
     return Template(_PAGE.read_text(encoding="utf-8")).substitute(
-        title=escape(headline(report)),
+        heading=escape(heading),
+        title=escape(title),
         links=links,
         body="\n".join(body),
-        made=escape(
-            f"{report.finished}, lxcompress {report.environment['versions']['lxcompress']}"
-        ),
+        command=escape(command),
+        made=escape(made),
+        where=escape(where),
     )
 
 
@@ -49,12 +76,13 @@ def _summary(section: Section) -> str:
     return f'<section class="summary" aria-label="{label}"><ul>{"".join(items)}</ul></section>'
 
 
-def _section(report: Report, section: Section) -> str:
+def _section(section: Section, figure: Callable[[str], str]) -> str:
     anchor = _anchor(section)
     parts = [f'<section aria-labelledby="{anchor}"><h2 id="{anchor}">{escape(section.title)}</h2>']
-    parts += [_figure(report, name) for name in section.plots]
-    sentences = "".join(f"<li>{_text(sentence)}</li>" for sentence in section.sentences)
-    parts.append(f'<ul class="findings">{sentences}</ul>')
+    parts += [figure(name) for name in section.plots]
+    if section.sentences:
+        sentences = "".join(f"<li>{_text(sentence)}</li>" for sentence in section.sentences)
+        parts.append(f'<ul class="findings">{sentences}</ul>')
     parts += [_table(table) for table in section.tables]
     return "\n".join([*parts, "</section>"])
 
@@ -62,7 +90,7 @@ def _section(report: Report, section: Section) -> str:
 def _text(sentence: str) -> str:
     """Escaped, and with no line broken between a figure and its unit."""
     return re.sub(
-        r"(?<=\d) (?=ms\b|MB\b|points\b)|(?<=p) (?=[=<&])|(?<==) ", "&nbsp;", escape(sentence)
+        r"(?<=\d) (?=ms\b|s\b|MB\b|points\b)|(?<=p) (?=[=<&])|(?<==) ", "&nbsp;", escape(sentence)
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -121,21 +123,42 @@ def time_systems(
     }
 
 
+def check_compiler(device: str) -> None:
+    """DeviceError unless torch.compile works here; known before minutes are spent on the rest."""
+    try:
+        with torch.inference_mode():
+            torch.compile(torch.nn.functional.gelu)(torch.zeros(8, device=device))
+    except Exception as problem:  # a missing compiler and much else, of many classes
+        raise _no_compiler(problem) from problem
+
+
+def _no_compiler(problem: Exception) -> DeviceError:
+    first = str(problem).strip().partition("\n")[0]
+    if "InvalidCxxCompiler" in first:
+        return DeviceError(
+            "--compile: torch.compile finds no C++ compiler that works (g++, or what CXX names); "
+            "install one, or use --no-compile"
+        )
+    return DeviceError(f"--compile: torch.compile does not work here ({first}); use --no-compile")
+
+
 def _compile(systems: Mapping[System, Answer], batches: Sequence[Inputs]) -> None:
     """Let every shape be compiled that will come, before anything is timed."""
-    for system in (system for system in systems if system.runtime == COMPILED):
-        with progress(
-            f"Compiling, {system.model} {system.precision}", len(batches), "batches"
-        ) as m:
+    compiled = [system for system in systems if system.runtime == COMPILED]
+    if not compiled:
+        return
+    # Nothing can be told while the first batch of a model is compiled, nearly all of the time.
+    print(f"compiling {len(compiled)} models; each can take minutes", file=sys.stderr, flush=True)
+    with progress("Compiling", len(compiled), "models") as meter:
+        for system in compiled:
+            began = time.perf_counter()
             for batch in batches:
                 try:
                     systems[system](batch)
-                except Exception as problem:  # a missing compiler and much else, of many classes
-                    first = str(problem).strip().partition("\n")[0]
-                    raise DeviceError(
-                        f"--compile: torch.compile does not work here ({first}); use --no-compile"
-                    ) from problem
-                m.advance()
+                except Exception as problem:
+                    raise _no_compiler(problem) from problem
+            seconds = time.perf_counter() - began
+            meter.advance(note=f"{system.model} {system.precision} in {seconds:.0f} s")
 
 
 def _take_turns(

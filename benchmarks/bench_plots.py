@@ -45,7 +45,7 @@ CAPTIONS = {
     "accuracy": "Accuracy, %, with its 95% interval. Right is better. Each panel has its "
     "own scale.",
 }
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "figure.facecolor": "none",
     "axes.facecolor": "none",
@@ -74,7 +74,7 @@ def plot(report: Report, name: str, form: str) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"{name}-{form}"}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"{name}-{form}"}):
         heights = _heights(report)[name]
         size = (WIDTHS[form], sum(heights))
         figure = Figure(figsize=size, layout="constrained")
@@ -86,7 +86,7 @@ def plot(report: Report, name: str, form: str) -> str:
             one.invert_yaxis()
         written = io.StringIO()
         FigureCanvasSVG(figure).print_svg(written, metadata={"Date": None, "Creator": None})
-    return _for_page(written.getvalue(), f"{name}-{form}", form, CAPTIONS[name])
+    return for_page(written.getvalue(), f"{name}-{form}", form, CAPTIONS[name])
 
 
 def _heights(report: Report) -> dict[str, list[float]]:
@@ -147,9 +147,11 @@ def _draw_accuracy(report: Report, axes: list[Any]) -> None:
                 assert interval
                 place, colour = row + _offset(it, found), COLOURS[it.system.model]
                 ends = [interval.low, interval.high]
-                one.plot(ends, [place] * 2, color=colour, linewidth=2)
-                one.plot([interval.estimate], [place], "o", color=colour, markersize=6)
+                one.plot(ends, [place] * 2, color=colour, linewidth=2, clip_on=False)
+                dot = {"color": colour, "markersize": 6, "clip_on": False}
+                one.plot([interval.estimate], [place], "o", **dot)
         _name_rows(one, groups)
+        _bound_to_percent(one)
         one.set_title(kind, loc="left")
     axes[-1].set_xlabel("accuracy, %")
 
@@ -187,7 +189,14 @@ def _name_rows(axes: Any, groups: dict[str, list[Any]]) -> None:
     axes.set_ylim(-0.6, len(groups) - 0.4)
 
 
-def _for_page(svg: str, name: str, form: str, caption: str) -> str:
+def _bound_to_percent(axes: Any) -> None:
+    """At least a point wide, where all systems are equal, and no share below 0 or above 100."""
+    low, high = axes.get_xlim()
+    more = max(1 - (high - low), 0) / 2
+    axes.set_xlim(max(low - more, 0), min(high + more, 100))
+
+
+def for_page(svg: str, name: str, form: str, caption: str) -> str:
     """The drawing for a page that has others, without what belongs to a file of its own."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

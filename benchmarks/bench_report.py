@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks import bench_tables
@@ -12,10 +12,12 @@ from benchmarks.bench_tables import Table
 from benchmarks.statistics import CONFIDENCE
 from exporters.card import one_line
 
+HEADING = "What the ticket costs and gains"
+
 
 @dataclass(frozen=True)
 class Section:
-    """`plots` names pictures of bench_plots, which only the HTML shows."""
+    """`plots` names pictures; Markdown shows those that are files beside it."""
 
     title: str
     sentences: Sequence[str]
@@ -25,7 +27,7 @@ class Section:
 
 def sections(report: Report) -> list[Section]:
     """All that both texts say, in their order."""
-    said = report.findings
+    said, machine = report.findings, bench_tables.machine(_about(report), report.environment)
     return [
         Section("In short", said["summary"]),
         Section(
@@ -46,7 +48,11 @@ def sections(report: Report) -> list[Section]:
             ],
             ["accuracy"],
         ),
-        Section("How it was measured", _method(report), [bench_tables.machine(report)]),
+        Section(
+            "How it was measured",
+            _method(report),
+            [machine],
+        ),
     ]
 
 
@@ -73,6 +79,15 @@ def _method(report: Report) -> list[str]:
     ]
 
 
+def _about(report: Report) -> list[tuple[str, str]]:
+    return [
+        ("command", report.command),
+        ("finished", report.finished),
+        ("run", report.run),
+        ("data fingerprint", str(report.dataset["fingerprint"])),
+    ]
+
+
 def headline(report: Report) -> str:
     """What the report is about, as plain text."""
     count = len(report.size.tickets)
@@ -82,20 +97,32 @@ def headline(report: Report) -> str:
 
 def markdown(report: Report) -> str:
     """report.md."""
-    lines = [f"# What the ticket costs and gains: {escape(headline(report))}", ""]
-    for section in sections(report):
+    return as_markdown(HEADING, headline(report), sections(report), {})
+
+
+def as_markdown(
+    heading: str, title: str, sections: Sequence[Section], pictures: Mapping[str, str]
+) -> str:
+    """Sections as Markdown; `pictures` are files beside it, by name without ".png": captions."""
+    lines = [f"# {heading}: {escape(title)}", ""]
+    for section in sections:
         lines += [f"## {section.title}", ""]
-        lines += [f"- {escape(sentence)}" for sentence in section.sentences]
+        for name in section.plots:
+            if name in pictures:
+                caption = escape(pictures[name])
+                lines += [f"![{caption}]({name}.png)", "", caption, ""]
+        if section.sentences:
+            lines += [*(f"- {escape(sentence)}" for sentence in section.sentences), ""]
         for table in section.tables:
-            lines += ["", f"**{escape(table.caption)}**", ""]
-            lines.append(_row(table.columns))
-            texts = (table.columns[0], *table.texts)
-            lines.append(
-                "|".join(["", *("---" if c in texts else "---:" for c in table.columns), ""])
-            )
-            lines += [_row(row) for row in table.rows]
-        lines.append("")
+            lines += [f"**{escape(table.caption)}**", "", table_markdown(table)]
     return "\n".join(lines)
+
+
+def table_markdown(table: Table) -> str:
+    """The table without its caption; figures stand to the right."""
+    texts = (table.columns[0], *table.texts)
+    rule = "|".join(["", *("---" if column in texts else "---:" for column in table.columns), ""])
+    return "\n".join([_row(table.columns), rule, *(_row(row) for row in table.rows), ""])
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -72,7 +72,10 @@ def _records(run: Run) -> dict[str, dict[str, Any]]:
     path = run.onnx / REPORT
     if not path.exists():
         raise RunError(f"{run.folder} has no exported files; {_command(run)} makes them")
-    return read_json(path, "export report", RunError)["files"]
+    report = read_json(path, "export report", RunError)
+    if not isinstance(report, dict) or not isinstance(report.get("files"), dict):
+        raise RunError(f"{path} is no report of an export; remove it, then run {_command(run)}")
+    return report["files"]
 
 
 def _command(run: Run, variants: Sequence[str] = ()) -> str:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from benchmarks.bench_format import megabytes, milliseconds, p_value, pair, points, ratio_of, signed
+from benchmarks.bench_format import (
+    duration,
+    megabytes,
+    milliseconds,
+    p_value,
+    pair,
+    points,
+    ratio_of,
+    signed,
+    three_digits,
+)
 from benchmarks.bench_schema import Comparison, Report, Samples
 from benchmarks.bench_sizes import PARTS
 from benchmarks.statistics import CONFIDENCE
@@ -79,7 +90,7 @@ def latencies(report: Report) -> list[Table]:
                 milliseconds(it.p50),
                 milliseconds(it.p90),
                 milliseconds(it.p99),
-                f"{it.questions_per_second:,.0f}",
+                three_digits(it.questions_per_second),
                 f"{len(it.samples):,}",
                 ratio_of(ratios[it.system.name]) if it.system.name in ratios else "",
             ]
@@ -95,8 +106,8 @@ def loads(report: Report) -> Table:
 
     def seconds(samples: Samples) -> str:
         low, high = min(samples.samples), max(samples.samples)
-        ends = f" ({milliseconds(low)}–{milliseconds(high)})" if low < high else ""
-        return milliseconds(samples.median) + ends
+        ends = f" ({duration(low)} to {duration(high)})" if low < high else ""
+        return duration(samples.median) + ends
 
     rows = [
         [
@@ -174,19 +185,15 @@ def by_type(report: Report) -> Table:
     return Table("What sparsity changes by answer type, points", ["pair", *kinds], rows)
 
 
-def machine(report: Report) -> Table:
-    """With what it was measured."""
-    found = report.environment
+def machine(about: Sequence[tuple[str, str]], found: Mapping[str, Any]) -> Table:
+    """What was measured, and with what: an environment of lxcompress.environment.describe."""
     rows = [
-        ["command", report.command],
-        ["finished", report.finished],
-        ["run", report.run],
-        ["data fingerprint", str(report.dataset["fingerprint"])],
-        ["device", str(found.get("gpu", found["device"]))],
-        ["processor", f"{found['processor']}, {found['cores']} cores"],
-        ["threads", str(found["torch_threads"])],
-        ["memory", megabytes(found["memory_bytes"]) if found["memory_bytes"] else "unknown"],
-        ["system", str(found["system"])],
-        ["versions", ", ".join(f"{name} {value}" for name, value in found["versions"].items())],
+        *about,
+        ("device", str(found.get("gpu", found["device"]))),
+        ("processor", f"{found['processor']}, {found['cores']} cores"),
+        ("threads", str(found["torch_threads"])),
+        ("memory", megabytes(found["memory_bytes"]) if found["memory_bytes"] else "unknown"),
+        ("system", str(found["system"])),
+        ("versions", ", ".join(f"{name} {value}" for name, value in found["versions"].items())),
     ]
     return Table("Machine and versions", ["what", "value"], rows, ["value"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchmarks.bench_format import (
+    duration,
     includes,
     megabytes,
     milliseconds,
@@ -29,7 +30,8 @@ from benchmarks.bench_schema import (
     Report,
 )
 
-_EQUAL = 0.1  # an interval within this of 1 is called as fast
+_EQUAL = 0.1  # an interval that has 1 and lies within this of it is called as fast,
+_ALIKE = 0.03  # and one within this whether it has 1 or not: a file against itself differs so much
 _FEWEST_LOADS = 4  # so many of each lie wholly apart by chance in 2 of 70 cases
 
 
@@ -84,9 +86,7 @@ def _size(report: Report) -> list[str]:
     found.append(
         "The weights in every file have, to the byte, the size that the formula gives. What is not "
         f"weights (graph, names, answers, tokenizer) is at most {rest.container / rest.bytes:.1%} "
-        f"of a ticket file ({rest.precision}). A code of the mask at its entropy would make the "
-        f"weights at most {1 - bound.entropy_bound / bound.formula:.1%} smaller "
-        f"({bound.precision})."
+        f"of a ticket file ({rest.precision}). {_bound(bound)}"
     )
     size = {other.name: other.bytes for other in report.size.other_formats}
     bitmask = size["ticket, bitmask"]
@@ -99,15 +99,27 @@ def _size(report: Report) -> list[str]:
     return found
 
 
+def _bound(file: FileSize) -> str:
+    """What is left to gain, of the file that has most."""
+    gain = 1 - file.entropy_bound / file.formula
+    if gain < 0.0005:
+        return "No code of the mask could make the weights even 0.1% smaller."
+    return (
+        f"A code of the mask at its entropy would make the weights at most {gain:.1%} smaller "
+        f"({file.precision})."
+    )
+
+
 def _ratio(batch: LatencyOfBatch, of: str) -> Ratio | None:
     return next((ratio for ratio in batch.ratios if ratio.of == of), None)
 
 
 def _as_fast(ratio: Interval) -> str:
     """ "same", "unsure" (too wide an interval to say so) or "other"."""
-    if not includes(ratio, 1):
-        return "other"
-    return "same" if ratio.low >= 1 - _EQUAL and ratio.high <= 1 + _EQUAL else "unsure"
+    off = max(abs(ratio.low - 1), abs(ratio.high - 1))
+    if off <= _ALIKE or (includes(ratio, 1) and off <= _EQUAL):
+        return "same"
+    return "unsure" if includes(ratio, 1) else "other"
 
 
 def _speed_of(batch: LatencyOfBatch, precision: str, ratio: Ratio) -> str:
@@ -194,7 +206,7 @@ def _loading(report: Report) -> list[str]:
 
 def _load(it: Loading) -> str:
     peak = megabytes(it.peak_bytes.median)
-    return f"{milliseconds(it.seconds.median)} (peak {peak})"
+    return f"{duration(it.seconds.median)} (peak {peak})"
 
 
 def _verdict(ticket: Loading, dense: Loading) -> str:
@@ -203,7 +215,7 @@ def _verdict(ticket: Loading, dense: Loading) -> str:
         return f"{len(first)} of each are too few to tell a difference."
     if min(first) <= max(second) and min(second) <= max(first):
         return f"The times of {len(first)} loads each overlap."
-    gap = milliseconds(abs(ticket.seconds.median - dense.seconds.median))
+    gap = duration(abs(ticket.seconds.median - dense.seconds.median))
     slower = ticket.seconds.median > dense.seconds.median
     return f"Decoding costs {gap}." if slower else f"The ticket is ready {gap} earlier."
 
@@ -215,9 +227,11 @@ def _by_sparsity(report: Report) -> list[Comparison]:
 def _accuracy_of(comparison: Comparison, names: str) -> str:
     overall = comparison.by_type["overall"]
     assert overall
-    difference, p = overall.difference, overall.mcnemar.p
-    figures = f"{points(difference)}, McNemar's p {p_value(p)}"
-    if includes(difference, 0):
+    difference, test = overall.difference, overall.mcnemar
+    figures = f"{points(difference)}, McNemar's p {p_value(test.p)}"
+    if test.neither == overall.questions and difference.low == difference.high == 0:
+        verdict = f"neither answers any of {overall.questions:,} questions right; it tells nothing"
+    elif includes(difference, 0):
         verdict = f"no difference that {overall.questions:,} questions can show"
     else:
         verdict = "the ticket is better" if difference.estimate > 0 else "the ticket is worse"

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import sweep_report, sweep_tables, sweep_words
-from benchmarks.bench_report import escape
-from benchmarks.sweep_markdown import table_markdown
+from benchmarks.bench_report import escape, table_markdown
 from lxcompress.errors import ConfigError
 from lxcompress.files import atomic_path, read_json
 

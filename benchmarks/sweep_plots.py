@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.bench_plots import _STYLE, COLOURS, WIDTHS, _for_page
+from benchmarks.bench_plots import COLOURS, STYLE, WIDTHS, for_page
 from benchmarks.sweep_schema import Cell, Report
 from benchmarks.sweep_tables import NAMES
 
@@ -76,7 +76,7 @@ def svg(report: Report) -> str:
 def inline(report: Report, form: str) -> str:
     """An <svg> for the page, "wide" or "narrow" (for a phone)."""
     drawn = _svg(report, form, COLOURS, {"svg.hashsalt": f"figure1-{form}"})
-    return _for_page(drawn, f"figure1-{form}", form, caption(report))
+    return for_page(drawn, f"figure1-{form}", form, caption(report))
 
 
 def _svg(report: Report, form: str, colours: Mapping[str, str], style: _Style) -> str:
@@ -84,7 +84,7 @@ def _svg(report: Report, form: str, colours: Mapping[str, str], style: _Style) -
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     figure, written = draw(report, form, colours, style), io.StringIO()
-    with matplotlib.rc_context({**_STYLE, **style}):  # read again while it is written
+    with matplotlib.rc_context({**STYLE, **style}):  # read again while it is written
         FigureCanvasSVG(figure).print_svg(written, metadata={"Date": None, "Creator": None})
     return written.getvalue()
 
@@ -96,7 +96,7 @@ def draw(report: Report, form: str, colours: Mapping[str, str], style: _Style) -
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     for_colour = {colour: colours[name] for name, colour in COLOURS.items() if name in colours}
-    themed = {key: for_colour.get(value, value) for key, value in _STYLE.items()}
+    themed = {key: for_colour.get(value, value) for key, value in STYLE.items()}
     names = report.subnetworks or list(NAMES)  # all may have failed
     row = form != "narrow"
     height = _HEIGHT if row else _LEGEND + _PANEL * len(names)

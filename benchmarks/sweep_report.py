@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from benchmarks import sweep_plots, sweep_tables, sweep_words
-from benchmarks.bench_report import Section
+from benchmarks.bench_html import page
+from benchmarks.bench_plots import WIDTHS
+from benchmarks.bench_report import Section, as_markdown, table_markdown
+from benchmarks.bench_tables import machine
 from benchmarks.published import published
-from benchmarks.sweep_html import html
-from benchmarks.sweep_markdown import markdown, table_markdown
 from benchmarks.sweep_schema import SCHEMA, Report
 from lxcompress.errors import RunError
 from lxcompress.files import atomic_path, read_json, write_json
@@ -20,10 +22,9 @@ HEADING = "The lottery over sparsities"
 
 def write(report: Report, folder: Path) -> None:
     """All six files into `folder`; texts and pictures are made before the first is written."""
-    said, title, figure = sections(report), headline(report), sweep_plots.caption(report)
     contents = {
-        "report.md": markdown(HEADING, title, said, {"figure1": figure}).encode(),
-        "report.html": html(report, HEADING, title, said).encode(),
+        "report.md": markdown(report).encode(),
+        "report.html": html(report).encode(),
         "table1.md": table_markdown(sweep_tables.table1(report)).encode(),
         "figure1.png": sweep_plots.png(report),
         "figure1.svg": sweep_plots.svg(report).encode(),
@@ -32,6 +33,31 @@ def write(report: Report, folder: Path) -> None:
     for name, content in contents.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(content)
+
+
+def markdown(report: Report) -> str:
+    """report.md."""
+    pictures = {"figure1": sweep_plots.caption(report)}
+    return as_markdown(HEADING, headline(report), sections(report), pictures)
+
+
+def html(report: Report) -> str:
+    """report.html: one file that loads nothing and runs nothing."""
+
+    def figure(name: str) -> str:
+        drawings = "\n".join(sweep_plots.inline(report, form) for form in WIDTHS)
+        text = escape(sweep_plots.caption(report))
+        return f"<figure><figcaption>{text}</figcaption>{drawings}</figure>"
+
+    return page(
+        HEADING,
+        headline(report),
+        sections(report),
+        figure,
+        command="sweep",
+        made=f"{report.finished}, lxcompress {report.environment['versions']['lxcompress']}",
+        where="All figures are in report.json.",
+    )
 
 
 def load(folder: Path) -> Report:
@@ -85,5 +111,6 @@ def sections(report: Report) -> list[Section]:
         found.append(Section("Zeros after retraining", [*grown, *logs], both))
     if report.failures:
         found.append(Section("What failed", [], [tables.failed(report)]))
-    measured = Section("How it was measured", sweep_words.method(report), [tables.machine(report)])
+    about = machine(tables.about(report), report.environment)
+    measured = Section("How it was measured", sweep_words.method(report), [about])
     return [*found, measured]

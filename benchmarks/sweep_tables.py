@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from benchmarks.bench_format import megabytes, p_value, points
+from benchmarks.bench_format import p_value, points
 from benchmarks.bench_tables import Table
 from benchmarks.published import Figures, Spread, published
 from benchmarks.sweep_compare import of_subnetwork
@@ -198,23 +198,15 @@ def failed(report: Report) -> Table:
     return Table("Runs that could not be finished", ["run", "why"], rows, ["why"])
 
 
-def machine(report: Report) -> Table:
-    """With what it was measured."""
-    found = report.environment
-    rows = [
-        ["command", report.command],
-        ["finished", report.finished],
-        ["last call", f"{report.cells_run:,} cells in {report.wall_seconds:,.0f} s"],
-        ["settings", _settings(report)],
-        ["data fingerprint", str(report.dataset["fingerprint"])],
-        ["device", str(found.get("gpu", found["device"]))],
-        ["processor", f"{found['processor']}, {found['cores']} cores"],
-        ["threads", str(found["torch_threads"])],
-        ["memory", megabytes(found["memory_bytes"]) if found["memory_bytes"] else "unknown"],
-        ["system", str(found["system"])],
-        ["versions", ", ".join(f"{name} {value}" for name, value in found["versions"].items())],
+def about(report: Report) -> list[tuple[str, str]]:
+    """What was measured; it goes before the machine."""
+    return [
+        ("command", report.command),
+        ("finished", report.finished),
+        ("last call", f"{report.cells_run:,} cells in {report.wall_seconds:,.0f} s"),
+        ("settings", _settings(report)),
+        ("data fingerprint", str(report.dataset["fingerprint"])),
     ]
-    return Table("Machine and versions", ["what", "value"], rows, ["value"])
 
 
 def _settings(report: Report) -> str:

@@ -148,3 +148,15 @@ def test_a_type_that_the_data_lack(figures: dict[str, Any]) -> None:
     report = changed(figures, without_numbers)
     assert plot(report, "accuracy", "wide").count("number") == 0
     assert "none" in _Page(html(report)).text
+
+
+@pytest.mark.parametrize("share", [0.0, 100.0])
+def test_equal_accuracies_have_a_scale_of_percents(figures: dict[str, Any], share: float) -> None:
+    def equal(figures: dict[str, Any]) -> None:
+        for it in figures["accuracy"]["systems"]:
+            for kind in it["accuracy"]:
+                it["accuracy"][kind] = {"low": share, "estimate": share, "high": share}
+
+    text = plot(changed(figures, equal), "accuracy", "wide")
+    ticks = [float(tick) for tick in re.findall(r">(-?[\d.]+)</text>", text.replace("−", "-"))]
+    assert share in ticks and min(ticks) >= 0 and max(ticks) <= 100 and len(set(ticks)) > 2

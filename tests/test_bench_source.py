@@ -1,18 +1,22 @@
 """Runs and options that cannot be measured: one line, exit code 2, nothing written or lost."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from benched import QUICK, benched_copy, run_bench
 from safetensors.numpy import save_file
 
-from benchmarks import (
-    bench_latency,
-)
+from benchmarks import bench_latency
+from benchmarks.bench_latency import COMPILED, System
+from lxcompress.errors import DeviceError
 
 
 @pytest.fixture
@@ -53,6 +57,16 @@ def test_without_exports(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
     shutil.rmtree(run / "onnx")
     text = error_of(monkeypatch, capsys, run)
     assert text == f"{run} has no exported files; `lxcompress export {run}` makes them"
+    assert not (run / "bench").exists()
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"files": 3}', '{"files": '])
+def test_a_spoilt_report_of_the_export(
+    run: Path, content: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    (run / "onnx" / "export.json").write_text(content)
+    text = error_of(monkeypatch, capsys, run)
+    assert str(run / "onnx" / "export.json") in text
     assert not (run / "bench").exists()
 
 
@@ -115,3 +129,47 @@ def test_an_error_loses_no_report(
     assert "No space left" in error_of(monkeypatch, capsys, run, *QUICK, "--runs", 4)
     after = {path.name: path.read_bytes() for path in (run / "bench").glob("report.*")}
     assert after == before
+
+
+def test_no_compiler(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """PyTorch really looks for one; what it says then is told before anything is measured."""
+    program = "from benchmarks.bench_latency import check_compiler; check_compiler('cpu')"
+    cache = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "CXX": str(tmp_path / "none")}
+    child = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | cache, capture_output=True, text=True
+    )
+    last = child.stderr.splitlines()[-1]
+    assert child.returncode == 1
+    assert "--compile: torch.compile finds no C++ compiler that works" in last
+    assert "--no-compile" in last
+
+    def unable(*_: object, **__: object) -> None:
+        raise RuntimeError("Triton is too old\nSet TORCHDYNAMO_VERBOSE=1")
+
+    monkeypatch.setattr(torch, "compile", unable)
+    text = error_of(monkeypatch, capsys, run, "--compile")
+    assert text == (
+        "--compile: torch.compile does not work here (Triton is too old); use --no-compile"
+    )
+    assert not (run / "bench").exists()
+
+
+def test_compiling_is_told(capsys: Any) -> None:
+    batches = [{"input_ids": np.zeros((1, 2), np.int64)}] * 3
+    called: list[object] = []
+    systems: Any = {
+        System(COMPILED, "dense", "fp32"): called.append,
+        System("PyTorch eager", "dense", "fp32"): None,  # is not compiled
+    }
+    bench_latency._compile(systems, batches)
+    assert len(called) == 3
+    assert "compiling 1 models; each can take minutes" in capsys.readouterr().err
+
+    def fails(_: object) -> None:
+        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found")
+
+    systems[System(COMPILED, "dense", "fp32")] = fails
+    with pytest.raises(DeviceError, match="no C\\+\\+ compiler that works"):
+        bench_latency._compile(systems, batches)

@@ -16,11 +16,10 @@ from test_bench_html import _Page, _palettes
 
 from benchmarks import readme, sweep_plots, sweep_tables, sweep_words
 from benchmarks.bench_plots import COLOURS
+from benchmarks.bench_report import table_markdown
 from benchmarks.bench_tables import Table
 from benchmarks.published import published
-from benchmarks.sweep_html import html
-from benchmarks.sweep_markdown import markdown, table_markdown
-from benchmarks.sweep_report import HEADING, headline, load, read, sections, write
+from benchmarks.sweep_report import html, load, markdown, read, write
 from benchmarks.sweep_schema import Report
 from lxcompress.errors import RunError
 from lxcompress.files import write_json
@@ -318,7 +317,7 @@ def test_nothing_is_written_by_halves(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_page_is_sound_and_loads_nothing() -> None:
-    text = page_of(swept(without=LOST, beside=True))
+    text = html(swept(without=LOST, beside=True))
     page = _Page(text)
     assert not page.tags & {"script", "img", "iframe", "object", "embed", "base", "form"}
     ids = [value for name, value in page.attributes if name == "id"]
@@ -337,10 +336,6 @@ def test_page_is_sound_and_loads_nothing() -> None:
         assert set(re.findall(r"var\(--(\w+)\)", drawing)) <= {*COLOURS, "font"}
 
 
-def page_of(report: Report) -> str:
-    return html(report, HEADING, headline(report), sections(report))
-
-
 def test_hostile_names() -> None:
     def rename(figures: dict[str, Any]) -> None:
         figures["dataset"]["name"] = figures["command"] = figures["metric"] = HOSTILE
@@ -351,13 +346,10 @@ def test_hostile_names() -> None:
         figures["failures"] = [{"cell": "low-50-seed0", "message": "out of memory"}]
 
     plain, hostile = changed(swept(beside=True), fail), changed(swept(beside=True), rename)
-    before, page = _Page(page_of(plain)), _Page(page_of(hostile))
+    before, page = _Page(html(plain)), _Page(html(hostile))
     assert page.tags == before.tags
     assert len(page.attributes) == len(before.attributes)
-    told, text = (
-        markdown(HEADING, headline(it), sections(it), {"figure1": "curves"})
-        for it in (plain, hostile)
-    )
+    told, text = markdown(plain), markdown(hostile)
     assert text.count("\n") == told.count("\n") and text.count("|") == told.count("|")
     assert not re.search(r"<script|<img|\]\(http|http://", text)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from huggingface_hub.utils import validate_repo_id
 import lxcompress
 from exporters.card import model_card, one_line
 from exporters.onnx_file import data_file, file_hashes
+from exporters.place import check_place
 from exporters.source import Source
 from exporters.variants import VARIANTS
 from lxcompress.errors import ConfigError, LxcompressError, ModelError, RunError
@@ -40,13 +40,7 @@ def check_hub(
         raise ConfigError("--hub needs a file of the ticket, such as --variant sparse-int8")
     if folder.exists() or folder.is_symlink():
         raise ConfigError(f"{folder} exists already; choose another --hub or remove it")
-    above = next(path for path in folder.absolute().parents if path.exists())
-    if not (above.is_dir() and os.access(above, os.W_OK)):
-        raise ConfigError(f"--hub {folder}: {above} is no folder that can be written to")
-    place = folder.resolve()
-    for taken in (run.theta0, run.dense, run.ticket, output or run.onnx):
-        if place.is_relative_to(taken.resolve()) or taken.resolve().is_relative_to(place):
-            raise ConfigError(f"--hub {folder} and {taken} lie in each other; choose another --hub")
+    check_place("--hub", folder, (run.theta0, run.dense, run.ticket, output or run.onnx))
     if repo is not None:
         try:
             validate_repo_id(repo)

@@ -43,6 +43,17 @@ def export(
             "its owner's default is private.",
         ),
     ] = None,
+    triton: Annotated[
+        Path | None,
+        typer.Option(help="Model repository for NVIDIA Triton: add the ticket to this folder."),
+    ] = None,
+    triton_device: Annotated[
+        str | None,
+        typer.Option(
+            help="With --triton: cuda serves sparse-fp16, cpu sparse-int8, unless --variant says "
+            "which. [default: cuda]"
+        ),
+    ] = None,
 ) -> None:
     """Write a ticket and its dense model as ONNX files, sparse ones small, and check each.
 
@@ -64,6 +75,13 @@ def export(
         raise ConfigError("--push goes with --hub, the folder to upload")
     origin = Source.of(source, data, max_tokens, output)
     check_device(device)
+    if triton is not None:
+        from exporters.triton import check_triton, served
+
+        to_serve = served(variant or [], triton_device or "cuda")
+        check_triton(origin, triton, hub)
+    elif triton_device is not None:
+        raise ConfigError("--triton-device goes with --triton, the model repository")
     chosen = origin.variants(variant or [])
     report = make(origin, chosen, device)
     # The report may tell of files that were not asked for now, and are not there any more.
@@ -71,6 +89,12 @@ def export(
     _print_files(report, origin.onnx)
     if hub is not None:
         _publish(source, report, origin.onnx, hub, push)
+    if triton is not None:
+        from exporters.triton import write_triton
+
+        kind, name = triton_device or "cuda", source.resolve().name
+        for model in write_triton(origin, report, to_serve, triton, kind, name):
+            print(f"Triton model: {model}; how to serve it: {model / 'README.md'}")
 
 
 def verify(

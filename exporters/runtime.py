@@ -17,6 +17,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
+from exporters.attention import REGION_ATTENTION, add_region_attention
 from exporters.interface import INPUTS, METADATA, OUTPUT
 from exporters.onnx_file import OnnxFile, append_external, data_file, in_words, write_model
 from exporters.retype import to_half
@@ -32,17 +33,24 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 class OnnxVqaModel:
     """An exported LXMERT that answers questions about pictures.
 
-    `labels` are its answers; `metadata` is what the file says of itself.
+    `labels` are its answers; `metadata` is what the file says of itself; `tokenizer` (of the
+    `tokenizers` library) cuts questions into the pieces that it knows.
     """
 
     def __init__(
-        self, path: str | Path, device: str = "cpu", *, threads: int | None = None
+        self,
+        path: str | Path,
+        device: str = "cpu",
+        *,
+        threads: int | None = None,
+        attention: bool = False,
     ) -> None:
         """Load `path` on "cpu" or "cuda", with `threads` of the processor (all cores if None).
 
-        On CUDA an int8 file is decoded to fp16 and computes in fp16. Raises ModelError when the
-        file is damaged or not from `lxcompress export`, DeviceError when the device cannot be used
-        here: nothing falls back to another one.
+        `attention` also computes what `logits_and_attention` gives. On CUDA an int8 file is decoded
+        to fp16 and computes in fp16. Raises ModelError when the file is damaged or not from
+        `lxcompress export`, DeviceError when the device cannot be used here: nothing falls back to
+        another one.
         """
         check_device(device)
         file = OnnxFile(Path(path))
@@ -50,12 +58,12 @@ class OnnxVqaModel:
         self.labels = read_labels(file)
         self.device = device
         with in_words(file.path):
-            self._tokenizer = Tokenizer.from_str(self.metadata["tokenizer"])
-            self.session = _open_session(file, device, threads)
+            self.tokenizer = Tokenizer.from_str(self.metadata["tokenizer"])
+            self.session = _open_session(file, device, threads, attention)
 
     def encode(self, questions: Sequence[str]) -> dict[str, np.ndarray]:
         """int64 `input_ids`, `attention_mask`, `token_type_ids`, each `[B, longest question]`."""
-        encoded = self._tokenizer.encode_batch(list(questions))
+        encoded = self.tokenizer.encode_batch(list(questions))
         ids = np.array([question.ids for question in encoded], np.int64)
         attention = np.array([question.attention_mask for question in encoded], np.int64)
         return {
@@ -73,14 +81,28 @@ class OnnxVqaModel:
         """
         return self.run(inputs)[0]
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """The session's outputs, through I/O binding on CUDA."""
+    def logits_and_attention(
+        self, inputs: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`logits(inputs)`, and how much each answer looked at each region.
+
+        float32 `[B, answers]` and `[B, regions]`, rows of the second summing to 1
+        (`exporters.attention`). Only of a model that was loaded with `attention`.
+        """
+        logits, attention = self.run(inputs, (OUTPUT, REGION_ATTENTION))
+        return logits, attention
+
+    def run(
+        self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = (OUTPUT,)
+    ) -> list[np.ndarray]:
+        """The session's `outputs`, through I/O binding on CUDA."""
         if self.device == "cpu":
-            return self.session.run([OUTPUT], dict(inputs))
+            return self.session.run(list(outputs), dict(inputs))
         binding = self.session.io_binding()
         for name, array in inputs.items():
             binding.bind_cpu_input(name, np.ascontiguousarray(array))
-        binding.bind_output(OUTPUT)
+        for name in outputs:
+            binding.bind_output(name)
         self.session.run_with_iobinding(binding)
         return binding.copy_outputs_to_cpu()
 
@@ -177,12 +199,16 @@ def _session(
     return session
 
 
-def _open_session(file: OnnxFile, device: str, threads: int | None) -> onnxruntime.InferenceSession:
+def _open_session(
+    file: OnnxFile, device: str, threads: int | None, attention: bool
+) -> onnxruntime.InferenceSession:
     weights = Weights(file)
     half = device == "cuda" and file.metadata["precision"] == "int8"
     model, names = weights.plain(dequantize=half)
     if half:
         model = to_half(model)
+    if attention:
+        add_region_attention(model)
     with tempfile.TemporaryDirectory(prefix="lxcompress-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "model.onnx"
         with atomic_path(data_file(path)) as temporary, open(temporary, "wb") as data:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -83,3 +84,18 @@ def test_doctor_tells_of_an_onnx_runtime_that_cannot_be_loaded(
     problems: list[str] = []
     assert usable_providers(problems, []) == []
     assert len(problems) == 1 and problems[0].startswith("ONNX Runtime cannot be loaded: ")
+
+
+def test_onnx_runtime_tells_nobody_of_its_use(tmp_path: Path) -> None:
+    """Its telemetry begins with a session file in the temporary folder, at import."""
+    environment = {name: value for name, value in os.environ.items() if "ORT_" not in name}
+    for module in ("exporters.runtime", "lxcompress.providers", "benchmarks.loading"):
+        program = f"import {module}, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment | {"TMPDIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout == "1\n", done.stderr
+    assert not list(tmp_path.rglob("*.ses"))

@@ -11,6 +11,7 @@ import lxcompress
 from lxcompress.cli import (
     bench,
     data,
+    demo,
     doctor,
     evaluate,
     export,
@@ -34,6 +35,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("verify")(export.verify)
 app.command("bench")(bench.bench)
+app.command("demo")(demo.demo)
 app.command("sweep")(sweep.sweep)
 app.command("score")(score.score)
 app.add_typer(data.app, name="data")

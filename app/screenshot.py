@@ -1,0 +1,77 @@
+"""The picture of the page in the README: an example, asked and answered.
+
+    python -m app.screenshot runs/shapes-low-50 --output docs/demo.png
+
+Needs Chromium on the path, and playwright (in the `dev` extra).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from PIL import Image
+
+from app.preparing import Choice, open_service
+from app.server import serving
+from lxcompress.errors import LxcompressError
+from lxcompress.files import atomic_path
+
+_WIDTH, _HEIGHT = 1280, 900  # CSS pixels
+_EXAMPLE = 1
+_COLOURS = 256
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--output", type=Path, default=Path("docs/demo.png"))
+    parser.add_argument("--width", type=int, default=_WIDTH)
+    parser.add_argument("--dark", action="store_true")
+    options = parser.parse_args()
+    service = open_service(options.run, Choice.of("sparse-int8", "fp32", "cpu", None, None))
+    with serving(service) as page, atomic_path(options.output) as temporary:
+        take(page.address, temporary, options.width, dark=options.dark)
+        shrink(temporary)
+    print(f"{options.output}: {options.output.stat().st_size:,} bytes")
+
+
+def take(address: str, path: Path, width: int = _WIDTH, *, dark: bool = False) -> None:
+    """Write a PNG of the whole page after a click on an example.
+
+    Raises LxcompressError where there is no Chromium.
+    """
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        raise LxcompressError("the screenshot needs Chromium on the path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(
+            viewport={"width": width, "height": _HEIGHT},
+            color_scheme="dark" if dark else "light",
+        )
+        page.goto(address)
+        for _ in range(3):  # the first answers are slow: everything is loaded for them
+            page.click(f".lx-examples button >> nth={_EXAMPLE}")
+            page.locator("#regions img").wait_for()
+            page.wait_for_timeout(1000)
+        page.mouse.move(0, 0)
+        page.evaluate("document.activeElement.blur()")
+        page.wait_for_timeout(500)
+        page.screenshot(path=path, full_page=True, type="png")
+        browser.close()
+
+
+def shrink(path: Path) -> None:
+    """Fewer colours, which a page has anyway: a third of the bytes."""
+    picture = Image.open(path).convert("RGB")
+    picture.quantize(_COLOURS, kmeans=4, dither=Image.Dither.NONE).save(
+        path, format="PNG", optimize=True
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The demo for tests: served by a process of its own, and opened in a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+META = {"_type": "gradio.FileData"}
+
+# The command, with a note of every address beyond this machine that its process turns to.
+_COMMAND = """
+import sys
+
+notes = sys.argv.pop(1)
+
+def note(event, arguments):
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    if host not in (None, "", "localhost", "127.0.0.1", b"127.0.0.1"):
+        with open(notes, "a") as file:
+            print(event, arguments, file=file)
+
+sys.addaudithook(note)
+from lxcompress.cli.main import main
+main()
+"""
+_CHROMIUM = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running `lxcompress demo`: its address, process, and the folder for temporary files."""
+
+    address: str
+    process: subprocess.Popen[str]
+    temporary: Path
+
+    def upload(self, path: Path) -> dict[str, Any]:
+        with open(path, "rb") as file:
+            reply = httpx.post(f"{self.address}gradio_api/upload", files={"files": file})
+        return {"path": reply.raise_for_status().json()[0], "meta": META}
+
+    def ask(self, data: list[Any]) -> httpx.Response:
+        return httpx.post(f"{self.address}gradio_api/run/ask", json={"data": data}, timeout=60)
+
+
+@contextmanager
+def demo(folder: Path, *arguments: object) -> Iterator[Served]:
+    """Run `lxcompress demo` while the block runs, then stop it as services are stopped.
+
+    It must have turned to no other machine, and leave nothing behind.
+    """
+    temporary, notes = folder / "temporary", folder / "notes.txt"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _COMMAND, str(notes), "demo", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(temporary)},
+    )
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    assert process.stdout and process.stderr
+    try:
+        first = process.stdout.readline()
+        assert process.stdout.readline() == "stop with Ctrl-C\n", process.stderr.read()
+        yield Served(first.split()[-1], process, temporary)
+        process.terminate()
+        process.wait(30)
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0
+    # Neither uploads are left, nor the session of ONNX Runtime's telemetry, which is off.
+    assert not list(temporary.iterdir())
+    assert not notes.exists(), notes.read_text()
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A headless Chromium of this machine; the test is skipped where there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("needs Chromium on the path")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=_CHROMIUM.split())
+        try:
+            yield browser
+        finally:
+            browser.close()

@@ -4,5 +4,5 @@ import os
 
 __version__ = "0.1.0"
 
-# Read when ONNX Runtime is imported, whose official builds else tell Microsoft of their use (Privacy.md in its package).
+# Before ONNX Runtime is imported: its official builds else tell Microsoft of their use.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks import sweep_report, sweep_tables, sweep_words
+from benchmarks import sweep_plots, sweep_report, sweep_tables, sweep_words
 from benchmarks.bench_report import escape, table_markdown
 from lxcompress.errors import ConfigError
 from lxcompress.files import atomic_path, read_json
@@ -23,11 +23,12 @@ _BLOCK = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def sweep() -> str:
-    """Table 1 of the sweep, with the paper's."""
+    """Table 1 of the sweep, with the paper's, and what the sweep found."""
     report = sweep_report.read(RESULTS / "sweep.json")
     table = table_markdown(sweep_tables.table1(report, splits=["test-dev"]))
     where = _where({"command": report.command, "environment": report.environment})
-    return f"{table}\n{escape(sweep_words.beside_published(report))}\n\n{where}"
+    found = "\n".join(f"- {escape(sentence)}" for sentence in sweep_words.summary(report))
+    return f"{table}\n{escape(sweep_words.beside_published(report))}\n\n{found}\n\n{where}"
 
 
 def sweep_time() -> str:
@@ -42,6 +43,14 @@ def sweep_time() -> str:
         minutes = report.wall_seconds / 60
         lines.append(f"`{report.command}`: {cells} cells and {dense} in {minutes:.1f} minutes.")
     return "\n".join(lines) + "\n"
+
+
+def protocol() -> str:
+    """What the procedure of the authors' released code leaves of the zeros, beside ours."""
+    report = sweep_report.read(RESULTS / "sweep_protocol.json")
+    table = table_markdown(sweep_tables.protocol(report))
+    where = _where({"command": report.command, "environment": report.environment})
+    return f"{table}\n{escape(' '.join(sweep_words.grown(report)))}\n\n{where}"
 
 
 def main_job_shapes() -> str:
@@ -139,7 +148,15 @@ def _result(name: str) -> dict[str, Any]:
 
 _BLOCKS = {
     function.__name__: function
-    for function in (sweep, sweep_time, main_job_shapes, main_job_easy_vqa, onnx_files, speed)
+    for function in (
+        sweep,
+        sweep_time,
+        protocol,
+        main_job_shapes,
+        main_job_easy_vqa,
+        onnx_files,
+        speed,
+    )
 }
 
 
@@ -149,6 +166,8 @@ def fill_in(text: str) -> str:
 
 
 def main() -> None:
+    with atomic_path(RESULTS / "figure1.png") as temporary:
+        temporary.write_bytes(sweep_plots.png(sweep_report.read(RESULTS / "sweep.json")))
     path = ROOT / "README.md"
     text = fill_in(path.read_text(encoding="utf-8"))
     with atomic_path(path) as temporary:

@@ -22,12 +22,11 @@ from benchmarks import sweep_report
 from benchmarks.sweep_compare import compare
 from benchmarks.sweep_plan import Plan, Task
 from benchmarks.sweep_pool import Done, run_in_processes
-from benchmarks.sweep_ray import check_ray, run_on_ray
+from benchmarks.sweep_ray import LOCAL, check_ray, run_on_ray
 from benchmarks.sweep_schema import SCHEMA, Report
 from lxcompress.compute import make_accelerator, resolve_device, resolve_precision
 from lxcompress.data.dataset import Dataset, open_dataset
-from lxcompress.environment import describe
-from lxcompress.errors import DataError, Interrupted, RunError
+from lxcompress.errors import ConfigError, DataError, Interrupted, RunError
 from lxcompress.files import locked, read_json, write_json
 from lxcompress.progress import progress
 from lxcompress.run import Run, first_difference
@@ -41,15 +40,40 @@ class Workers:
     jobs: int | None = None  # None: as many as there are GPUs, or processors for their threads
     ray: str | None = None
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether on machines that this process knows nothing of."""
+        return self.ray not in (None, LOCAL)
+
+    def check(self, plan: Plan) -> None:
+        """ConfigError for what cannot be, or for what nobody here can find out."""
+        if self.ray is not None:
+            check_ray(self.ray)
+        if not self.elsewhere:
+            return
+        if self.jobs is not None:
+            raise ConfigError("--jobs is for this machine; a Ray cluster takes as many as fit")
+        device, precision = plan.shared["device"], plan.shared["precision"]
+        if device not in ("cpu", "cuda") or (device == "cuda" and precision == "auto"):
+            raise ConfigError(
+                f"--ray {self.ray}: its machines are not known here; give --device cpu, or "
+                "--device cuda with --precision bf16 or fp32"
+            )
+
     def start(self, tasks: Sequence[Task], device: str) -> Iterator[Done]:
         """Do the tasks; each as it is finished."""
         threads = tasks[0].threads
-        gpus = _gpus() if device == "cuda" else []
-        usual = len(gpus) or max(1, (os.cpu_count() or 1) // threads)
-        jobs = min(self.jobs or usual, len(tasks))
+        if self.ray is not None and self.elsewhere:
+            gpus = 1.0 if device == "cuda" else 0.0
+            return run_on_ray(tasks, self.ray, threads=threads, gpus=gpus)
+        names = _gpus() if device == "cuda" else []
+        # An Apple GPU is one; processors serve as many runs as they have threads for.
+        usual = len(names) or (1 if device == "mps" else (os.cpu_count() or 1) // threads)
+        jobs = min(self.jobs or max(1, usual), len(tasks))
         if self.ray is not None:
-            return run_on_ray(tasks, self.ray, jobs=jobs, threads=threads, gpus=min(len(gpus), 1))
-        return run_in_processes(tasks, jobs, gpus)
+            share = min(1.0, len(names) / jobs)  # several runs may share a GPU
+            return run_on_ray(tasks, self.ray, threads=threads, gpus=share, cpus=jobs * threads)
+        return run_in_processes(tasks, jobs, names)
 
 
 def sweep(plan: Plan, workers: Workers, *, command: str, beside: Path | None = None) -> Report:
@@ -58,11 +82,14 @@ def sweep(plan: Plan, workers: Workers, *, command: str, beside: Path | None = N
     `beside` is the folder of another sweep of the same data, to be shown beside this one. Raises
     RunError for a folder of other settings, and, once the report is written, when runs failed.
     """
-    if workers.ray is not None:
-        check_ray(workers.ray)
-    device = resolve_device(plan.shared["device"])
-    plan = plan.on(device, resolve_precision(plan.shared["precision"], device))
-    make_accelerator(device, plan.shared["precision"], plan.shared["tensorboard"])  # or say why not
+    workers.check(plan)
+    device = plan.shared["device"]
+    if workers.elsewhere:
+        plan = plan.on(device, "fp32" if device == "cpu" else plan.shared["precision"])
+    else:
+        device = resolve_device(device)
+        plan = plan.on(device, resolve_precision(plan.shared["precision"], device))
+        make_accelerator(device, plan.shared["precision"], plan.shared["tensorboard"])  # or why not
     dataset = open_dataset(plan.shared["data"])
     other = _beside(beside, dataset)
     with _claim(plan, dataset):
@@ -79,12 +106,17 @@ def sweep(plan: Plan, workers: Workers, *, command: str, beside: Path | None = N
             {
                 "command": command,
                 "beside": other,
-                "cells_run": sum(task.dense is not None for task in left) - len(failures),
+                "cells_run": sum(
+                    task.dense is not None and task.name not in failures for task in left
+                ),
                 "wall_seconds": time.monotonic() - began,
-                # Of the runs; this process only waits for them.
-                "environment": {**describe(device), "torch_threads": plan.threads},
             },
         )
+        if not left and (plan.folder / sweep_report.REPORT).exists():
+            # Nothing was run: how long it took is still what it took before.
+            before = sweep_report.load(plan.folder)
+            spent = {"cells_run": before.cells_run, "wall_seconds": before.wall_seconds}
+            report = report.model_copy(update=spent)
         sweep_report.write(report, plan.folder)
     if failures:
         name, why = next(iter(failures.items()))
@@ -97,10 +129,9 @@ def sweep(plan: Plan, workers: Workers, *, command: str, beside: Path | None = N
 
 def _gpus() -> list[str]:
     """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    count = torch.cuda.device_count()  # CUDA stops at the first name that it does not know
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible:
-        return visible.split(",")
-    return [str(index) for index in range(torch.cuda.device_count())]
+    return visible.split(",")[:count] if visible else [str(index) for index in range(count)]
 
 
 def _beside(folder: Path | None, dataset: Dataset) -> Report | None:
@@ -124,7 +155,13 @@ def _claim(plan: Plan, dataset: Dataset) -> Iterator[None]:
     if folder.exists() and not folder.is_dir():
         raise RunError(f"--output {folder} is a file")
     if file.exists():
-        difference = first_difference(read_json(file, "sweep's settings", RunError), settings)
+        found = read_json(file, "sweep's settings", RunError)
+        if found.get("data") == settings["data"] and found["fingerprint"] != dataset.fingerprint:
+            raise RunError(
+                f"the files of {dataset.folder} have changed since the sweep in {folder} began; "
+                "choose another --output"
+            )
+        difference = first_difference(found, settings)
         if difference:
             raise RunError(
                 f"{folder} holds a sweep of other settings ({difference}); choose another --output"
@@ -195,7 +232,10 @@ def _report(plan: Plan, dataset: Dataset, failures: dict[str, str], more: dict[s
             "against_dense": compare(
                 {seed: _points(score) for seed, score in dense.items()},
                 {key: _points(score) for key, score in tickets.items()},
+                [question.image_id for question in dataset.val.questions],
             ),
+            # That of the runs, which may have been on another machine.
+            "environment": next(iter(results.values()))["environment"],
             "failures": [{"cell": name, "message": why} for name, why in failures.items()],
             **more,
         }

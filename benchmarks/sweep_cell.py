@@ -18,6 +18,9 @@ from lxcompress.lottery import Lottery
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run
 
+# The worker of a sweep that was killed may live on for a moment, on another machine even.
+_SECONDS_TO_DIE = 60.0
+
 # What a cell needs of its seed's dense run: steps 1 and 2 with their figures.
 _LENT = (
     "theta0",
@@ -55,7 +58,7 @@ def execute(task: Task) -> str | None:
 def _do(task: Task) -> None:
     run = Run(task.folder)
     lottery = Lottery(run, task.config, open_dataset(task.config.data))
-    with run.claim(task.config.dump()):
+    with run.claim(task.config.dump(), patience=_SECONDS_TO_DIE):
         if task.dense is None:
             lottery.check_dataset()
             lottery.find_dense()

@@ -1,12 +1,13 @@
 """Retrained subnetworks against the dense model: by how much, and whether that is chance.
 
-Questions are what is resampled; the seeds are those of the sweep. Scores are graded (0, 30, 60, 90
-or 100% of a question), so that many differences are equal: counts are drawn, not each of them.
+Pictures are what is resampled, with all their questions; the seeds are those of the sweep. Scores
+are graded (0, 30, 60, 90 or 100% of a question), so that many differences are equal: counts are
+drawn, not each of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import get_args
 
 import numpy as np
@@ -21,12 +22,15 @@ LEVEL = 0.05
 Ticket = tuple[str, float, int]  # subnetwork, sparsity, seed
 
 
-def compare(dense: Mapping[int, Scores], tickets: Mapping[Ticket, Scores]) -> list[Comparison]:
+def compare(
+    dense: Mapping[int, Scores], tickets: Mapping[Ticket, Scores], pictures: Sequence[Hashable]
+) -> list[Comparison]:
     """Each subnetwork and sparsity against the dense models of the same seeds.
 
     `dense` by seed and `tickets` by (subnetwork, sparsity, seed) hold the percent of every question
-    `[N]`, in one order. Differences are first averaged over seeds, question by question. ValueError
-    where scores are not aligned or a seed has no dense model.
+    `[N]`, in one order; `pictures` `[N]` is what each is about. Differences are first averaged over
+    seeds, question by question. ValueError where scores are not aligned or a seed has no dense
+    model.
     """
     found = []
     for subnetwork in get_args(Subnetwork):
@@ -35,8 +39,12 @@ def compare(dense: Mapping[int, Scores], tickets: Mapping[Ticket, Scores]) -> li
             if name == subnetwork:
                 seeds.setdefault(sparsity, []).append(seed)
         differences = {
-            sparsity: np.mean(
-                [_minus(tickets[subnetwork, sparsity, seed], dense, seed) for seed in of], axis=0
+            sparsity: by_picture(
+                np.mean(
+                    [_minus(tickets[subnetwork, sparsity, seed], dense, seed) for seed in of],
+                    axis=0,
+                ),
+                pictures,
             )
             for sparsity, of in seeds.items()
         }
@@ -55,6 +63,21 @@ def compare(dense: Mapping[int, Scores], tickets: Mapping[Ticket, Scores]) -> li
                 )
             )
     return found
+
+
+def by_picture(values: np.ndarray, pictures: Sequence[Hashable]) -> np.ndarray:
+    """One value a picture, of the same mean as the `values [N]` of its questions.
+
+    Questions about one picture share what is seen in it. Resampled one by one, they would make
+    chance look smaller than it is; so pictures are resampled.
+    """
+    rows: dict[Hashable, int] = {}
+    found = np.array([rows.setdefault(picture, len(rows)) for picture in pictures])
+    if found.shape != values.shape:
+        raise ValueError(f"{values.shape} values are about {found.shape} pictures")
+    # Rounded, so that equal sums are equal and need counting once.
+    sums: np.ndarray = (np.bincount(found, weights=values) * len(rows) / values.size).round(9)
+    return sums
 
 
 def _minus(ticket: Scores, dense: Mapping[int, Scores], seed: int) -> np.ndarray:

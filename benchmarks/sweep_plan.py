@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lxcompress.config import PruneConfig
+from lxcompress.config import EMBEDDED_DATA, EMBEDDED_MODEL, PRESETS, PruneConfig
 from lxcompress.errors import ConfigError
 from lxcompress.run import Run
 
@@ -80,22 +80,27 @@ class Plan:
         seeds: Sequence[int],
         threads: int,
         output: Path | None = None,
+        quick: bool = False,
     ) -> Plan:
         """Check all settings; ConfigError names the option that is wrong.
 
-        Without `output` the folder is runs/sweep-<data> and what sets the procedure apart. Each
-        run computes with `threads` threads of the processor, because their number decides the
-        last bits of its figures.
+        `quick` halves the epochs, where `settings` do not say how many. Without `output` the
+        folder is runs/sweep-<data> and what sets the procedure apart. Each run computes with
+        `threads` threads of the processor, because their number decides the last bits of its
+        figures.
         """
         for name in _OWN:
             if name in settings:
                 raise ConfigError(f"a sweep takes {name} from its own options, once or more")
         config = PruneConfig.parse(settings)
+        if quick:
+            config = PruneConfig.parse({"epochs": max(1, config.epochs // 2), **settings})
         shared = {name: value for name, value in config.dump().items() if name not in _OWN}
-        name = "-".join(["sweep", config.data_name, *config.procedure])
+        parts = ["sweep", config.data_name, *config.procedure, *(["quick"] if quick else [])]
+        folder = (output or Path("runs") / "-".join(parts)).absolute()
         plan = cls(
-            folder=(output or Path("runs") / name).absolute(),
-            shared=_absolute(shared),
+            folder=folder,
+            shared=_absolute(shared, folder.name),
             subnetworks=_distinct(subnetworks),
             sparsities=tuple(sorted(_distinct(sparsities))),
             seeds=_distinct(seeds),
@@ -151,24 +156,20 @@ class Plan:
         return PruneConfig.parse({**self.shared, **own})
 
 
-def quicker(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with half of the epochs that they would have, where they do not say how many."""
-    config = PruneConfig.parse(settings)
-    return {"epochs": max(1, config.epochs // 2), **settings}
-
-
 def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def _absolute(shared: dict[str, Any]) -> dict[str, Any]:
+def _absolute(shared: dict[str, Any], sweep: str) -> dict[str, Any]:
     """Folders by their full path: a worker may have been started elsewhere."""
+    keywords = {EMBEDDED_DATA, EMBEDDED_MODEL, *PRESETS}
     found = {}
     for name in ("data", "model", "model-config", "tokenizer", "pretrained-answers"):
         value = shared[name]
-        # The embedded default, a preset or a hub id is no path.
-        if value is not None and Path(value).exists():
+        # A hub id is no path either.
+        if value is not None and value not in keywords and Path(value).exists():
             found[name] = str(Path(value).absolute())
     if shared["tensorboard"] is not None:
-        found["tensorboard"] = str(Path(shared["tensorboard"]).absolute())
+        # Runs have the same names in every sweep.
+        found["tensorboard"] = str(Path(shared["tensorboard"]).absolute() / sweep)
     return {**shared, **found}

@@ -49,16 +49,19 @@ def check_ray(address: str) -> None:
 
 
 def run_on_ray(
-    tasks: Sequence[Task], address: str, *, jobs: int, threads: int, gpus: int
+    tasks: Sequence[Task], address: str, *, threads: int, gpus: float, cpus: int | None = None
 ) -> Iterator[Done]:
     """Do the tasks on the cluster at `address`; each as it is finished, with why it failed or None.
 
-    Each takes `threads` CPUs and `gpus` GPUs, and "local" offers as much as `jobs` of them need.
-    A cell is started when its dense model is there, where that is among the tasks.
+    Each takes `threads` CPUs and `gpus` GPUs (a part of one, where several share it); "local" is a
+    cluster of this machine that offers `cpus`. A cell is started when its dense model is there,
+    where that is among the tasks. Raises ConfigError when no machine of the cluster has as much as
+    a task needs.
     """
     import ray
 
-    with _cluster(address, jobs * threads):
+    with _cluster(address, cpus):
+        _check_room(address, threads, gpus)
         work = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=_RETRIES)(_work)
         dense: dict[Any, Any] = {}
         running: dict[Any, Task] = {}
@@ -74,14 +77,35 @@ def run_on_ray(
                 try:
                     failure = ray.get(reference)
                 except ray.exceptions.RayError as problem:
-                    # Ray tells a story of many lines.
-                    failure = str(problem).strip().splitlines()[0]
+                    failure = _in_words(problem)
                 yield task, failure
         except BaseException:
             for reference in running:
                 ray.cancel(reference)  # as Ctrl-C does: a checkpoint, then the end
             ray.wait(list(running), num_returns=len(running), timeout=_SECONDS_TO_STOP)
             raise
+
+
+def _in_words(problem: Exception) -> str:
+    """What happened, of the many lines that Ray tells."""
+    cause = getattr(problem, "cause", None)
+    if isinstance(cause, Exception):  # what the task itself raised, e.g. for want of lxcompress
+        return f"{type(cause).__name__}: {cause}".splitlines()[0]
+    return str(problem).strip().splitlines()[0]
+
+
+def _check_room(address: str, threads: int, gpus: float) -> None:
+    """Ray would wait for a machine that is large enough, without end."""
+    import ray
+
+    for node in ray.nodes():
+        has = node["Resources"]
+        if node["Alive"] and has.get("CPU", 0) >= threads and has.get("GPU", 0) >= gpus:
+            return
+    needed = f"{threads} CPUs" + (" and a GPU" if gpus else "")
+    raise ConfigError(
+        f"--ray {address}: no machine there has {needed}; use fewer --threads, or --device cpu"
+    )
 
 
 def _work(task: Task, dense: str | None) -> str | None:
@@ -92,21 +116,21 @@ def _work(task: Task, dense: str | None) -> str | None:
 
 
 @contextmanager
-def _cluster(address: str, cpus: int) -> Iterator[None]:
+def _cluster(address: str, cpus: int | None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would call home
     import ray
 
-    how: dict[str, Any] = {"num_cpus": cpus, "include_dashboard": False}
+    # What Ray opens on this machine takes orders from anyone who reaches it.
+    local = {"num_cpus": cpus, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:
         ray.init(
             address=address,
             logging_level=logging.ERROR,
             log_to_driver=False,
-            **(how if address == LOCAL else {}),
+            **(local if address == LOCAL else {}),
         )
     except (ConnectionError, RuntimeError, ValueError) as problem:
-        first = str(problem).strip().splitlines()[0]
-        raise ConfigError(f"--ray {address}: {first}") from None
+        raise ConfigError(f"--ray {address}: {' '.join(str(problem).split())}") from None
     try:
         yield
     finally:

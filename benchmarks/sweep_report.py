@@ -18,6 +18,7 @@ from lxcompress.errors import RunError
 from lxcompress.files import atomic_path, read_json, write_json
 
 HEADING = "The lottery over sparsities"
+REPORT = "report.json"
 
 
 def write(report: Report, folder: Path) -> None:
@@ -29,7 +30,7 @@ def write(report: Report, folder: Path) -> None:
         "figure1.png": sweep_plots.png(report),
         "figure1.svg": sweep_plots.svg(report).encode(),
     }
-    write_json(folder / "report.json", report.model_dump(mode="json", by_alias=True))
+    write_json(folder / REPORT, report.model_dump(mode="json", by_alias=True))
     for name, content in contents.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(content)
@@ -62,7 +63,7 @@ def html(report: Report) -> str:
 
 def load(folder: Path) -> Report:
     """The report that `write` left; RunError where there is none or it is of another schema."""
-    path = folder / "report.json"
+    path = folder / REPORT
     if not path.exists():
         raise RunError(f"no sweep report in {folder}; `lxcompress sweep` makes one")
     return read(path)

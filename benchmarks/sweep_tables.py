@@ -153,12 +153,12 @@ def zeros(cells: Sequence[Cell]) -> str:
 
 
 def protocol(report: Report) -> Table:
-    """Zeros that were asked for and those that were left, here and in the sweep beside."""
+    """Zeros that were asked for and those that were left, of these cells and those beside."""
     sweeps = [report, *([report.beside] if report.beside else [])]
     texts = [procedure(sweep) for sweep in sweeps]
     if len(set(texts)) < len(texts):
         texts = [f"{text} ({which})" for text, which in zip(texts, ("here", "beside"), strict=True)]
-    pairs = {(it.subnetwork, it.sparsity) for sweep in sweeps for it in sweep.cells}
+    pairs = {(it.subnetwork, it.sparsity) for it in report.cells}
     rows = []
     for subnetwork, sparsity in sorted(pairs, key=lambda it: (list(NAMES).index(it[0]), it[1])):
         row = [NAMES[subnetwork], percent(sparsity)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from benchmarks.bench_format import p_value, points
 from benchmarks.published import published
@@ -17,6 +18,12 @@ from benchmarks.sweep_tables import (
     percent,
     procedure,
 )
+
+# Between sweeps that are shown together: the procedure, what was swept, and how it was computed.
+_EXPECTED_TO_DIFFER = {
+    *("scope", "enforce-mask", "subnetworks", "sparsities", "seeds"),
+    *("threads", "workers", "tensorboard"),
+}
 
 
 def summary(report: Report) -> list[str]:
@@ -155,7 +162,19 @@ def grown(report: Report) -> list[str]:
                 f"With {how}, all of {_count(len(cells), 'network')} ended with the zeros that "
                 "were asked for."
             )
+    if report.beside and (others := _differences(report, report.beside)):
+        found.append(f"The two sweeps also differ in {'; '.join(others)}.")
     return found
+
+
+def _differences(report: Report, beside: Report) -> list[str]:
+    """Settings other than the procedure's in which two sweeps are not the same."""
+    ours, theirs = report.settings, beside.settings
+    return [
+        f"{name} ({ours.get(name)} here, {theirs.get(name)} beside)"
+        for name in sorted((ours.keys() | theirs.keys()) - _EXPECTED_TO_DIFFER)
+        if ours.get(name) != theirs.get(name)
+    ]
 
 
 def _range(fractions: list[float]) -> str:
@@ -191,16 +210,30 @@ def _missing(report: Report) -> Iterator[str]:
         )
 
 
+def _stages(settings: Mapping[str, Any]) -> str:
+    """What the stages of a cell are, as the procedure has it."""
+    begin = {"late": "the dense model's early weights", "lr": "the trained weights"}.get(
+        settings.get("rewind", "weights"), "θ0"
+    )
+    how = "under it" if settings.get("enforce-mask", True) else "from there without it"
+    paper = settings.get("schedule", "paper") == "paper"
+    pruned = "the dense model" if paper else "the network of the round before"
+    return (
+        f"Reset is θ0 under the mask, after pruning {pruned} under it, retrained {begin} under it, "
+        f"trained again {how}."
+    )
+
+
 def method(report: Report) -> list[str]:
     """How the figures came about."""
     return [
         f"{report.metric}, on {report.questions:,} questions of the validation split of "
         f"{report.dataset['name']}, the same for every network.",
-        "The subnetworks of a seed share its θ0 and its dense model. Reset is θ0 under the mask, "
-        "after pruning the dense model under it, retrained θ0 trained again under it.",
+        f"The subnetworks of a seed share its θ0 and its dense model. {_stages(report.settings)}",
         "Differences are paired: of every question, the mean over seeds of retrained less dense. "
-        "Intervals of 95% are percentile bootstraps over questions; p is of a one-sided sign-flip "
-        "test over questions, adjusted by Holm's method for the sparsities of its subnetwork. "
+        "Intervals of 95% are percentile bootstraps over pictures, whose questions stay together; "
+        "p is of a one-sided sign-flip test over pictures, adjusted by Holm's method for the "
+        "sparsities of its subnetwork. "
         f"Significantly below dense means p under {LEVEL} and the interval below 0. Another choice "
         "of seeds is not in them; the ± of the tables shows how much seeds differ.",
     ]

@@ -50,11 +50,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(lock: Path, busy: str) -> Iterator[None]:
-    """Hold a lock file while the block runs; RunError `busy` when another process holds it."""
+def locked(lock: Path, busy: str, patience: float = 0) -> Iterator[None]:
+    """Hold a lock file while the block runs.
+
+    RunError `busy` when another process holds it for longer than `patience` seconds.
+    """
     held = FileLock(lock)
     try:
-        held.acquire(timeout=0)
+        held.acquire(timeout=patience)
     except Timeout:
         raise RunError(busy) from None
     try:

@@ -63,18 +63,21 @@ class Run:
         return self.ticket if stage == "ticket" else self.work / stage
 
     @contextmanager
-    def claim(self, settings: dict[str, Any], *, force: bool = False) -> Iterator[None]:
+    def claim(
+        self, settings: dict[str, Any], *, force: bool = False, patience: float = 0
+    ) -> Iterator[None]:
         """Own the folder while the block runs; continue what an equal run left there.
 
         Raises RunError when it holds another run (unless `force`, which removes that first), is
-        no run at all, or another process works in it.
+        no run at all, or another process works in it for `patience` seconds more.
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise RunError(f"--output {self.folder} is a file")
         if not force:
             self._check_owner(settings)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.lock, f"another process is working in {self.folder}"):
+        busy = f"another process is working in {self.folder}"
+        with locked(self.lock, busy, patience):
             shutil.rmtree(self._deleted, ignore_errors=True)
             if force and self.config.exists():
                 self._check_owner(None)

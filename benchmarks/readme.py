@@ -41,7 +41,7 @@ def sweep_time() -> str:
             raise ConfigError(f"{name}.json is of a sweep that was interrupted: run it in one go")
         dense = "one dense model" if len(report.dense) == 1 else f"{len(report.dense)} dense models"
         minutes = report.wall_seconds / 60
-        lines.append(f"`{report.command}`: {cells} cells and {dense} in {minutes:.1f} minutes.")
+        lines.append(f"- `{report.command}`: {cells} cells and {dense} in {minutes:.1f} minutes.")
     return "\n".join(lines) + "\n"
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 _FIRST_PORT, _PORTS = 7860, 100
+_TRIES = 5  # at a port, when others start at the same moment
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,13 @@ def serving(service: Service, port: int | None = None, *, share: bool = False) -
     Raises ConfigError for a port that cannot be had, LxcompressError when a public address was
     asked for and cannot be had.
     """
-    port = find_port(port)
     with tempfile.TemporaryDirectory(prefix="lxcompress-demo-") as name:
         folder = Path(name).resolve()
         uploads, examples = folder / "uploads", folder / "examples"
         uploads.mkdir()
         examples.mkdir()
         with _environment(uploads):
-            page = _launch(service, uploads, examples, port, share)
+            page = _launch_on(port, service, uploads, examples, share)
             try:
                 if share and not page.share_url:
                     raise LxcompressError(
@@ -81,6 +81,20 @@ def serving(service: Service, port: int | None = None, *, share: bool = False) -
                 page.close(verbose=False)
 
 
+def _launch_on(
+    port: int | None, service: Service, uploads: Path, examples: Path, share: bool
+) -> gr.Blocks:
+    """Launch on `port`, or for None on the first that stays free until the page is built."""
+    for _ in range(_TRIES):
+        found = find_port(port)
+        try:
+            return _launch(service, uploads, examples, found, share)
+        except OSError:  # another process was faster
+            if port is not None:
+                break
+    raise ConfigError(f"--port {found} is in use on {HOST}; choose another")
+
+
 def _launch(service: Service, uploads: Path, examples: Path, port: int, share: bool) -> gr.Blocks:
     from starlette.middleware import Middleware
 
@@ -90,29 +104,26 @@ def _launch(service: Service, uploads: Path, examples: Path, port: int, share: b
     from app.style import CSS, theme
 
     page = build_page(service, make_examples(examples), uploads, f"http://{HOST}:{port}")
-    try:
-        page.launch(
-            server_name=HOST,
-            server_port=port,
-            share=share,
-            inline=False,
-            quiet=True,
-            prevent_thread_lock=True,
-            show_error=False,
-            allowed_paths=[str(examples)],
-            app_kwargs={"middleware": [Middleware(Guard)]},
-            state_session_capacity=500,
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            mcp_server=False,
-            ssr_mode=False,
-            pwa=False,
-            theme=theme(),
-            css=CSS,
-        )
-    except OSError:
-        raise ConfigError(f"--port {port} is in use on {HOST}; choose another") from None
+    page.launch(
+        server_name=HOST,
+        server_port=port,
+        share=share,
+        inline=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        show_error=False,
+        allowed_paths=[str(examples)],
+        app_kwargs={"middleware": [Middleware(Guard)]},
+        state_session_capacity=500,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        ssr_mode=False,
+        pwa=False,
+        theme=theme(),
+        css=CSS,
+    )
     return page
 
 

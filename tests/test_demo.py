@@ -25,6 +25,7 @@ from app.server import find_port
 from app.service import Service
 from exporters import export
 from lxcompress.data.scenes import make_scene, render
+from lxcompress.errors import ConfigError
 from lxcompress.files import read_json
 from lxcompress.providers import why_unusable
 
@@ -360,3 +361,23 @@ def test_share_that_cannot_be_had(tiny_exported: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: --share: no public address")
+
+
+def test_a_port_that_is_taken_while_the_page_is_built(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pages that are started at the same moment find the same port free."""
+    tried: list[int] = []
+
+    def launch(service: Service, uploads: Path, examples: Path, port: int, share: bool) -> str:
+        tried.append(port)
+        if port == 7860:
+            raise OSError("Cannot find empty port")
+        return "page"
+
+    monkeypatch.setattr(server, "_launch", launch)
+    monkeypatch.setattr(server, "find_port", lambda port: port or 7860 + len(tried))
+    assert server._launch_on(None, service, tmp_path, tmp_path, False) == "page"
+    assert tried == [7860, 7861]
+    with pytest.raises(ConfigError, match="--port 7860 is in use on 127.0.0.1"):
+        server._launch_on(7860, service, tmp_path, tmp_path, False)

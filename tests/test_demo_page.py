@@ -89,13 +89,14 @@ def is_wide(page: Any) -> bool:
     return page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
 
 
-def pixels(page: Any) -> list[int]:
-    """Width, height and mean brightness of the picture of regions."""
-    image = page.locator("#regions img")
-    image.wait_for()
-    return image.evaluate(
-        """async image => {
-            await image.decode();
+def pixels(page: Any, at_least: float = 0) -> list[int]:
+    """Width, height and mean brightness of the picture of regions, once it is that bright."""
+    page.locator("#regions img").wait_for()
+    found = page.wait_for_function(
+        """wanted => {
+            // It may be replaced at any moment: only what is there and whole is looked at.
+            const image = document.querySelector('#regions img');
+            if (!image || !image.complete || !image.naturalWidth) return false;
             const canvas = document.createElement('canvas');
             canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
             const pen = canvas.getContext('2d');
@@ -103,9 +104,12 @@ def pixels(page: Any) -> list[int]:
             const data = pen.getImageData(0, 0, canvas.width, canvas.height).data;
             let sum = 0;
             for (let at = 0; at < data.length; at += 4) sum += data[at];
-            return [canvas.width, canvas.height, sum / data.length * 4];
-        }"""
+            const bright = sum / data.length * 4;
+            return bright >= wanted && [canvas.width, canvas.height, bright];
+        }""",
+        arg=at_least,
     )
+    return found.json_value()
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
@@ -148,8 +152,7 @@ def test_upload_ask_read_see(
         " && document.querySelector('#count input[type=range]').value === '0'",
         arg=before,
     )
-    page.wait_for_timeout(500)
-    assert pixels(page)[2] > bright + 20
+    assert pixels(page, at_least=bright + 20)
     for summary in page.locator("details summary").all():
         summary.click()
     assert page.get_by_text('api_name="/ask"').is_visible()

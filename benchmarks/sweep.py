@@ -83,13 +83,13 @@ def sweep(plan: Plan, workers: Workers, *, command: str, beside: Path | None = N
     RunError for a folder of other settings, and, once the report is written, when runs failed.
     """
     workers.check(plan)
-    device = plan.shared["device"]
-    if workers.elsewhere:
-        plan = plan.on(device, "fp32" if device == "cpu" else plan.shared["precision"])
-    else:
+    device, precision = plan.shared["device"], plan.shared["precision"]
+    if not workers.elsewhere:
         device = resolve_device(device)
-        plan = plan.on(device, resolve_precision(plan.shared["precision"], device))
-        make_accelerator(device, plan.shared["precision"], plan.shared["tensorboard"])  # or why not
+    if device == "cpu" or not workers.elsewhere:
+        precision = resolve_precision(precision, device)
+        make_accelerator(device, precision, plan.shared["tensorboard"])  # or say why not
+    plan = plan.on(device, precision)
     dataset = open_dataset(plan.shared["data"])
     other = _beside(beside, dataset)
     with _claim(plan, dataset):

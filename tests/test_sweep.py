@@ -287,6 +287,8 @@ def test_without_its_dense_model_a_cell_fails_too(swept: Path, tmp_path: Path) -
         (["--ray", "here"], "--ray here: give local, auto or HOST:PORT"),
         (["--ray", "127.0.0.1:9"], "--ray 127.0.0.1:9: nothing answers there"),
         (["--ray", "auto", "--jobs", "2"], "--jobs is for this machine"),
+        (["--ray", "auto", "--device", "auto"], "--ray auto: its machines are not known here"),
+        (["--ray", "auto", "--device", "cuda"], "--device cuda with --precision bf16 or fp32"),
     ],
 )
 def test_mistakes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,9 @@ os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors; results must not depend on 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 if TYPE_CHECKING:
+    from served import Served
+
+    from app.service import Service
     from lxcompress.data.dataset import Dataset
 
 
@@ -149,9 +152,27 @@ def swept(
     tmp_path_factory: pytest.TempPathFactory, sweep_arguments: Callable[..., list[str]]
 ) -> Path:
     """A finished sweep, one run after the other; do not write to it."""
-    from sweeps import finish, start
+    from processes import finish
+    from sweeps import start
 
     folder = tmp_path_factory.mktemp("swept") / "sweep"
     code, text = finish(start(sweep_arguments(folder, "--jobs", 1)))
     assert code == 0, text
     return folder
+
+
+@pytest.fixture(scope="module")
+def service(tiny_exported: Path) -> Service:
+    """What the demo's page asks, of the tiny run."""
+    from app.preparing import Choice, open_service
+
+    return open_service(tiny_exported, Choice.of("sparse-int8", "fp32", "cpu", 1, None))
+
+
+@pytest.fixture(scope="module")
+def served(tiny_exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The demo of the tiny run, in a process of its own."""
+    from served import demo
+
+    with demo(tmp_path_factory.mktemp("served"), tiny_exported, "--threads", 1) as found:
+        yield found

@@ -20,7 +20,6 @@ from PIL import Image
 from served import META, Served, demo
 
 from app import server
-from app.preparing import Choice, open_service
 from app.server import find_port
 from app.service import Service
 from exporters import export
@@ -30,17 +29,6 @@ from lxcompress.files import read_json
 from lxcompress.providers import why_unusable
 
 QUESTIONS = ("how many shapes are there?", "is there a red circle?", "what color is the square?")
-
-
-@pytest.fixture(scope="module")
-def service(tiny_exported: Path) -> Service:
-    return open_service(tiny_exported, Choice.of("sparse-int8", "fp32", "cpu", 1, None))
-
-
-@pytest.fixture(scope="module")
-def served(tiny_exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with demo(tmp_path_factory.mktemp("served"), tiny_exported, "--threads", 1) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

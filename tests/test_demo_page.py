@@ -6,27 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import Served, chromium, demo
+from served import Served, chromium
 
 from app.examples import make_examples
-from app.preparing import Choice, open_service
 from app.service import Service
 from lxcompress.data.scenes import make_scene, render
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 QUESTION = "how many red shapes are there?"
 HOSTILE = "is a <img src=x onerror=alert(1)> ${alert(1)} {{alert(1)}} <b>red</b> circle?"
-
-
-@pytest.fixture(scope="module")
-def service(tiny_exported: Path) -> Service:
-    return open_service(tiny_exported, Choice.of("sparse-int8", "fp32", "cpu", 1, None))
-
-
-@pytest.fixture(scope="module")
-def served(tiny_exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with demo(tmp_path_factory.mktemp("served"), tiny_exported, "--threads", 1) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

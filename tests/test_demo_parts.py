@@ -40,11 +40,6 @@ CHOICE = Choice.of("sparse-int8", "fp32", "cpu", 1, None)
 
 
 @pytest.fixture(scope="module")
-def service(tiny_exported: Path) -> Service:
-    return open_service(tiny_exported, CHOICE)
-
-
-@pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A picture that the model knows."""
     path = tmp_path_factory.mktemp("scene") / "scene.png"

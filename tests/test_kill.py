@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import deadly
 import pytest
-from safetensors.torch import load_file
+from processes import assert_same_file, finish, wait_for
 
 # The command, with a checkpoint after every step, once for each moment, in a process of its own.
 # At its moment that process kills itself, just before or after the n-th time that it puts an
@@ -79,11 +78,6 @@ def start(output: Path, model: Path, data: Path, *moments: str) -> subprocess.Po
     )
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    text, _ = process.communicate(timeout=300)
-    return process.returncode, text
-
-
 @pytest.fixture(scope="module")
 def expected(tiny_model: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("whole") / "run"
@@ -94,12 +88,7 @@ def expected(tiny_model: Path, tiny_data: Path, tmp_path_factory: pytest.TempPat
 
 def assert_same(run: Path, expected: Path) -> None:
     for name in FILES:
-        if name.endswith(".safetensors"):
-            found, wanted = load_file(run / name), load_file(expected / name)
-            assert found.keys() == wanted.keys()
-            assert all(tensor.equal(wanted[key]) for key, tensor in found.items()), name
-        else:
-            assert (run / name).read_text() == (expected / name).read_text(), name
+        assert_same_file(run / name, expected / name)
     results = [json.loads((folder / "result.json").read_text()) for folder in (run, expected)]
     for result in results:
         del result["environment"]
@@ -116,12 +105,6 @@ def test_killed_at_every_artefact(
     assert code == 0, text
     assert "finished before" in text
     assert_same(output, expected)
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    while not path.exists():
-        assert process.poll() is None
-        time.sleep(0.001)
 
 
 def test_killed_and_interrupted_from_outside(

@@ -11,17 +11,8 @@ from typing import Any
 import psutil
 import pytest
 from conftest import Call
-from sweeps import (
-    CELLS,
-    SPARSITIES,
-    SUBNETWORKS,
-    Arguments,
-    assert_same,
-    assert_same_file,
-    finish,
-    start,
-    wait_for,
-)
+from processes import assert_same_file, finish, wait_for
+from sweeps import CELLS, SPARSITIES, SUBNETWORKS, Arguments, assert_same, start
 from tiny import run_lottery, settings
 
 from benchmarks import sweep as sweep_module

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sweeps import Arguments, assert_same, finish, start
+from processes import finish
+from sweeps import Arguments, assert_same, start
 
 pytest.importorskip("ray")
 

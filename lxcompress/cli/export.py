@@ -75,10 +75,11 @@ def export(
         raise ConfigError("--push goes with --hub, the folder to upload")
     origin = Source.of(source, data, max_tokens, output)
     check_device(device)
+    kind = triton_device or "cuda"
     if triton is not None:
         from exporters.triton import check_triton, served
 
-        to_serve = served(variant or [], triton_device or "cuda")
+        to_serve = served(variant or [], kind)
         check_triton(origin, triton, hub)
     elif triton_device is not None:
         raise ConfigError("--triton-device goes with --triton, the model repository")
@@ -92,7 +93,7 @@ def export(
     if triton is not None:
         from exporters.triton import write_triton
 
-        kind, name = triton_device or "cuda", source.resolve().name
+        name = source.resolve().name
         for model in write_triton(origin, report, to_serve, triton, kind, name):
             print(f"Triton model: {model}; how to serve it: {model / 'README.md'}")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -106,3 +107,12 @@ Tensorboard = Annotated[
     str | None,
     typer.Option(help="Folder to log losses to, for TensorBoard.", rich_help_panel=TRAINING),
 ]
+
+
+def given(context: typer.Context, own: Collection[str]) -> dict[str, Any]:
+    """The options that were given, by name and ready for a configuration, but a command's `own`."""
+    return {
+        name.replace("_", "-"): str(value) if isinstance(value, Path) else value
+        for name, value in context.params.items()
+        if name not in own and value is not None
+    }

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from lxcompress.cli import options
 
 
 def pretrain(
     context: typer.Context,
     output: Annotated[Path, typer.Option(help="Folder to write the model to.")],
-    data: Annotated[
-        str | None, typer.Option(help='Dataset folder, or "shapes", the embedded default.')
-    ] = None,
+    data: options.Data = None,
     model_config: Annotated[
         str | None, typer.Option(help="small, base, or a config.json. [default: small]")
     ] = None,
@@ -52,12 +52,7 @@ def pretrain(
 
     if output.exists():
         raise ConfigError(f"--output {output} exists already; choose another or remove it")
-    settings: dict[str, Any] = {
-        name.replace("_", "-"): value
-        for name, value in context.params.items()
-        if name != "output" and value is not None
-    }
-    config = PretrainConfig.parse(settings)
+    config = PretrainConfig.parse(options.given(context, {"output"}))
     try:
         record = run(config, open_dataset(config.data), output)
     except Interrupted as stop:

@@ -77,11 +77,7 @@ def prune(
     from lxcompress.run import Run
 
     own = {"output", "config", "resume", "force"}
-    settings: dict[str, Any] = {
-        name.replace("_", "-"): str(value) if isinstance(value, Path) else value
-        for name, value in context.params.items()
-        if name not in own and value is not None
-    }
+    settings = options.given(context, own)
     if resume is not None:
         if settings or config or output or force:
             raise ConfigError("--resume takes all settings from the run; give no others with it")

@@ -116,11 +116,7 @@ def sweep(
     from lxcompress.config import read_settings
 
     own = {"subnetwork", "sparsity", "seed", "quick", "beside", "jobs", "threads", "ray"}
-    given: dict[str, Any] = {
-        name.replace("_", "-"): str(value) if isinstance(value, Path) else value
-        for name, value in context.params.items()
-        if name not in own | {"output", "config"} and value is not None
-    }
+    given = options.given(context, own | {"output", "config"})
     settings = (read_settings(config) if config is not None else {}) | given
     plan = sweep_plan.Plan.make(
         settings,

@@ -1,0 +1,30 @@
+"""Commands in processes of their own, and what they leave."""
+
+import subprocess
+import time
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Its exit code, and all that it said."""
+    text, _ = process.communicate(timeout=300)
+    return process.returncode, text
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Until the running process has made `path`."""
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.001)
+
+
+def assert_same_file(found: Path, wanted: Path) -> None:
+    """Equal to the byte, or, as safetensors writes its metadata in any order, to the bit."""
+    if found.suffix == ".safetensors":
+        tensors, others = load_file(found), load_file(wanted)
+        assert tensors.keys() == others.keys(), found
+        assert all(tensor.equal(others[name]) for name, tensor in tensors.items()), found
+    else:
+        assert found.read_bytes() == wanted.read_bytes(), found

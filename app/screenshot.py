@@ -13,10 +13,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from app.preparing import Choice, open_service
+from app.answers.open_run import Choice, open_service
 from app.server import serving
 from lxcompress.errors import LxcompressError
-from lxcompress.files import atomic_path
+from lxcompress.system.files import atomic_path
 
 _WIDTH, _HEIGHT = 1280, 900  # CSS pixels
 _EXAMPLE = 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.service import Service
+from app.answers.service import Service
 from lxcompress.errors import ConfigError, LxcompressError
 
 if TYPE_CHECKING:
@@ -98,10 +98,10 @@ def _launch_on(
 def _launch(service: Service, uploads: Path, examples: Path, port: int, share: bool) -> gr.Blocks:
     from starlette.middleware import Middleware
 
-    from app.examples import make_examples
-    from app.guard import Guard
-    from app.page import build_page
-    from app.style import CSS, theme
+    from app.page.examples import make_examples
+    from app.page.layout import build_page
+    from app.page.style import CSS, theme
+    from app.page.upload_guard import Guard
 
     page = build_page(service, make_examples(examples), uploads, f"http://{HOST}:{port}")
     page.launch(

@@ -15,21 +15,23 @@ import numpy as np
 from transformers import LxmertForQuestionAnswering
 
 import lxcompress
-from exporters.assemble import Answerer, assemble
-from exporters.graph import Graph, build_graph
-from exporters.onnx_file import OnnxFile, data_file, file_hashes, write_model
-from exporters.runtime import read_labels
-from exporters.sizes import formula
+from exporters.encodings.encode_model import Answerer, assemble
+from exporters.encodings.size_formula import formula
+from exporters.graph.onnx_file import OnnxFile, data_file, file_hashes, write_model
+from exporters.graph.trace import Graph, build_graph
+from exporters.runtime.vqa_model import read_labels
 from exporters.source import Source, open_questions
 from exporters.variants import Variant
 from exporters.verify import check_answers, check_structure, check_weights, reference_logits
-from lxcompress.cache import cache_folder
 from lxcompress.data.batches import EncodedQuestions
-from lxcompress.environment import describe
 from lxcompress.errors import RunError
-from lxcompress.files import locked, read_json, remove_leftovers, temporary_name, write_json
-from lxcompress.model import load_model, load_tokenizer, prunable_parameters
+from lxcompress.model.lxmert import load_model
+from lxcompress.model.prunable import prunable_parameters
+from lxcompress.model.tokenizer import load_tokenizer
 from lxcompress.pruning.mask import Mask
+from lxcompress.system.cache import cache_folder
+from lxcompress.system.environment import describe
+from lxcompress.system.files import locked, read_json, remove_leftovers, temporary_name, write_json
 
 REPORT = "export.json"
 _WORK = "export"

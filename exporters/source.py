@@ -15,9 +15,9 @@ from lxcompress.config import PruneConfig
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import open_dataset
 from lxcompress.errors import ConfigError, DataError, ModelError, RunError
-from lxcompress.files import sha256
 from lxcompress.run import Run
-from lxcompress.start import check_fit
+from lxcompress.system.files import sha256
+from lxcompress.training.start_weights import check_fit
 
 _MAX_TOKENS = 20  # LXMERT's
 

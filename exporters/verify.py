@@ -16,19 +16,20 @@ import onnxruntime
 import torch
 from transformers import LxmertForQuestionAnswering
 
-from exporters import bitmask
-from exporters.interface import OUTPUT
-from exporters.onnx_file import SEAL, OnnxFile, file_hashes, in_words, seal
-from exporters.runtime import OnnxVqaModel, read_labels, stock_session
+from exporters.encodings import bitmask
+from exporters.encodings.decode_model import Weights
+from exporters.graph.interface import OUTPUT
+from exporters.graph.onnx_file import SEAL, OnnxFile, file_hashes, in_words, seal
+from exporters.runtime.vqa_model import OnnxVqaModel, read_labels, stock_session
 from exporters.variants import VARIANTS
-from exporters.weights import Weights
 from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_arrays, model_inputs
 from lxcompress.errors import ModelError
-from lxcompress.evaluation import answers_of, batch_size
-from lxcompress.model import dead_parameters, labels_of
-from lxcompress.progress import progress
+from lxcompress.evaluation.predict import answers_of, batch_size
+from lxcompress.evaluation.scoring import score
+from lxcompress.model.answer_head import labels_of
+from lxcompress.model.unused_branch import unused_parameters
 from lxcompress.pruning.mask import Mask
-from lxcompress.scoring import score
+from lxcompress.system.progress import progress
 
 # The root mean square of the logits' differences over the standard deviation of the logits.
 LOGIT_TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 2e-1}
@@ -114,7 +115,7 @@ def check_weights(path: Path, model: LxmertForQuestionAnswering) -> dict[str, An
     answers, and for a model of another architecture.
     """
     file = OnnxFile(path)
-    weights, dead = Weights(file), dead_parameters(model)
+    weights, dead = Weights(file), unused_parameters(model)
     parameters = {name: p for name, p in model.named_parameters() if name not in dead}
     different = parameters.keys() ^ set(weights.names)
     if different:

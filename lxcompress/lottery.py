@@ -20,26 +20,28 @@ from typing import Any
 import torch
 from transformers import LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
-from lxcompress.compute import make_accelerator
 from lxcompress.config import PruneConfig
-from lxcompress.data.answers import label_index, target_scores
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import Dataset, Split
-from lxcompress.environment import describe
+from lxcompress.data.questions.answers import label_index, target_scores
 from lxcompress.errors import DataError, ModelError, RunError
-from lxcompress.evaluation import predict
-from lxcompress.files import atomic_path, read_json, write_json
-from lxcompress.model import load_model, load_tokenizer, prunable_parameters, save_model
+from lxcompress.evaluation.predict import predict
+from lxcompress.evaluation.scoring import score as score_predictions
+from lxcompress.evaluation.scoring import write_results
+from lxcompress.model.lxmert import load_model, save_model
+from lxcompress.model.prunable import prunable_parameters
+from lxcompress.model.tokenizer import load_tokenizer
 from lxcompress.pruning.magnitude import magnitude_mask, pruned_weights
 from lxcompress.pruning.mask import Mask
 from lxcompress.pruning.schedule import pruning_levels
+from lxcompress.pruning.ticket_size import ticket_sizes
 from lxcompress.run import Run
-from lxcompress.scoring import score as score_predictions
-from lxcompress.scoring import write_results
-from lxcompress.sizes import ticket_sizes
-from lxcompress.start import start_weights, training_split
-from lxcompress.tracking import training_log
-from lxcompress.training import Recipe, train
+from lxcompress.system.device import make_accelerator
+from lxcompress.system.environment import describe
+from lxcompress.system.files import atomic_path, read_json, write_json
+from lxcompress.training.loop import Recipe, train
+from lxcompress.training.start_weights import start_weights, training_split
+from lxcompress.training.tensorboard import training_log
 
 # Late rewinding goes back to this fraction of the training steps (Frankle et al. 2020, section 4).
 _LATE = 0.05

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lxcompress.errors import RunError
-from lxcompress.files import locked, read_json, write_json
+from lxcompress.system.files import locked, read_json, write_json
 
 # How a run is computed on this machine but not what it computes.
 _FREE_SETTINGS = {"workers", "tensorboard"}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from call import Call
 
 # Before anything imports torch or transformers: these are read once, and by child processes too.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -19,11 +20,8 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 if TYPE_CHECKING:
     from served import Served
 
-    from app.service import Service
+    from app.answers.service import Service
     from lxcompress.data.dataset import Dataset
-
-
-Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ShapesVQA of 320 training, 120 validation and 24 test questions, with its regions."""
     from lxcompress.data.dataset import open_dataset
-    from lxcompress.data.shapes import make_shapes
+    from lxcompress.data.shapes.dataset import make_shapes
 
     folder = tmp_path_factory.mktemp("data") / "tiny"
     make_shapes(folder, train_images=40, val_images=15, test_images=3)
@@ -79,7 +77,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset) 
     from tiny import tiny_config
     from transformers import LxmertForQuestionAnswering
 
-    from lxcompress.tokenizer import build_tokenizer
+    from lxcompress.model.tokenizer import build_tokenizer
 
     assert tiny_dataset.train
     tokenizer = build_tokenizer(question.text for question in tiny_dataset.train.questions)
@@ -164,7 +162,7 @@ def swept(
 @pytest.fixture(scope="module")
 def service(tiny_exported: Path) -> Service:
     """What the demo's page asks, of the tiny run."""
-    from app.preparing import Choice, open_service
+    from app.answers.open_run import Choice, open_service
 
     return open_service(tiny_exported, Choice.of("sparse-int8", "fp32", "cpu", 1, None))
 

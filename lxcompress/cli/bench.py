@@ -49,8 +49,8 @@ def bench(
 
     Example: lxcompress bench runs/shapes-low-50
     """
-    from benchmarks.bench import Settings
-    from benchmarks.bench import bench as measure
+    from benchmarks.bench.run import Settings
+    from benchmarks.bench.run import bench as measure
 
     settings = Settings(device, tuple(batch_size or ()), runs, seconds, loads, questions, compile)
     report = measure(run, settings, output, force=force)

@@ -110,7 +110,7 @@ def convert(
 
     Example: lxcompress data convert train2014_obj36.tsv --output regions/train2014
     """
-    from lxcompress.data.lxmert_tsv import convert_tsv
+    from lxcompress.data.regions.lxmert_tsv import convert_tsv
 
     store = convert_tsv(tsv, output, max_regions)
     _say(
@@ -142,8 +142,8 @@ def detect(
 
     Example: lxcompress data detect pictures/ --output regions/mine --detector butd
     """
-    from lxcompress.data.detect import detect_folder
-    from lxcompress.vision.detector import get_detector
+    from lxcompress.data.regions.detection import detect_folder
+    from lxcompress.vision.detectors import get_detector
 
     finder = get_detector(detector, weights, device)
     store = detect_folder(images, output, finder, batch_size)
@@ -166,7 +166,7 @@ def make_shapes_(
 
     Example: lxcompress data make-shapes --output data/shapes --train-images 500 --val-images 100
     """
-    from lxcompress.data.shapes import make_shapes
+    from lxcompress.data.shapes.dataset import make_shapes
 
     make_shapes(
         output,

@@ -51,9 +51,9 @@ def demo(
 
     Example: lxcompress demo runs/shapes-low-50
     """
-    from app.preparing import Choice, export_files, missing_files, newest_run, open_service
+    from app.answers.open_run import Choice, export_files, missing_files, newest_run, open_service
     from app.server import find_port, serving, wait
-    from exporters.runtime import check_device
+    from exporters.runtime.vqa_model import check_device
 
     # What can be wrong at once is told before minutes of work.
     choice = Choice.of(variant, dense_variant, device, threads, detector_weights)

@@ -40,18 +40,20 @@ def evaluate(
     from rich.console import Console
 
     from lxcompress.cli.score import check_outputs, score_table
-    from lxcompress.compute import resolve_device
     from lxcompress.config import Device
     from lxcompress.data.batches import EncodedQuestions
     from lxcompress.data.dataset import open_dataset
     from lxcompress.errors import ConfigError, ModelError
-    from lxcompress.evaluation import predict
-    from lxcompress.files import write_json
-    from lxcompress.model import load_model, load_tokenizer, prunable_parameters
+    from lxcompress.evaluation.predict import predict
+    from lxcompress.evaluation.scoring import score, write_results
+    from lxcompress.model.lxmert import load_model
+    from lxcompress.model.prunable import prunable_parameters
+    from lxcompress.model.tokenizer import load_tokenizer
     from lxcompress.pruning.mask import Mask
     from lxcompress.run import Run
-    from lxcompress.scoring import score, write_results
-    from lxcompress.start import check_fit
+    from lxcompress.system.device import resolve_device
+    from lxcompress.system.files import write_json
+    from lxcompress.training.start_weights import check_fit
 
     for option, value, known in (
         ("split", split, ("train", "val", "test")),

@@ -63,12 +63,12 @@ def export(
     Example: lxcompress export runs/shapes-low-50
     """
     from exporters.export import export as make
-    from exporters.runtime import check_device
+    from exporters.runtime.vqa_model import check_device
     from exporters.source import Source
     from lxcompress.errors import ConfigError
 
     if hub is not None:
-        from exporters.hub import check_hub
+        from exporters.targets.hub import check_hub
 
         check_hub(source, variant or [], output, hub, push)
     elif push is not None:
@@ -77,7 +77,7 @@ def export(
     check_device(device)
     kind = triton_device or "cuda"
     if triton is not None:
-        from exporters.triton import check_triton, served
+        from exporters.targets.triton.repository import check_triton, served
 
         to_serve = served(variant or [], kind)
         check_triton(origin, triton, hub)
@@ -91,7 +91,7 @@ def export(
     if hub is not None:
         _publish(source, report, origin.onnx, hub, push)
     if triton is not None:
-        from exporters.triton import write_triton
+        from exporters.targets.triton.repository import write_triton
 
         name = source.resolve().name
         for model in write_triton(origin, report, to_serve, triton, kind, name):
@@ -116,7 +116,7 @@ def verify(
     Example: lxcompress verify runs/shapes-low-50/onnx/model_sparse_int8.onnx
     """
     from exporters.export import compare
-    from exporters.runtime import check_device
+    from exporters.runtime.vqa_model import check_device
     from exporters.source import Source
     from exporters.verify import check_structure
     from lxcompress.errors import ConfigError
@@ -149,7 +149,7 @@ def verify(
 
 
 def _publish(run: Path, report: dict[str, Any], onnx: Path, hub: Path, repo: str | None) -> None:
-    from exporters.hub import push, write_hub_folder
+    from exporters.targets.hub import push, write_hub_folder
     from lxcompress.run import Run
 
     write_hub_folder(Run(run), report, hub, onnx)

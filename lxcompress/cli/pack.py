@@ -19,7 +19,7 @@ def pack(
 
     Example: lxcompress pack runs/shapes-low-50/ticket --output shapes-low-50-packed
     """
-    from exporters.packing import pack as write
+    from exporters.packing.pack import pack as write
 
     sizes = write(model, output)
     change = 100 * (sizes["packed"] / sizes["dense"] - 1)
@@ -40,7 +40,7 @@ def unpack(
 
     Example: lxcompress unpack shapes-low-50-packed --output ticket
     """
-    from exporters.packing import unpack as write
+    from exporters.packing.pack import unpack as write
 
     sizes = write(packed, output)
     print(f"ticket: {output}, weights and mask {sizes['dense'] / 1e6:.2f} MB as they were packed")

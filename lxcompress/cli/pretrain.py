@@ -48,7 +48,7 @@ def pretrain(
     from lxcompress.config import PretrainConfig
     from lxcompress.data.dataset import open_dataset
     from lxcompress.errors import ConfigError, Interrupted
-    from lxcompress.pretraining import pretrain as run
+    from lxcompress.training.pretraining import pretrain as run
 
     if output.exists():
         raise ConfigError(f"--output {output} exists already; choose another or remove it")

@@ -98,10 +98,10 @@ def find_ticket(run: Run, config: PruneConfig, force: bool = False) -> dict[str,
 
     Raises Interrupted, saying how to continue.
     """
-    from lxcompress.compute import resolve_device, resolve_precision
     from lxcompress.data.dataset import open_dataset
     from lxcompress.errors import Interrupted
     from lxcompress.lottery import Lottery
+    from lxcompress.system.device import resolve_device, resolve_precision
 
     device = resolve_device(config.device)
     config = config.on(device, resolve_precision(config.precision, device))

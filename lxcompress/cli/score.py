@@ -10,8 +10,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from lxcompress.data.questions import Question
-    from lxcompress.scoring import Score
+    from lxcompress.data.questions.questions import Question
+    from lxcompress.evaluation.scoring import Score
 
 
 def score(
@@ -39,9 +39,9 @@ def score(
     """
     from rich.console import Console
 
-    from lxcompress.data.questions import read_official
-    from lxcompress.files import write_json
-    from lxcompress.scoring import read_results, score_results
+    from lxcompress.data.questions.questions import read_official
+    from lxcompress.evaluation.scoring import read_results, score_results
+    from lxcompress.system.files import write_json
 
     check_outputs((results, questions, annotations), (json_file, per_question_file))
     predictions = read_results(results)
@@ -76,7 +76,7 @@ def score_table(scored: Score, asked: list[Question]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from lxcompress.scoring import ANSWER_TYPES
+    from lxcompress.evaluation.scoring import ANSWER_TYPES
 
     table = Table("", title=scored.metric)
     table.add_column("questions", justify="right")

@@ -110,9 +110,9 @@ def sweep(
 
     Example: lxcompress sweep --quick
     """
-    from benchmarks import sweep_plan
-    from benchmarks.sweep import Workers
-    from benchmarks.sweep import sweep as run
+    from benchmarks.sweep import plan as sweep_plan
+    from benchmarks.sweep.run import Workers
+    from benchmarks.sweep.run import sweep as run
     from lxcompress.config import read_settings
 
     own = {"subnetwork", "sparsity", "seed", "quick", "beside", "jobs", "threads", "ray"}
@@ -133,7 +133,7 @@ def sweep(
 
 
 def _show(report: Any, folder: Path) -> None:
-    from benchmarks.sweep_words import summary
+    from benchmarks.sweep.findings import summary
 
     for sentence in summary(report):
         print(sentence)

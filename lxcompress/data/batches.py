@@ -10,14 +10,14 @@ import torch
 from numpy.typing import DTypeLike
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lxcompress.data.answers import label_index, target_scores
-from lxcompress.data.questions import Question
+from lxcompress.data.questions.answers import label_index, target_scores
+from lxcompress.data.questions.questions import Question
 from lxcompress.errors import DataError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from lxcompress.data.regions import RegionStore
+    from lxcompress.data.regions.store import RegionStore
 
 Batch = dict[str, torch.Tensor]
 

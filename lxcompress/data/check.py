@@ -9,16 +9,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from lxcompress.data.answers import label_index, target_scores
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.data.dataset_config import SPLITS, SplitConfig, SplitName
-from lxcompress.data.detect import find_pictures
-from lxcompress.data.questions import Question
-from lxcompress.data.regions import RegionStore, is_finished
-from lxcompress.data.shards import INDEX_NAME, RegionIndex
+from lxcompress.data.questions.answers import label_index, target_scores
+from lxcompress.data.questions.questions import Question
+from lxcompress.data.regions.detection import find_pictures
+from lxcompress.data.regions.shards import INDEX_NAME, RegionIndex
+from lxcompress.data.regions.store import RegionStore, is_finished
 from lxcompress.errors import DataError, LxcompressError
-from lxcompress.files import sha256
-from lxcompress.progress import progress
+from lxcompress.system.files import sha256
+from lxcompress.system.progress import progress
 
 _EXIF_ORIENTATION = 0x0112
 _LYING_ON_THE_SIDE = frozenset({5, 6, 7, 8})

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 
 from lxcompress.config import EMBEDDED_DATA
-from lxcompress.data.answers import answer_list
 from lxcompress.data.dataset_config import (
     DATASET_NAME,
     SPLITS,
@@ -20,10 +19,11 @@ from lxcompress.data.dataset_config import (
     read_answers,
     read_config,
 )
-from lxcompress.data.questions import Question, read_lxmert, read_official
-from lxcompress.data.regions import RegionStore
+from lxcompress.data.questions.answers import answer_list
+from lxcompress.data.questions.questions import Question, read_lxmert, read_official
+from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import DataError
-from lxcompress.files import sha256
+from lxcompress.system.files import sha256
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,7 @@ class Dataset:
             if split.regions:
                 add(*(self._digest(f"{path}/index.json") for path in split.regions))
                 continue
-            from lxcompress.data.detect import find_pictures
+            from lxcompress.data.regions.detection import find_pictures
 
             pictures = find_pictures([self.folder / path for path in split.images])
             add(self.detector, *((key, path.stat().st_size) for key, path in pictures.items()))
@@ -183,9 +183,9 @@ class Dataset:
 
     def _detect(self, name: SplitName, output: Path) -> RegionStore:
         """The regions of a split that has pictures only: made at the first use, then kept."""
-        from lxcompress.data.detect import detect_folder, weights_of
-        from lxcompress.data.regions import is_finished
-        from lxcompress.vision.detector import get_detector
+        from lxcompress.data.regions.detection import detect_folder, weights_of
+        from lxcompress.data.regions.store import is_finished
+        from lxcompress.vision.detectors import get_detector
 
         assert self.detector
         wanted = list(dict.fromkeys(question.image_id for question in self.questions(name)))
@@ -232,7 +232,7 @@ def open_dataset(data: Path | str) -> Dataset:
         DataError: there is no such dataset, or its YAML file is wrong.
     """
     if data == EMBEDDED_DATA:
-        from lxcompress.data.shapes import ensure_shapes
+        from lxcompress.data.shapes.dataset import ensure_shapes
 
         data = ensure_shapes()
     path = Path(data)

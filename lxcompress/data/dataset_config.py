@@ -30,7 +30,7 @@ from pydantic import (
 )
 
 from lxcompress.errors import DataError
-from lxcompress.files import read_json
+from lxcompress.system.files import read_json
 
 DATASET_NAME = "dataset.yaml"
 SplitName = Literal["train", "val", "test"]

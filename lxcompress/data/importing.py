@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 
-from lxcompress.data.answers import answer_list
 from lxcompress.data.dataset_config import (
     DATASET_NAME,
     SPLITS,
@@ -22,12 +21,13 @@ from lxcompress.data.dataset_config import (
     read_answers,
     read_config,
 )
-from lxcompress.data.detect import find_pictures
-from lxcompress.data.questions import Question, read_lxmert, read_official
-from lxcompress.data.regions import RegionStore
+from lxcompress.data.questions.answers import answer_list
+from lxcompress.data.questions.questions import Question, read_lxmert, read_official
+from lxcompress.data.regions.detection import find_pictures
+from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import ConfigError, DataError
-from lxcompress.files import atomic_path, write_json
-from lxcompress.vision.detector import DETECTORS
+from lxcompress.system.files import atomic_path, write_json
+from lxcompress.vision.detectors import DETECTORS
 
 _ANSWERS_NAME = "answers.json"
 

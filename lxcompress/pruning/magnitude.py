@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from lxcompress.errors import ConfigError, ModelError
-from lxcompress.model import modality
+from lxcompress.model.prunable import modality
 from lxcompress.pruning.mask import Mask
 
 SUBNETWORKS = ("low", "high", "random")

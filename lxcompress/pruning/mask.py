@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from lxcompress.errors import ModelError
-from lxcompress.files import atomic_path
-from lxcompress.pruning import bits
+from lxcompress.pruning import packed_bits
+from lxcompress.system.files import atomic_path
 
 _METADATA = {"format": "lxcompress-mask", "version": "1", "bit_order": "little"}
 
@@ -101,7 +101,7 @@ class Mask:
 
     def save(self, path: Path) -> None:
         """Write the mask, one bit a weight, whole or not at all."""
-        packed = {name: bits.pack(keep.cpu().numpy()) for name, keep in self._kept.items()}
+        packed = {name: packed_bits.pack(keep.cpu().numpy()) for name, keep in self._kept.items()}
         shapes = {name: list(keep.shape) for name, keep in self._kept.items()}
         with atomic_path(path) as temporary:
             save_file(packed, temporary, metadata={**_METADATA, "shapes": json.dumps(shapes)})
@@ -131,7 +131,7 @@ class Mask:
         try:
             shapes = json.loads(metadata.get("shapes", ""))
             kept = {
-                name: torch.from_numpy(bits.unpack(packed.pop(name), shapes[name]))
+                name: torch.from_numpy(packed_bits.unpack(packed.pop(name), shapes[name]))
                 for name in shapes
             }
         except (ValueError, KeyError, TypeError) as problem:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from lxcompress.vision.detector import Regions
+from lxcompress.vision.regions import Regions
 
 _LONG_SIDE = 256  # px; larger pictures are reduced first
 _GRID = 8

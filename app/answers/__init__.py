@@ -1,0 +1,1 @@
+"""From a picture and a question to the answers of both models."""

@@ -1,0 +1,1 @@
+"""What the demo's page shows, and what it accepts."""

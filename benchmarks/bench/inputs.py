@@ -1,0 +1,122 @@
+"""A run that can be measured: its exports are there, belong together and to its data."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exporters.export import REPORT
+from exporters.graph.onnx_file import file_hashes
+from exporters.source import Source, open_questions
+from exporters.variants import VARIANTS
+from lxcompress.data.batches import EncodedQuestions
+from lxcompress.data.dataset import open_dataset
+from lxcompress.errors import ConfigError, DataError, RunError
+from lxcompress.model.lxmert import read_config
+from lxcompress.model.tokenizer import load_tokenizer
+from lxcompress.run import Run
+from lxcompress.system.files import read_json
+
+
+@dataclass(frozen=True)
+class BenchSource:
+    """`records` are export.json's by file, `variants` their names, dense ones first."""
+
+    run: Run
+    result: dict[str, Any]
+    records: dict[str, dict[str, Any]]
+    variants: list[str]
+    data: EncodedQuestions
+
+    @classmethod
+    def open(cls, run: Run) -> BenchSource:
+        """Check everything that can be wrong before anything is measured; writes nothing.
+
+        Raises RunError when exports are missing, changed or of another model or data, DataError
+        when the data are not those of the run's own figures.
+        """
+        if not run.theta0.is_dir():
+            raise RunError(f"{run.folder} is no run directory; `lxcompress prune` makes one")
+        source = Source.of(run.folder, None, None)
+        records = _records(run)
+        chosen = [name for name, variant in VARIANTS.items() if variant.file in records]
+        _check_variants(run, chosen)
+        records = {VARIANTS[name].file: records[VARIANTS[name].file] for name in chosen}
+        result = read_json(run.result, "result", RunError)
+        dataset = open_dataset(source.data)
+        if dataset.fingerprint != result["dataset"]["fingerprint"]:
+            raise DataError(
+                f"the data in {dataset.folder} are not those that {run.folder} was made with; "
+                "figures of different data do not compare. Put the data back, or make a new run"
+            )
+        _check_files(run, source, records, dataset.fingerprint)
+        tokenizer, config = load_tokenizer(run.ticket), read_config(run.ticket)
+        data = open_questions(source, config, tokenizer)
+        return cls(run, result, records, chosen, data)
+
+    def check_batch_sizes(self, sizes: Sequence[int]) -> None:
+        """ConfigError when the data have fewer questions than a batch."""
+        if max(sizes) > len(self.data):
+            raise ConfigError(
+                f"--batch-size {max(sizes)}: the data have only {len(self.data)} questions to ask"
+            )
+
+    def fingerprints(self) -> dict[str, str]:
+        """What is measured: SHA-256 of each exported file and of the data."""
+        files = {name: record["sha256"] for name, record in self.records.items()}
+        return {**files, "data": self.result["dataset"]["fingerprint"]}
+
+
+def _records(run: Run) -> dict[str, dict[str, Any]]:
+    path = run.onnx / REPORT
+    if not path.exists():
+        raise RunError(f"{run.folder} has no exported files; {_command(run)} makes them")
+    report = read_json(path, "export report", RunError)
+    if not isinstance(report, dict) or not isinstance(report.get("files"), dict):
+        raise RunError(f"{path} is no report of an export; remove it, then run {_command(run)}")
+    return report["files"]
+
+
+def _command(run: Run, variants: Sequence[str] = ()) -> str:
+    words = ["lxcompress", "export", str(run.folder)]
+    for name in variants:
+        words += ["--variant", name]
+    return f"`{shlex.join(words)}`"
+
+
+def _check_variants(run: Run, chosen: Sequence[str]) -> None:
+    """A ticket is compared with the dense file of its precision, and all with dense fp32."""
+    tickets = [VARIANTS[name] for name in chosen if VARIANTS[name].sparse]
+    needed: list[str] = ["fp32", *(ticket.precision for ticket in tickets)]
+    missing = [name for name in dict.fromkeys(needed) if name not in chosen]
+    if not tickets:
+        missing += [name for name, variant in VARIANTS.items() if variant.sparse]
+    if missing:
+        raise RunError(
+            f"{run.folder} has no exported {', '.join(missing)} to compare with; "
+            f"{_command(run, missing)} makes what is missing"
+        )
+
+
+def _check_files(
+    run: Run, source: Source, records: Mapping[str, dict[str, Any]], data: str
+) -> None:
+    hashes: dict[bool, dict[str, str]] = {}
+    for name, record in records.items():
+        path, variant = run.onnx / name, VARIANTS[record["variant"]]
+        again = f"{_command(run, [variant.name])} makes it again"
+        if not path.exists():
+            raise RunError(f"{path} is gone; {again}")
+        if file_hashes(path) != record["sha256"]:
+            raise RunError(f"{path} is not the file that was exported; {again}")
+        if variant.sparse not in hashes:
+            hashes[variant.sparse] = source.hashes(variant)
+        for part, found, what in (
+            ("data", data, "data"),
+            ("max_tokens", source.max_tokens, "token limits"),
+            ("files", hashes[variant.sparse], "models"),
+        ):
+            if record["made_of"][part] != found:
+                raise RunError(f"{path} was exported with other {what} than the run's; {again}")

@@ -1,0 +1,1 @@
+"""Measuring latency, loading and memory, and the statistics of samples."""

@@ -1,0 +1,254 @@
+"""What the exported files of a full-size LXMERT weigh, and how fast they load and answer.
+
+    python -m benchmarks.readme.onnx_files --output benchmarks/results/onnx_files.json
+
+Random weights, half of the prunable ones pruned by magnitude; BERT's vocabulary size and VQA v2's
+number of answers. All systems answer the same questions in turns within one run. A sparse file is
+compared with the dense file of the same precision: what precision gains, sparsity does not.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from transformers import BertTokenizer, LxmertForQuestionAnswering
+
+from benchmarks.measure import latency, loading
+from benchmarks.measure.latency import Answer, Inputs
+from benchmarks.readme import full_size
+from exporters.encodings.encode_model import Answerer, assemble
+from exporters.encodings.size_formula import formula
+from exporters.graph.interface import OUTPUT
+from exporters.graph.onnx_file import write_model
+from exporters.graph.trace import build_graph
+from exporters.runtime.vqa_model import OnnxVqaModel
+from exporters.variants import VARIANTS
+from exporters.verify import check_structure, check_weights, folded_session
+from lxcompress.data.batches import model_arrays
+from lxcompress.model.answer_head import set_labels
+from lxcompress.model.prunable import prunable_parameters
+from lxcompress.pruning.magnitude import magnitude_mask
+from lxcompress.pruning.mask import Mask
+
+MODULE = "benchmarks.readme.onnx_files"
+SPARSITY = 0.5
+BATCH_SIZES = {"cpu": (1, 8), "cuda": (1, 8, 32, 128)}
+_DIFFERENT_BATCHES = 16
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = full_size.options(MODULE, __doc__)
+    parser.add_argument("--device", choices=sorted(BATCH_SIZES), default="cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--compile", action="store_true", help="torch.compile as well")
+    parser.add_argument("--repeats", type=int, default=5, help="processes for each way of loading")
+    parser.add_argument("--runs", type=int, default=30, help="of each system, at least")
+    parser.add_argument("--seconds", type=float, default=60, help="of each batch size, at least")
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    model, mask = sparse_model(given.small)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        files = write_files(model, mask, folder)
+        loaded = load_files(folder, given.device, given.repeats)
+        systems = all_systems(model, folder, given.device, given.compile, given.threads)
+        answers = compare_answers(model, systems)
+        measured = {
+            str(size): time_answers(model, systems, size, given.runs, given.seconds)
+            for size in BATCH_SIZES[given.device]
+        }
+    full_size.publish(
+        MODULE,
+        given,
+        rows(files, loaded, answers, measured),
+        sparsity=SPARSITY,
+        questions=full_size.WORDS,
+        files=files,
+        loading=loaded,
+        answers=answers,
+        latency=measured,
+    )
+
+
+def sparse_model(small: bool) -> tuple[LxmertForQuestionAnswering, Mask]:
+    """Random weights under a mask of `SPARSITY`."""
+    model = full_size.new_model(small).eval()
+    set_labels(model.config, [f"answer {index}" for index in range(model.config.num_qa_labels)])
+    weights = prunable_parameters(model)
+    mask = magnitude_mask({name: weight.detach() for name, weight in weights.items()}, SPARSITY)
+    mask.apply(weights)
+    return model, mask
+
+
+def write_files(
+    model: LxmertForQuestionAnswering, mask: Mask, folder: Path
+) -> dict[str, dict[str, Any]]:
+    """Each variant of the same weights: bytes, formula and bound; checked as an export is."""
+    words = [f"word{index}" for index in range(model.config.vocab_size - len(_SPECIAL))]
+    vocabulary = {word: index for index, word in enumerate([*_SPECIAL, *words])}
+    answerer = Answerer.of(model.config, BertTokenizer(vocab=vocabulary), full_size.MAX_TOKENS)
+    graph, parameters = build_graph(model.config), dict(model.named_parameters())
+    files = {}
+    for variant in VARIANTS.values():
+        full_size.note(f"writing {variant.file}")
+        path = folder / variant.file
+        write_model(assemble(graph, parameters, variant, answerer, mask), path)
+        files[variant.file] = {
+            "unit": "bytes",
+            **check_structure(path, mask if variant.sparse else None),
+            **check_weights(path, model),
+            "formula": formula(graph, variant, mask),
+        }
+    return files
+
+
+def load_files(folder: Path, device: str, repeats: int) -> dict[str, dict[str, Any]]:
+    """Every file in stock ONNX Runtime, and the sparse ones with our decoder."""
+    full_size.note("loading, each time in a process of its own")
+    cases = [("stock", folder / variant.file) for variant in VARIANTS.values()]
+    cases += [("runtime", path) for _, path in cases if "sparse" in path.name]
+    found = loading.compare(cases, device, repeats)
+    return {f"{loader} {name}": record for (loader, name), record in found.items()}
+
+
+def all_systems(
+    model: LxmertForQuestionAnswering, folder: Path, device: str, compiled: bool, threads: int
+) -> dict[str, Answer]:
+    """What answers the same questions: PyTorch, and each file both ways."""
+    stock = LxmertForQuestionAnswering(model.config).eval()
+    stock.load_state_dict(model.state_dict())
+    precision = torch.float16 if device == "cuda" else torch.float32
+    systems = {"PyTorch eager": latency.in_pytorch(stock.to(device, precision), device)}
+    if compiled:
+        compiled_model = torch.compile(stock, dynamic=True)
+        systems["PyTorch compiled"] = latency.in_pytorch(compiled_model, device)
+    for variant in VARIANTS.values():
+        path = folder / variant.file
+        full_size.note(f"loading {path.name}")
+        if device == "cpu" or variant.precision != "int8":
+            systems[f"stock {path.name}"] = _in_stock(folded_session(path, device, threads))
+        if variant.sparse:
+            systems[f"runtime {path.name}"] = OnnxVqaModel(path, device, threads=threads).logits
+    return systems
+
+
+def _in_stock(session: onnxruntime.InferenceSession) -> Answer:
+    return lambda inputs: session.run([OUTPUT], dict(inputs))[0]
+
+
+def _questions(model: LxmertForQuestionAnswering, batch_size: int) -> list[Inputs]:
+    source = full_size.batches(model.config, batch_size)
+    return [model_arrays(next(source)) for _ in range(_DIFFERENT_BATCHES)]
+
+
+def compare_answers(
+    model: LxmertForQuestionAnswering, systems: Mapping[str, Answer]
+) -> dict[str, dict[str, Any]]:
+    """Logits of every system against PyTorch's, and of sparse files against dense ones."""
+    batches = _questions(model, 8)
+    logits = {
+        name: np.concatenate([system(batch) for batch in batches])
+        for name, system in systems.items()
+    }
+    expected = logits["PyTorch eager"]
+    found: dict[str, dict[str, Any]] = {}
+    for name, given in logits.items():
+        dense = name.replace("sparse_", "").replace("runtime", "stock")
+        dense = dense.replace("model_sparse.onnx", "model.onnx")
+        found[name] = {
+            "relative_logit_difference": float(
+                np.sqrt(np.square(given - expected).mean()) / expected.std(axis=1).mean()
+            ),
+            "same_answers": float((given.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+        }
+        if "sparse" in name and dense in logits:
+            found[name]["bit_equal_to_dense_file"] = bool(np.array_equal(given, logits[dense]))
+    return found
+
+
+def time_answers(
+    model: LxmertForQuestionAnswering,
+    systems: Mapping[str, Answer],
+    batch_size: int,
+    runs: int,
+    seconds: float,
+) -> dict[str, dict[str, Any]]:
+    """Seconds from arrays to logits of each system, all on the same batches in turns."""
+    full_size.note(f"latency of {len(systems)} systems, batch {batch_size}")
+    batches = _questions(model, batch_size)
+
+    samples = latency.in_turns(
+        {name: latency.over(batches, system) for name, system in systems.items()},
+        runs=runs,
+        seconds=seconds,
+    )
+    slow = samples["PyTorch eager"]
+    return {
+        name: {
+            **latency.summary(taken),
+            "times_faster_than_pytorch_eager": latency.times_faster(slow, taken),
+        }
+        for name, taken in samples.items()
+    }
+
+
+def rows(
+    files: Mapping[str, dict[str, Any]],
+    loaded: Mapping[str, dict[str, Any]],
+    answers: Mapping[str, dict[str, Any]],
+    measured: Mapping[str, dict[str, Any]],
+) -> list[dict[str, str]]:
+    """The report's lines: sizes, loading, answers, latency."""
+    full = files["model.onnx"]["bytes"]
+    found = []
+    for name, record in files.items():
+        size, weights = record["bytes"], record["formula"]
+        bound = f", {size / weights['entropy_bound'] - 1:+.2%} on the entropy bound"
+        found.append(
+            {
+                "what": name,
+                "text": f"{size / 1e6:.1f} MB, {size / full:.1%} of dense fp32, "
+                f"{size / weights['total'] - 1:+.2%} on the formula"
+                f"{bound if weights['mask'] else ''}",
+            }
+        )
+    for name, record in loaded.items():
+        found.append(
+            {
+                "what": f"loading, {name}",
+                "text": f"{record['seconds']['median']:.2f} s, peak "
+                f"{record['peak_bytes']['median'] / 1e6:,.0f} MB, afterwards "
+                f"{record['kept_bytes']['median'] / 1e6:,.0f} MB",
+            }
+        )
+    for name, record in answers.items():
+        equal = record.get("bit_equal_to_dense_file")
+        found.append(
+            {
+                "what": f"answers, {name}",
+                "text": f"logits off by {record['relative_logit_difference']:.2g} of their spread, "
+                f"{record['same_answers']:.1%} the same answer"
+                + ("" if equal is None else f", equal to the dense file: {equal}"),
+            }
+        )
+    for size, systems in measured.items():
+        for name, record in systems.items():
+            found.append(
+                {
+                    "what": f"batch {size}, {name}",
+                    "text": f"p50 {1000 * record['p50']:.1f} ms, p90 {1000 * record['p90']:.1f} ms"
+                    f" ({record['times_faster_than_pytorch_eager']:.2f} times PyTorch eager)",
+                }
+            )
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""All of the paper's experiments: `lxcompress sweep`."""

@@ -1,0 +1,176 @@
+"""Figure 1: accuracy over sparsity, a panel for each subnetwork.
+
+As in the paper, four curves: unpruned, reset to initial weights, after pruning, retrained. It is
+drawn as a file of its own (PNG, SVG) and for the page, whose colours and text it takes there.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.report.svg import COLOURS, STYLE, WIDTHS, for_page
+from benchmarks.sweep.schema import Cell, Report
+from benchmarks.sweep.tables import NAMES
+
+# Bluish green, vermilion and a slate blue are told apart by colour-blind people; markers help.
+LIGHT = {
+    "ink": "#1c1f23",
+    "muted": "#59606a",
+    "grid": "#d9dce0",
+    "ticket": "#1a7f5a",
+    "mask": "#c2571a",
+    "dense": "#5d6f9c",
+}
+STAGES = {  # of a cell: colour, marker, name
+    "retrained": ("ticket", "o", "retrained"),
+    "pruned": ("mask", "s", "after pruning"),
+    "reset": ("dense", "^", "reset to initial weights"),
+}
+_TITLES = {**NAMES, "low": f"{NAMES['low']} (the ticket)"}
+_Style = dict[Any, Any]  # matplotlib's settings by name
+_DPI = 150
+_SIZES = {**WIDTHS, "file": 6.4}  # inches; a README shows the file narrower on a phone
+_HEIGHT, _PANEL, _LEGEND = 3.0, 2.3, 0.6  # inches: of a row of panels, of one in a column
+
+
+def caption(report: Report) -> str:
+    """What is to be seen, as plain text."""
+    text = (
+        "Figure 1: overall accuracy over sparsity (share of the prunable weights removed), by "
+        "which weights were removed. Unpruned is the dense model."
+    )
+    seeds = len(report.dense)
+    if seeds > 1:
+        text += f" Lines are means of {seeds} seeds, bands their lowest and highest."
+    missing = [NAMES[name] for name in report.subnetworks if _is_partial(report, name)]
+    if missing:
+        text += f" Some cells are missing: {', '.join(missing)}."
+    return text
+
+
+def _is_partial(report: Report, subnetwork: str) -> bool:
+    every = len(report.seeds)
+    return any(len(report.select(subnetwork, sparsity)) < every for sparsity in report.sparsities)
+
+
+def png(report: Report) -> bytes:
+    """The file figure1.png."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure, written = draw(report, "file", LIGHT, {"figure.facecolor": "white"}), io.BytesIO()
+    figure.set_dpi(_DPI)
+    FigureCanvasAgg(figure).print_png(written, metadata={"Software": None})
+    return written.getvalue()
+
+
+def svg(report: Report) -> str:
+    """The file figure1.svg; text is drawn, to look the same with any fonts."""
+    style = {"figure.facecolor": "white", "svg.fonttype": "path", "svg.hashsalt": "figure1"}
+    return _svg(report, "file", LIGHT, style)
+
+
+def inline(report: Report, form: str) -> str:
+    """An <svg> for the page, "wide" or "narrow" (for a phone)."""
+    drawn = _svg(report, form, COLOURS, {"svg.hashsalt": f"figure1-{form}"})
+    return for_page(drawn, f"figure1-{form}", form, caption(report))
+
+
+def _svg(report: Report, form: str, colours: Mapping[str, str], style: _Style) -> str:
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    figure, written = draw(report, form, colours, style), io.StringIO()
+    with matplotlib.rc_context({**STYLE, **style}):  # read again while it is written
+        FigureCanvasSVG(figure).print_svg(written, metadata={"Date": None, "Creator": None})
+    return written.getvalue()
+
+
+def draw(report: Report, form: str, colours: Mapping[str, str], style: _Style) -> Any:
+    """A matplotlib Figure: "file" and "wide" have the panels side by side, "narrow" one by one."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    for_colour = {colour: colours[name] for name, colour in COLOURS.items() if name in colours}
+    themed = {key: for_colour.get(value, value) for key, value in STYLE.items()}
+    names = report.subnetworks or list(NAMES)  # all may have failed
+    row = form != "narrow"
+    height = _HEIGHT if row else _LEGEND + _PANEL * len(names)
+    with matplotlib.rc_context({**themed, **style}):
+        # Space enough to tell the end of one panel's scale from the start of the next.
+        layout = ConstrainedLayoutEngine(wspace=0.06 if row else None)
+        figure = Figure(figsize=(_SIZES[form], height), layout=layout)
+        shape = (1, len(names)) if row else (len(names), 1)
+        panels = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes, subnetwork in zip(panels, names, strict=True):
+            _draw(axes, report, subnetwork, colours)
+        panels[0].set_xlim(0, 100)
+        panels[0].set_xticks(range(0, 101, 20))
+        panels[0].set_ylim(0, _top(report))
+        for axes in panels if row else panels[-1:]:
+            axes.set_xlabel("sparsity, %")
+        for axes in panels[:1] if row else panels:
+            axes.set_ylabel("accuracy, %")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(
+            handles,
+            labels,
+            loc="outside upper left",
+            ncols=4 if row else 2,
+            frameon=False,
+            handlelength=1.8,
+            columnspacing=1.3,
+        )
+    return figure
+
+
+def _draw(axes: Any, report: Report, subnetwork: str, colours: Mapping[str, str]) -> None:
+    dense = [it for found in report.dense if (it := found.accuracy["overall"]) is not None]
+    if dense:
+        ink = colours["ink"]
+        axes.axhspan(min(dense), max(dense), color=ink, alpha=0.12, linewidth=0)
+        label = f"unpruned, {statistics.mean(dense):.1f}"
+        axes.axhline(
+            statistics.mean(dense), color=ink, linewidth=1.3, linestyle=(0, (4, 2)), label=label
+        )
+    percents = [100 * sparsity for sparsity in report.sparsities]
+    for order, (stage, (name, marker, label)) in enumerate(STAGES.items()):
+        found = [
+            _values(report.select(subnetwork, sparsity), stage) for sparsity in report.sparsities
+        ]
+        # A missing cell breaks the line, rather than be drawn as if it were known.
+        low, middle, high = (
+            [function(values) if values else math.nan for values in found]
+            for function in (min, statistics.mean, max)
+        )
+        colour = colours[name]
+        axes.fill_between(percents, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(
+            percents,
+            middle,
+            color=colour,
+            marker=marker,
+            markersize=4.5,
+            linewidth=1.8,
+            label=label,
+            clip_on=False,
+            zorder=5 - order,  # retrained above all
+        )
+    axes.set_title(_TITLES[subnetwork], loc="left")
+    axes.grid(axis="y", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _values(cells: list[Cell], stage: str) -> list[float]:
+    return [value for cell in cells if (value := getattr(cell, stage)["overall"]) is not None]
+
+
+def _top(report: Report) -> float:
+    """The scale begins at 0 and ends a little above the best, at a round figure."""
+    found = [it.accuracy["overall"] or 0 for it in report.dense]
+    found += [getattr(cell, stage)["overall"] or 0 for cell in report.cells for stage in STAGES]
+    return min(102, 10 * math.ceil((max(found, default=98) + 2) / 10))

@@ -1,0 +1,1 @@
+"""LXMERT's computation as an ONNX graph, and the files that hold it."""

@@ -1,0 +1,1 @@
+"""A ticket's folder without its zeros, and back to the byte."""

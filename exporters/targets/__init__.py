@@ -1,0 +1,1 @@
+"""Where an export can go besides `onnx/`: the Hugging Face Hub, Triton."""

@@ -1,0 +1,103 @@
+"""What `lxcompress doctor` finds out by trying, not by asking what is listed."""
+
+from __future__ import annotations
+
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from packaging.requirements import Requirement
+
+from lxcompress.data.shapes.dataset import shapes_folder
+from lxcompress.system.environment import describe, installed_version
+from lxcompress.system.onnx_providers import why_unusable
+
+# Three fp32 model folders and a checkpoint (weights and two moments) of 214 M parameters.
+_FULL_SIZE_DISK = 6 * 4 * 214_000_000
+# Weights, gradients, two moments, and activations of a batch of 32.
+_FULL_SIZE_MEMORY = 8_000_000_000
+_DEFAULT_DISK = 200_000_000
+
+
+def examine() -> dict[str, Any]:
+    """`found` (name: what it is), `notes`, and `problems` that keep lxcompress from working."""
+    notes: list[str] = []
+    problems = wrong_versions()
+    environment = describe()
+    found = {f"{name} version": version for name, version in environment["versions"].items()}
+    found["system"] = environment["system"]
+    found["processor"] = f"{environment['processor']}, {environment['cores']} cores"
+    memory = environment["memory_bytes"]
+    if memory is not None:
+        found["memory"] = f"{memory / 1e9:.1f} GB"
+        if memory < _FULL_SIZE_MEMORY:
+            notes.append("fine-tuning a full-size LXMERT takes about 8 GB of memory")
+    found["PyTorch device"] = _torch_device(notes)
+    found["ONNX Runtime uses"] = ", ".join(usable_providers(problems, notes)) or "nothing"
+    _check_disk(found, notes, problems)
+    return {"found": found, "notes": notes, "problems": problems}
+
+
+def wrong_versions() -> list[str]:
+    """Requirements of the installed lxcompress that are missing or too old, in words."""
+    wrong = []
+    for line in metadata.requires("lxcompress") or []:
+        requirement = Requirement(line)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        version = installed_version(requirement.name)
+        if version is None:
+            wrong.append(f"{requirement.name} is not installed: pip install '{requirement}'")
+        elif not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name} {version} is installed, {requirement} is needed")
+    return wrong
+
+
+def _torch_device(notes: list[str]) -> str:
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        name = torch.cuda.get_device_name()
+        return f"cuda: {name}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+    if torch.backends.mps.is_available():
+        return "mps: Apple GPU"
+    why = "is built without CUDA" if torch.version.cuda is None else "finds no NVIDIA GPU or driver"
+    notes.append(f"PyTorch {why}: training runs on the CPU, too slow for a full-size LXMERT")
+    return f"cpu: {torch.get_num_threads()} threads"
+
+
+def usable_providers(problems: list[str], notes: list[str]) -> list[str]:
+    """The execution providers with which ONNX Runtime really opens a session."""
+    try:
+        import onnxruntime
+    except ImportError as problem:
+        problems.append(f"ONNX Runtime cannot be loaded: {problem}")
+        return []
+    usable = []
+    for provider in onnxruntime.get_available_providers():
+        if provider == "TensorrtExecutionProvider":
+            continue  # needs TensorRT, which lxcompress does not use
+        why = why_unusable(provider)
+        if why is None:
+            usable.append(provider)
+        else:
+            notes.append(f"ONNX Runtime lists {provider} but cannot use it here: {why}")
+    return usable
+
+
+def _check_disk(found: dict[str, str], notes: list[str], problems: list[str]) -> None:
+    here, cache = Path.cwd(), _existing(shapes_folder().parent)
+    for name, folder in (("disk, here", here), ("disk, cache", cache)):
+        free = shutil.disk_usage(folder).free
+        found[name] = f"{folder}: {free / 1e9:.1f} GB free"
+        if free < _DEFAULT_DISK:
+            problems.append(f"{folder} has only {free / 1e6:.0f} MB free; the default needs 200")
+    if shutil.disk_usage(here).free < _FULL_SIZE_DISK:
+        notes.append("a run of a full-size LXMERT takes about 5 GB of disk")
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder

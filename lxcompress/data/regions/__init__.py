@@ -1,0 +1,1 @@
+"""Region features on disk: made, converted, written and read."""

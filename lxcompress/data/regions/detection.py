@@ -1,0 +1,130 @@
+"""Make the regions of a folder of pictures with a detector."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from lxcompress.data.questions.questions import canonical_image_id
+from lxcompress.data.regions.store import RegionStore, RegionWriter, is_finished
+from lxcompress.errors import DataError, Interrupted
+from lxcompress.system.progress import progress
+from lxcompress.vision.pictures import open_picture
+from lxcompress.vision.regions import Detector, LearnedDetector
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+_SECONDS_BETWEEN_SAVES = 60.0
+_PICTURES_AT_ONCE = 8
+
+
+def detect_folder(
+    images: Path | Sequence[Path],
+    output: Path,
+    detector: Detector,
+    batch_size: int | None = None,
+    wanted: Collection[str] | None = None,
+) -> RegionStore:
+    """Detect the regions of all pictures of one or more folders, and write them to `output`.
+
+    Pictures are known by `canonical_image_id` of their file name; `wanted` limits the work to
+    these ids. What `output` already holds is kept: an interrupted run continues, and pictures
+    that were added to a folder since are added to the regions. `batch_size` pictures are opened
+    at once: by default 8, or 1 for a learned detector, which takes seconds for each.
+
+    Raises:
+        DataError: no pictures, two of one id, a wanted one is not there, a file that is no
+            picture (the regions made before it are kept), or regions by another detector or by
+            other weights.
+        Interrupted: stopped by Ctrl-C; the regions made so far are kept.
+    """
+    output = Path(output)
+    folders = [images] if isinstance(images, Path) else list(images)
+    pictures = find_pictures(folders)
+    if wanted is not None:
+        pictures = _only(pictures, wanted, folders)
+    source = weights_of(detector)
+    if batch_size is None:
+        batch_size = 1 if source else _PICTURES_AT_ONCE
+    if is_finished(output):
+        store = RegionStore(output)
+        made_by = (store.detector, store.source)
+        if made_by == (detector.name, source) and not store.missing(pictures):
+            return store
+    writer = RegionWriter(
+        output, detector.name, detector.feature_size, detector.max_regions, source=source
+    )
+    try:
+        with writer:
+            _detect(pictures, writer, detector, batch_size)
+            writer.finish()
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped; the regions of {len(writer)} of {len(pictures)} pictures are kept in "
+            f"{output}, the same command continues"
+        ) from None
+    return RegionStore(output)
+
+
+def weights_of(detector: Detector) -> str:
+    """What regions record of the weights that made them; "" for a detector that has none."""
+    return detector.weights if isinstance(detector, LearnedDetector) else ""
+
+
+def find_pictures(folders: Sequence[Path]) -> dict[str, Path]:
+    """The picture files of `folders` (not of folders in them) by id, in order of their names.
+
+    Raises DataError when a folder is missing, when there is no picture, or two have one id.
+    """
+    pictures: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"folder of pictures not found: {folder}")
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() not in SUFFIXES:
+                continue
+            image = canonical_image_id(path.stem)
+            if image in pictures:
+                raise DataError(f"two pictures have the id {image!r}: {pictures[image]}, {path}")
+            pictures[image] = path
+    if not pictures:
+        kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+        raise DataError(f"no pictures ({kinds}) in {', '.join(map(str, folders))}")
+    return pictures
+
+
+def _only(
+    pictures: dict[str, Path], wanted: Collection[str], folders: Sequence[Path]
+) -> dict[str, Path]:
+    absent = [image for image in wanted if image not in pictures]
+    if absent:
+        raise DataError(
+            f"{len(absent)} of {len(wanted)} pictures, e.g. {absent[0]!r}, are not in "
+            f"{', '.join(map(str, folders))}"
+        )
+    wanted = set(wanted)
+    return {image: path for image, path in pictures.items() if image in wanted}
+
+
+def _detect(
+    pictures: dict[str, Path], writer: RegionWriter, detector: Detector, batch_size: int
+) -> None:
+    todo = [(image, path) for image, path in pictures.items() if image not in writer]
+    done = len(pictures) - len(todo)
+    saved = time.monotonic()
+    with progress(f"Regions by {detector.name}", len(pictures), "pictures", done) as meter:
+        for start in range(0, len(todo), batch_size):
+            batch = todo[start : start + batch_size]
+            opened = [open_picture(path) for _, path in batch]
+            found = detector.detect(opened)
+            for (image, path), picture, regions in zip(batch, opened, found, strict=True):
+                size = (picture.height, picture.width)
+                try:
+                    writer.append(image, regions.features, regions.boxes, size)
+                except DataError as problem:
+                    raise DataError(f"{problem}: {path}") from None
+            meter.advance(len(batch))
+            # A slow detector takes hours for one shard; a killed run should not lose them.
+            if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
+                writer.save()
+                saved = time.monotonic()

@@ -1,0 +1,224 @@
+"""Writes a folder of regions so that an interrupted run continues where it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import ArrayLike, NDArray
+
+from lxcompress.data.regions.shards import (
+    INDEX_NAME,
+    PARTIAL_NAME,
+    RegionIndex,
+    Shard,
+    ShardEntry,
+    all_finite,
+    open_shard,
+    row_bytes,
+    write_shard,
+)
+from lxcompress.errors import DataError
+from lxcompress.system.files import write_json
+
+_SHARD_BYTES = 256 << 20  # what a writer holds in memory
+_BOX_TOLERANCE = 1e-3  # rounding of a box at the picture's edge, as a fraction of its side
+
+
+class RegionWriter:
+    """Writes a folder of regions; use it in a `with` block and call `finish` at the end.
+
+        with RegionWriter(folder, "pixel", feature_size=64, max_regions=16) as writer:
+            for image in images:
+                if image not in writer:
+                    writer.append(image, features, boxes, (height, width))
+            writer.finish()
+
+    A folder that was left unfinished is continued after what was saved, one that is complete is
+    extended. Leaving the block, by an error too, saves all rows; a killed process loses at most
+    the rows since its last `save` or full shard. At most one shard is held in memory.
+    """
+
+    _lock: FileLock
+    _rows: Shard
+
+    def __init__(
+        self,
+        folder: Path,
+        detector: str,
+        feature_size: int,
+        max_regions: int,
+        shard_rows: int | None = None,
+        source: str = "",
+    ) -> None:
+        """`shard_rows`: pictures per shard, by default as many as fit 256 MiB.
+
+        `source`: what the regions are made from; a folder made from another one is refused.
+        """
+        self.folder = Path(folder)
+        rows = shard_rows or max(1, _SHARD_BYTES // row_bytes(max_regions, feature_size))
+        self._index = RegionIndex(
+            detector=detector,
+            feature_size=feature_size,
+            max_regions=max_regions,
+            shard_rows=rows,
+            source=source,
+            shards=[],
+        )
+        self._done: set[str] = set()
+        self._images: list[str] = []  # the pictures of the shard that is being filled
+        self._unsaved = self._finished = False
+
+    def __enter__(self) -> RegionWriter:
+        """Raises DataError for a folder of other regions or one that is being written."""
+        self._lock = _lock(self.folder)
+        try:
+            self._resume()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            if not self._finished:
+                self.save()
+        finally:
+            self._lock.release()
+
+    def __len__(self) -> int:
+        return len(self._done)
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._done
+
+    @property
+    def position(self) -> int:
+        """The `position` given with the last row."""
+        return self._index.position
+
+    def append(
+        self,
+        image_id: str,
+        features: ArrayLike,
+        boxes: ArrayLike,
+        size: tuple[int, int],
+        position: int = 0,
+    ) -> None:
+        """Add one picture: features `[n, F]`, boxes `[n, 4]` 0-1 xyxy, size (height, width).
+
+        Boxes that leave the picture by rounding only are clipped. `position` is remembered with
+        the row, for a writer's caller that wants to know where in its source to continue.
+
+        Raises:
+            DataError: the picture is here already, or its values do not fit.
+        """
+        if image_id in self._done:
+            raise DataError(f"picture {image_id!r} appears twice")
+        half, box = self._checked(image_id, np.asarray(features), np.asarray(boxes), size)
+        row, count = len(self._images), len(half)
+        self._rows.features[row, :count], self._rows.features[row, count:] = half, 0
+        self._rows.boxes[row, :count], self._rows.boxes[row, count:] = box, 0
+        self._rows.num_regions[row] = count
+        self._rows.image_sizes[row] = size
+        self._images.append(image_id)
+        self._done.add(image_id)
+        self._index.position = position
+        self._unsaved = True
+        if len(self._images) == self._index.shard_rows:
+            self.save()
+            self._images = []
+
+    def save(self) -> None:
+        """Put all rows on disk, so that a killed process continues here."""
+        if not self._unsaved:
+            return
+        if (self.folder / INDEX_NAME).exists():
+            # The last shard grows now, and then no longer fits an index of finished shards.
+            (self.folder / INDEX_NAME).replace(self.folder / PARTIAL_NAME)
+        number = (len(self._done) - len(self._images)) // self._index.shard_rows
+        file = f"regions-{number:05d}.safetensors"
+        digest = write_shard(self.folder / file, self._rows, len(self._images))
+        entry = ShardEntry(file=file, images=self._images, sha256=digest)
+        self._index.shards[number:] = [entry]
+        write_json(self.folder / PARTIAL_NAME, self._index.model_dump())
+        self._unsaved = False
+
+    def finish(self) -> None:
+        """Save, and turn the folder into a complete one."""
+        self.save()
+        write_json(self.folder / PARTIAL_NAME, self._index.model_dump())
+        (self.folder / PARTIAL_NAME).replace(self.folder / INDEX_NAME)
+        self._finished = True
+
+    def _resume(self) -> None:
+        written = [self.folder / name for name in (PARTIAL_NAME, INDEX_NAME)]
+        if path := next((path for path in written if path.exists()), None):
+            earlier = RegionIndex.read(path)
+            for key in ("detector", "feature_size", "max_regions", "source"):
+                old, new = getattr(earlier, key), getattr(self._index, key)
+                if old != new:
+                    raise DataError(
+                        f"{self.folder} holds regions with {key.replace('_', ' ')} {old!r}, not "
+                        f"{new!r}: choose another output folder, or delete this one"
+                    )
+            self._index = earlier
+        index = self._index
+        self._done = {image for shard in index.shards for image in shard.images}
+        self._images, self._unsaved, self._finished = [], False, False
+        self._rows = Shard.zeros(index.shard_rows, index.max_regions, index.feature_size)
+        if index.shards and len(index.shards[-1].images) < index.shard_rows:
+            last = index.shards[-1]
+            self._images, count = list(last.images), len(last.images)
+            held = open_shard(self.folder / last.file, index.max_regions, index.feature_size)
+            if len(held.num_regions) < count:
+                raise DataError(f"{self.folder / last.file} holds fewer pictures than recorded")
+            # A process killed between shard and index leaves a longer shard: the same rows first.
+            for name in ("features", "boxes", "num_regions", "image_sizes"):
+                getattr(self._rows, name)[:count] = getattr(held, name)[:count]
+
+    def _checked(
+        self,
+        image_id: str,
+        features: NDArray[np.generic],
+        boxes: NDArray[np.generic],
+        size: tuple[int, int],
+    ) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+        index, name = self._index, f"picture {image_id!r}"
+        if features.ndim != 2 or features.shape[1] != index.feature_size:
+            raise DataError(
+                f"{name}: features {features.shape}, expected [n, {index.feature_size}]"
+            )
+        if boxes.shape != (len(features), 4):
+            raise DataError(f"{name}: boxes {boxes.shape} for {len(features)} regions")
+        if len(features) > index.max_regions:
+            raise DataError(f"{name}: {len(features)} regions, at most {index.max_regions} fit")
+        if min(size) < 1:
+            raise DataError(f"{name}: size {size[0]} x {size[1]} pixels")
+        with np.errstate(over="ignore"):
+            half = features.astype(np.float16)
+        if not all_finite(half):
+            if np.isfinite(features.astype(np.float64)).all():
+                raise DataError(f"{name}: a feature is too large for float16 (over 65504)")
+            raise DataError(f"{name}: a feature is NaN or infinite")
+        box = boxes.astype(np.float32)
+        # Comparisons with NaN are false, so they are written to catch it.
+        if not ((box >= -_BOX_TOLERANCE) & (box <= 1 + _BOX_TOLERANCE)).all():
+            raise DataError(f"{name}: a box is outside the picture or NaN")
+        if not (box[:, :2] <= box[:, 2:]).all():
+            raise DataError(f"{name}: a box ends before it begins")
+        return half, box.clip(0, 1)
+
+
+def _lock(folder: Path) -> FileLock:
+    """Hold `folder` for this process until the lock is released or the process ends."""
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DataError(f"another process is writing regions to {folder}; wait for it") from None
+    except OSError as problem:
+        raise DataError(f"cannot write to {folder}: {problem.strerror}") from None
+    return lock

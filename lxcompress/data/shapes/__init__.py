@@ -1,0 +1,1 @@
+"""ShapesVQA, the generated dataset of the embedded default."""

@@ -1,0 +1,1 @@
+"""LXMERT as Hugging Face has it, and what lxcompress adds to it."""

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import (
+    LxmertConfig,
+    LxmertForQuestionAnswering,
+)
+from transformers.models.lxmert.modeling_lxmert import (
+    LxmertVisualAnswerHead,
+)
+
+from lxcompress.errors import ModelError
+
+_HEAD_STD = 0.02  # of LXMERT, whatever the width
+
+
+def fresh_answer_head(model: LxmertForQuestionAnswering, answers: Sequence[str]) -> None:
+    """Give `model` a new head for `answers`: N(0, 0.02) weights, zero biases, in place.
+
+    Draws from torch's global generator. The answers become the model's `id2label`.
+    """
+    config = model.config
+    set_labels(config, answers)
+    head = LxmertVisualAnswerHead(config, len(answers))
+    for module in head.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=_HEAD_STD)
+            nn.init.zeros_(module.bias)
+    model.answer_head = head
+    model.num_qa_labels = len(answers)
+
+
+def carry_answer_head(
+    model: LxmertForQuestionAnswering, head: LxmertVisualAnswerHead, labels: Sequence[str]
+) -> int:
+    """Fill the answer head from a pre-trained `head`, row by row, as LXMERT's `load_lxmert_qa`.
+
+    Answers that both lists share get their pre-trained row; the others start at zero, so that
+    they neither win nor lose at first. Gives the number of shared answers.
+    """
+    rows = {label: row for row, label in enumerate(labels)}
+    old, new = head.logit_fc, model.answer_head.logit_fc
+    new[0].load_state_dict(old[0].state_dict())
+    new[2].load_state_dict(old[2].state_dict())
+    shared = 0
+    with torch.no_grad():
+        new[3].weight.zero_()
+        new[3].bias.zero_()
+        for index, answer in sorted(model.config.id2label.items()):
+            if answer in rows:
+                new[3].weight[index] = old[3].weight[rows[answer]]
+                new[3].bias[index] = old[3].bias[rows[answer]]
+                shared += 1
+    return shared
+
+
+def set_labels(config: LxmertConfig, answers: Sequence[str]) -> None:
+    """Record the answer list in the configuration, in place."""
+    config.num_qa_labels = len(answers)
+    config.id2label = dict(enumerate(answers))
+    config.label2id = {answer: index for index, answer in enumerate(answers)}
+
+
+def labels_of(config: LxmertConfig) -> list[str]:
+    """The answer list of a model; ModelError when its configuration does not name the answers."""
+    labels = [config.id2label[index] for index in sorted(config.id2label)]
+    if len(labels) != config.num_qa_labels:
+        raise ModelError(
+            f"the model's config.json names {len(labels)} answers in id2label, but its head has "
+            f"{config.num_qa_labels}; give the answer list that it was trained with"
+        )
+    return labels

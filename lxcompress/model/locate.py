@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transformers.utils import logging as transformers_logging
+
+from lxcompress.config import EMBEDDED_MODEL
+from lxcompress.errors import ModelError
+
+_ASSETS = Path(__file__).parents[1] / "assets"
+
+
+def locate(source: str | Path) -> str | Path:
+    """The folder of the embedded model for its name; anything else as it is.
+
+    Raises ModelError for a folder that is not there, where the name can be no hub id (owner/name).
+    """
+    if str(source) == EMBEDDED_MODEL:
+        return _ASSETS / EMBEDDED_MODEL
+    path = Path(source)
+    can_be_hub_id = not path.is_absolute() and path.parts[:1] != ("..",) and len(path.parts) <= 2
+    if not can_be_hub_id and not path.exists():
+        raise ModelError(f"cannot load {source}: there is no such model folder")
+    return source
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """No tables about heads that a task does not use; what matters is checked by us."""
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+@contextmanager
+def model_errors(source: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as problem:  # the libraries below raise anything from OSError to KeyError
+        first = str(problem).strip().partition("\n")[0]
+        raise ModelError(f"cannot load {source} as an LXMERT model: {first}") from problem

@@ -1,0 +1,51 @@
+"""A tokenizer for models that start without one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from transformers import (
+    AutoTokenizer,
+    BertTokenizer,
+    PreTrainedTokenizerBase,
+)
+
+from lxcompress.errors import ModelError
+from lxcompress.model.locate import locate, model_errors, quiet_transformers
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def build_tokenizer(texts: Iterable[str], max_words: int = 10_000) -> BertTokenizer:
+    """BERT's uncased tokenizer with the commonest words of `texts` as its vocabulary.
+
+    Every character is in it too, alone and as "##" piece, so that a rarer word is spelt out
+    rather than lost. The same texts give the same vocabulary, whatever their order.
+    """
+    normalizer, splitter = BertNormalizer(lowercase=True), BertPreTokenizer()
+    counts: Counter[str] = Counter()
+    for text in texts:
+        words = splitter.pre_tokenize_str(normalizer.normalize_str(text))
+        counts.update(word for word, _ in words)
+    characters = sorted({character for word in counts for character in word})
+    common = sorted(counts, key=lambda word: (-counts[word], word))[:max_words]
+    pieces = [*_SPECIAL, *characters, *("##" + character for character in characters), *common]
+    vocabulary = {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
+    return BertTokenizer(vocab=vocabulary)
+
+
+def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer beside a model; ModelError if there is none."""
+    source = locate(source)
+    with quiet_transformers(), model_errors(source):
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    # Of a folder without its files, transformers makes a tokenizer that knows no word.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise ModelError(f"{source} has no tokenizer; give one with --tokenizer")
+    if tokenizer.pad_token_id is None:
+        raise ModelError(f"the tokenizer of {source} has no padding token; LXMERT's is BERT's")
+    return tokenizer

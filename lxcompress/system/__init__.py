@@ -1,0 +1,1 @@
+"""Files, devices, progress and the environment: what the operating system gives."""

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from lxcompress.errors import RunError
+from lxcompress.system.files import atomic_path
+from lxcompress.training.optimizer import BertAdam
+
+# Saving a checkpoint may cost this share of the time at most; small models save every few seconds.
+_CHECKPOINT_SHARE = 0.02
+
+
+_CHECKPOINT_SECONDS = 5.0
+
+
+def training_state(
+    trainable: Mapping[str, nn.Parameter], optimizer: BertAdam
+) -> dict[str, torch.Tensor]:
+    """Everything that changes while training, by name; views, not copies."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name, parameter in trainable.items():
+        tensors[f"weight/{name}"] = parameter.detach()
+        for moment in ("exp_avg", "exp_avg_sq"):
+            tensors[f"{moment}/{name}"] = optimizer.state[parameter][moment]
+    return tensors
+
+
+def load_checkpoint(checkpoint: Path, tensors: Mapping[str, torch.Tensor]) -> int:
+    """Fill `tensors` from the checkpoint and give its step; 0 where there is none."""
+    if not checkpoint.exists():
+        return 0
+    try:
+        with safe_open(checkpoint, framework="pt") as file:
+            for name, tensor in tensors.items():
+                tensor.copy_(file.get_tensor(name))
+            return int(file.metadata()["step"])
+    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as problem:
+        raise RunError(
+            f"checkpoint {checkpoint} is damaged ({problem}); delete it to train this part again"
+        ) from None
+
+
+class CheckpointSaver:
+    """Saves checkpoints as often as `_CHECKPOINT_SHARE` of the time allows."""
+
+    def __init__(self, path: Path, tensors: dict[str, torch.Tensor]) -> None:
+        self._path, self._tensors = path, tensors
+        self._next = time.monotonic() + _CHECKPOINT_SECONDS
+
+    def due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def save(self, step: int) -> None:
+        began = time.monotonic()
+        with atomic_path(self._path) as temporary:
+            save_file(self._tensors, temporary, metadata={"step": str(step)})
+        ended = time.monotonic()
+        pause = max(_CHECKPOINT_SECONDS, (ended - began) / _CHECKPOINT_SHARE)
+        self._next = ended + pause

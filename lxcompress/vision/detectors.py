@@ -1,0 +1,43 @@
+"""Picture in, regions out: what every detector offers, and how a picture file is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lxcompress.errors import ConfigError
+from lxcompress.vision.regions import Detector
+
+DETECTORS = ("pixel", "butd")
+_DEVICES = ("auto", "cpu", "cuda")
+
+
+def get_detector(name: str, weights: str | Path | None = None, device: str = "auto") -> Detector:
+    """The detector that `dataset.yaml` calls `name`.
+
+    Args:
+        weights: of "butd", a folder or Hugging Face id; by default the published ones.
+        device: "auto" (CUDA where there is one), "cpu" or "cuda"; "pixel" is for the CPU only.
+
+    Raises:
+        ConfigError: an unknown name or device, or an option that the detector does not have.
+        DeviceError: CUDA was asked for, and this machine has none.
+        ModelError: the weights cannot be had or do not fit.
+    """
+    if device not in _DEVICES:
+        raise ConfigError(f"--device {device}: choose {', '.join(_DEVICES)}")
+    if name == "pixel":
+        from lxcompress.vision.pixel import PixelDetector
+
+        if weights is not None:
+            raise ConfigError(f"weights {weights}: the detector pixel has none; butd has")
+        if device == "cuda":
+            raise ConfigError("--device cuda: the detector pixel computes on the CPU only")
+        return PixelDetector()
+    if name == "butd":
+        from lxcompress.system.device import resolve_device
+        from lxcompress.vision.butd.detector import HUB_ID, BottomUpDetector
+
+        definite = resolve_device(device)
+        # Apple's MPS pools only into cells of equal size, which those of a region are not.
+        return BottomUpDetector(weights or HUB_ID, "cpu" if definite == "mps" else definite)
+    raise ConfigError(f"unknown detector {name!r}; choose one of: {', '.join(DETECTORS)}")

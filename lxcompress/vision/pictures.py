@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lxcompress.errors import DataError
+
+MAX_PIXELS = 64_000_000
+
+
+# What Pillow's decoders are known to raise on a broken file.
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error)
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Load a picture as RGB, upright by its EXIF tag, transparent parts on white.
+
+    Raises DataError when the file is missing, no picture, damaged, or larger than MAX_PIXELS.
+    """
+    try:
+        with warnings.catch_warnings():
+            # What Pillow can repair is no news to the user; but below twice its limit a
+            # decompression bomb is a mere warning as well.
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                if file.width * file.height > MAX_PIXELS:
+                    raise _too_large(path)
+                file.load()
+                return _to_rgb(ImageOps.exif_transpose(file))
+    except FileNotFoundError:
+        raise DataError(f"picture not found: {path}") from None
+    except IsADirectoryError:
+        raise DataError(f"picture expected, but this is a folder: {path}") from None
+    except PermissionError:
+        raise DataError(f"picture may not be read (permissions): {path}") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise _too_large(path) from None
+    except UnidentifiedImageError:
+        raise DataError(f"not a picture that can be read (PNG, JPEG, ...): {path}") from None
+    except (*_BROKEN, zlib.error) as problem:
+        reason = " ".join(str(problem).split()) or type(problem).__name__
+        raise DataError(f"picture is truncated or damaged ({reason}): {path}") from None
+
+
+def _too_large(path: Path) -> DataError:
+    return DataError(
+        f"picture has more than {MAX_PIXELS // 1_000_000} megapixels; make it smaller: {path}"
+    )
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I"):
+        # Sixteen bits per pixel; Pillow's own conversion clips at 255 instead of scaling.
+        grey = np.clip(np.asarray(picture, dtype=np.float32) / 257.0, 0, 255)
+        return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return picture.convert("RGB")

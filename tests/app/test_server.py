@@ -1,0 +1,371 @@
+"""`lxcompress demo`, its API, and what it may never give away."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from call import Call
+from exported import graph_of
+from PIL import Image
+from served import META, Served, demo
+
+from app import server
+from app.answers.service import Service
+from app.server import find_port
+from exporters import export
+from lxcompress.data.shapes.scenes import make_scene, render
+from lxcompress.errors import ConfigError
+from lxcompress.system.files import read_json
+from lxcompress.system.onnx_providers import why_unusable
+
+QUESTIONS = ("how many shapes are there?", "is there a red circle?", "what color is the square?")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("scenes")
+    paths = [folder / f"{number}.png" for number in range(10)]
+    for number, path in enumerate(paths):
+        render(make_scene(0, "demo", number)).save(path)
+    return paths
+
+
+def without_times(reply: dict[str, Any]) -> dict[str, Any]:
+    same = {name: value for name, value in reply.items() if name != "detection_milliseconds"}
+    for name in ("ticket", "dense"):
+        same[name] = {key: same[name][key] for key in same[name] if key != "milliseconds"}
+    return same
+
+
+# -- The API ------------------------------------------------------------------------------------
+
+
+# As the page tells it; in a process of its own, because `gradio_client` leaves sockets open.
+CLIENT = """
+import json, sys
+from gradio_client import Client, handle_file
+
+client = Client(sys.argv[1], verbose=False)
+endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+replies = [list(endpoints)]
+for question in sys.argv[3:]:
+    try:
+        reply = client.predict(handle_file(sys.argv[2]), question, api_name="/ask")
+    except Exception as problem:
+        reply = str(problem)
+    replies.append(reply)
+print(json.dumps(replies))
+"""
+
+
+def by_client(address: str, picture: Path | str, *questions: str) -> list[Any]:
+    """The endpoints that there are, then the reply to each question."""
+    command = [sys.executable, "-c", CLIENT, address, str(picture), *questions]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_api_as_documented(served: Served, service: Service, scenes: list[Path]) -> None:
+    endpoints, found, refused = by_client(served.address, scenes[0], QUESTIONS[0], " ")
+    assert endpoints == ["/ask"]
+    expected = service.ask(scenes[0], QUESTIONS[0])
+    assert expected.ticket and expected.dense
+    assert found["answer"] == expected.ticket.text and found["agree"] == expected.agree
+    assert found["question"] == QUESTIONS[0] and found["objection"] is None
+    assert [(one["answer"], one["probability"]) for one in found["ticket"]["likeliest"]] == [
+        (text, pytest.approx(probability, rel=1e-4))
+        for text, probability in expected.ticket.likeliest
+    ]
+    assert found["ticket"]["variant"] == "sparse-int8" and found["dense"]["variant"] == "fp32"
+    assert found["regions"] == pytest.approx(expected.look.regions.boxes)
+    assert refused == "there is no question yet; write one"
+    # The client passes an address on as it is.
+    _, refused = by_client(served.address, "https://example.com/x.png", QUESTIONS[0])
+    assert "400 Bad Request" in refused
+
+
+def test_sixteen_at_once_answer_as_one_at_a_time(served: Served, scenes: list[Path]) -> None:
+    files = [served.upload(path) for path in scenes]
+    work = [(file, question) for file in files for question in QUESTIONS]
+
+    def ask(item: tuple[dict[str, Any], str]) -> dict[str, Any]:
+        reply = served.ask(list(item))
+        return without_times(reply.raise_for_status().json()["data"][0])
+
+    alone = [ask(item) for item in work]
+    assert len({reply["answer"] for reply in alone}) > 1
+    with ThreadPoolExecutor(16) as pool:
+        together = list(pool.map(ask, work * 2))
+    assert together == alone * 2
+
+
+@pytest.mark.parametrize(
+    ("picture", "status"),
+    [
+        ({"path": "/etc/passwd", "meta": META}, 500),
+        ({"path": "/etc/passwd"}, 500),
+        ({"path": "../../../../etc/passwd", "meta": META}, 500),
+        ({"path": "https://example.com/x.png", "meta": META}, 400),
+        ({"path": "https://example.com/x.png"}, 400),
+        ({"path": None, "url": "https://example.com/x.png", "meta": META}, 500),
+        ({"path": None, "url": "data:image/png;base64,AAAA", "meta": META}, 500),
+        ("/etc/passwd", 500),
+        (["/etc/passwd"], 500),
+        (7, 500),
+        (None, 500),
+    ],
+)
+def test_pictures_that_are_not_uploads(served: Served, picture: Any, status: int) -> None:
+    """That nothing was fetched is seen at the end, by whom the server's process turned to."""
+    found = served.ask([picture, QUESTIONS[0]])
+    assert found.status_code == status and "root:" not in found.text
+    found = served.ask([None, picture])  # a file in the question's place
+    assert found.status_code >= 400
+    for path in ("file=https://example.com/x.png", "file/https://example.com/x.png"):
+        assert httpx.get(f"{served.address}gradio_api/{path}").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ("", "there is no question yet; write one"),
+        (None, "there is no question yet; write one"),
+        ("x" * 5000, "the question has 5,000 characters; write one of at most 300"),
+        (5, "the question must be a text"),
+        ({"a": 1}, "the question must be a text"),
+    ],
+)
+def test_questions_that_are_none(
+    served: Served, scenes: list[Path], question: Any, message: str
+) -> None:
+    found = served.ask([served.upload(scenes[0]), question])
+    assert found.status_code == 500 and found.json()["error"] == message
+
+
+def test_files_that_are_no_pictures(served: Served, tmp_path: Path, scenes: list[Path]) -> None:
+    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "<b>bold.png").write_text("hello")
+    (tmp_path / "drawing.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    whole = scenes[0].read_bytes()
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("1", (9000, 9000)).save(tmp_path / "bomb.png")  # 81 megapixels in 10 kB
+    for name, message in (
+        ("text.png", "not a picture that can be read"),
+        ("<b>bold.png", "not a picture that can be read (PNG, JPEG, ...)"),
+        ("drawing.svg", "not a picture that can be read"),
+        ("half.png", "truncated or damaged"),
+        ("bomb.png", "more than 64 megapixels"),
+    ):
+        found = served.ask([served.upload(tmp_path / name), QUESTIONS[0]])
+        assert found.status_code == 500 and message in found.json()["error"]
+        assert "bold" not in found.text
+    assert served.ask([served.upload(scenes[0]), QUESTIONS[0]]).status_code == 200
+
+
+def test_too_much_is_refused(served: Served) -> None:
+    address = f"{served.address}gradio_api/"
+    found = httpx.post(f"{address}upload", files={"files": ("a.png", bytes(50_000_000))})
+    assert found.status_code == 413 and "at most 20 MB" in found.text
+
+    def endless() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+        for _ in range(30):
+            yield bytes(1_000_000)
+
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    found = httpx.post(f"{address}upload", content=endless(), headers=kind)
+    assert found.status_code == 413
+    assert httpx.post(f"{address}run/ask", content=bytes(2_000_000)).status_code == 413
+    assert httpx.post(f"{address}run/ask", content=b"[" * 500_000).status_code == 400
+    assert httpx.get(served.address).status_code == 200
+
+
+def test_only_examples_and_uploads_are_served(
+    served: Served, scenes: list[Path], tiny_exported: Path
+) -> None:
+    def status(path: Path | str) -> int:
+        return httpx.get(f"{served.address}gradio_api/file={path}").status_code
+
+    mine = served.upload(scenes[0])["path"]
+    assert status(mine) == 200
+    folder = Path(mine).parents[2] / "examples"
+    examples = sorted(folder.iterdir())
+    assert len(examples) == 4 and all(status(path) == 200 for path in examples)
+    for path in (
+        "/etc/passwd",
+        scenes[0],  # in the system's temporary folder
+        Path.cwd() / "README.md",
+        "README.md",
+        tiny_exported / "result.json",
+        f"{folder}/../../../etc/passwd",
+        f"{folder}/..",
+        folder,
+        Path(server.__file__),
+    ):
+        assert status(path) == 403, path
+    for path in ("monitoring", "monitoring/summary", "gradio_api/runs"):
+        assert httpx.get(f"{served.address}{path}").status_code in (403, 404)
+
+
+# -- The command --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Service]:
+    """What would be served: Gradio leaves sockets and event loops open in this process."""
+    services: list[Service] = []
+
+    @contextmanager
+    def serving(service: Service, port: int | None, *, share: bool) -> Iterator[server.Serving]:
+        services.append(service)
+        yield server.Serving("http://127.0.0.1:1/", None)
+
+    monkeypatch.setattr(server, "serving", serving)
+    monkeypatch.setattr(server, "wait", lambda: None)
+    return services
+
+
+def test_the_newest_run_by_itself(
+    call: Call,
+    tiny_exported: Path,
+    tmp_path: Path,
+    shown: list[Service],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "mine").symlink_to(tiny_exported)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call("demo", "--threads", 1)
+    assert code == 0 and err == ""
+    assert "runs/mine, on shapes-vqa: http://127.0.0.1:" in out and "stopped" in out
+
+
+def test_missing_files_are_exported_first(
+    call: Call,
+    tiny_exported: Path,
+    tmp_path: Path,
+    shown: list[Service],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = Path(shutil.copytree(tiny_exported, tmp_path / "run"))
+    (run / "onnx" / "model_sparse_fp16.onnx").unlink()
+    monkeypatch.setattr(export, "build_graph", graph_of)
+    code, out, _ = call("demo", run, "--variant", "sparse-fp16", "--threads", 1)
+    assert code == 0 and "has no model_sparse_fp16.onnx yet; exporting first" in out
+    assert (run / "onnx" / "model_sparse_fp16.onnx").exists()
+
+
+def test_where_there_is_no_run(
+    call: Call,
+    tiny_exported: Path,
+    tmp_path: Path,
+    shown: list[Service],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The default run takes minutes; here the one of the tests is put in its place."""
+    from lxcompress.cli import prune
+
+    made = []
+
+    def find(run: Any, config: Any) -> dict[str, Any]:
+        shutil.copytree(tiny_exported, run.folder)
+        made.append(config)
+        return read_json(run.result, "result")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(prune, "find_ticket", find)
+    code, out, _ = call("demo", "--threads", 1)
+    assert code == 0 and "no finished run in runs/; making the default one first" in out
+    assert [config.data for config in made] == ["shapes"] and made[0].sparsity == 0.5
+    assert "runs/shapes-low-50, on shapes-vqa: http" in out
+    code, out, _ = call("demo", "--threads", 1)
+    assert code == 0 and "making" not in out and len(made) == 1
+
+
+def test_what_is_wrong_is_told_in_one_line(
+    call: Call, tiny_exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for arguments, message in (
+            (["--port", port], f"--port {port} is in use"),
+            ([tmp_path], "is no run directory"),
+            ([tmp_path / "absent"], "is no run directory"),
+            ([tiny_exported, "--variant", "fp32"], "--variant fp32: choose sparse-fp32"),
+            ([tiny_exported, "--device", "tpu"], "ONNX files run on cpu or cuda"),
+            ([tiny_exported, "--detector-weights", "x"], "the detector pixel has none"),
+        ):
+            code, _, err = call("demo", *arguments)
+            assert code == 2 and message in err and err.count("\n") == 1, arguments
+    assert not list(tmp_path.iterdir())  # and no run was begun for it
+
+
+@pytest.mark.skipif(
+    why_unusable("CUDAExecutionProvider") is None, reason="CUDA can be used on this machine"
+)
+def test_cuda_asked_and_not_had(call: Call, tiny_exported: Path) -> None:
+    code, _, err = call("demo", tiny_exported, "--device", "cuda")
+    assert code == 2 and err.startswith("error: --device cuda: ") and err.count("\n") == 1
+
+
+def test_a_run_deleted_and_an_end(tiny_exported: Path, tmp_path: Path, scenes: list[Path]) -> None:
+    run, port = Path(shutil.copytree(tiny_exported, tmp_path / "run")), find_port(None)
+    with demo(tmp_path, run, "--port", port, "--threads", 1) as served:
+        assert served.address == f"http://127.0.0.1:{port}/"
+        shutil.rmtree(run)
+        found = served.ask([served.upload(scenes[0]), QUESTIONS[0]])
+        assert found.status_code == 200 and found.json()["data"][0]["answer"]
+        assert list(served.temporary.rglob("uploads/*/*.png"))
+        served.process.send_signal(signal.SIGINT)
+        out, err = served.process.communicate(timeout=30)
+    assert served.process.returncode == 0 and out == "\nstopped\n" and err == ""
+
+
+def test_share_that_cannot_be_had(tiny_exported: Path, tmp_path: Path) -> None:
+    """Where Gradio's servers are not reached; its own words about it come before ours."""
+    code = (
+        "from gradio import networking\n"
+        "def fail(**options):\n"
+        "    raise RuntimeError('no tunnel')\n"
+        "networking.setup_tunnel = fail\n"
+        "from lxcompress.cli.main import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", code, "demo", str(tiny_exported), "--share"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: --share: no public address")
+
+
+def test_a_port_that_is_taken_while_the_page_is_built(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pages that are started at the same moment find the same port free."""
+    tried: list[int] = []
+
+    def launch(service: Service, uploads: Path, examples: Path, port: int, share: bool) -> str:
+        tried.append(port)
+        if port == 7860:
+            raise OSError("Cannot find empty port")
+        return "page"
+
+    monkeypatch.setattr(server, "_launch", launch)
+    monkeypatch.setattr(server, "find_port", lambda port: port or 7860 + len(tried))
+    assert server._launch_on(None, service, tmp_path, tmp_path, False) == "page"
+    assert tried == [7860, 7861]
+    with pytest.raises(ConfigError, match="--port 7860 is in use on 127.0.0.1"):
+        server._launch_on(7860, service, tmp_path, tmp_path, False)

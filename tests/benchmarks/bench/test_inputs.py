@@ -1,0 +1,175 @@
+"""Runs and options that cannot be measured: one line, exit code 2, nothing written or lost."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from benched import QUICK, benched_copy, run_bench
+from safetensors.numpy import save_file
+
+from benchmarks.bench import latency
+from benchmarks.bench.latency import COMPILED, System
+from lxcompress.errors import DeviceError
+
+
+@pytest.fixture
+def benched(tiny_exported: Path) -> Path:
+    """A run with its report; do not write to it."""
+    return benched_copy(tiny_exported)
+
+
+@pytest.fixture
+def run(tiny_exported: Path, tmp_path: Path) -> Path:
+    """An exported run that may be spoilt."""
+    return Path(shutil.copytree(tiny_exported, tmp_path / "run"))
+
+
+def error_of(patch: pytest.MonkeyPatch, capsys: Any, *arguments: object) -> str:
+    capsys.readouterr()
+    assert run_bench(patch, *arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), lines
+    return lines[0].removeprefix("error: ")
+
+
+def spoil_export(run: Path, name: str, key: str, value: object) -> None:
+    path = run / "onnx" / "export.json"
+    report = json.loads(path.read_text())
+    report["files"][name]["made_of"][key] = value
+    path.write_text(json.dumps(report))
+
+
+def forget(run: Path, *names: str) -> None:
+    path = run / "onnx" / "export.json"
+    report = json.loads(path.read_text())
+    report["files"] = {name: it for name, it in report["files"].items() if name not in names}
+    path.write_text(json.dumps(report))
+
+
+def test_without_exports(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    shutil.rmtree(run / "onnx")
+    text = error_of(monkeypatch, capsys, run)
+    assert text == f"{run} has no exported files; `lxcompress export {run}` makes them"
+    assert not (run / "bench").exists()
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"files": 3}', '{"files": '])
+def test_a_spoilt_report_of_the_export(
+    run: Path, content: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    (run / "onnx" / "export.json").write_text(content)
+    text = error_of(monkeypatch, capsys, run)
+    assert str(run / "onnx" / "export.json") in text
+    assert not (run / "bench").exists()
+
+
+def test_wrong_exports(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Each mistake on top of the last, the first to be found first."""
+    before = sorted(run.iterdir())
+    spoil_export(run, "model_sparse_int8.onnx", "data", "elsewhere")
+    text = error_of(monkeypatch, capsys, run)
+    assert "model_sparse_int8.onnx was exported with other data than" in text
+    assert f"`lxcompress export {run} --variant sparse-int8`" in text
+    tensors = {"a": np.zeros(3, np.float32)}
+    save_file(tensors, run / "ticket" / "extra.safetensors")
+    text = error_of(monkeypatch, capsys, run)
+    assert "model_sparse.onnx was exported with other models than the run's" in text
+    with open(run / "onnx" / "model_fp16.onnx", "ab") as file:
+        file.write(b"x")
+    assert "model_fp16.onnx is not the file that was" in error_of(monkeypatch, capsys, run)
+    (run / "onnx" / "model.onnx").unlink()
+    assert "model.onnx is gone" in error_of(monkeypatch, capsys, run)
+    result = run / "result.json"
+    told = json.loads(result.read_text())
+    told["dataset"]["fingerprint"] = "0" * 64
+    result.write_text(json.dumps(told))
+    assert "figures of different data do not compare" in error_of(monkeypatch, capsys, run)
+    forget(run, "model_int8.onnx")
+    text = error_of(monkeypatch, capsys, run)
+    assert "has no exported int8 to compare with" in text
+    assert f"`lxcompress export {run} --variant int8`" in text
+    forget(run, *(f"model_sparse{kind}.onnx" for kind in ("", "_fp16", "_int8")))
+    assert "no exported sparse-fp32, sparse-fp16" in error_of(monkeypatch, capsys, run)
+    assert sorted(run.iterdir()) == before
+
+
+def test_options(
+    run: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    found = error_of(monkeypatch, capsys, run, "--device", "cuda")
+    assert "--device cuda" in found and "doctor" in found
+    assert "choose cpu, cuda" in error_of(monkeypatch, capsys, run, "--device", "tpu")
+    text = error_of(monkeypatch, capsys, run, "--batch-size", 121)
+    assert text == "--batch-size 121: the data have only 120 questions to ask"
+    (tmp_path / "file").write_text("mine")
+    assert "is a file" in error_of(monkeypatch, capsys, run, "--output", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+    assert "no run directory" in error_of(monkeypatch, capsys, tiny_model)
+    assert not (run / "bench").exists()
+
+
+def test_an_error_loses_no_report(
+    benched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    run = Path(shutil.copytree(benched, tmp_path / "run"))
+    before = {path.name: path.read_bytes() for path in (run / "bench").glob("report.*")}
+    assert len(before) == 3
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(latency, "time_systems", broken)
+    assert "No space left" in error_of(monkeypatch, capsys, run, *QUICK, "--runs", 4)
+    after = {path.name: path.read_bytes() for path in (run / "bench").glob("report.*")}
+    assert after == before
+
+
+def test_no_compiler(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """PyTorch really looks for one; what it says then is told before anything is measured."""
+    program = "from benchmarks.bench.latency import check_compiler; check_compiler('cpu')"
+    cache = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "CXX": str(tmp_path / "none")}
+    child = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | cache, capture_output=True, text=True
+    )
+    last = child.stderr.splitlines()[-1]
+    assert child.returncode == 1
+    assert "--compile: torch.compile finds no C++ compiler that works" in last
+    assert "--no-compile" in last
+
+    def unable(*_: object, **__: object) -> None:
+        raise RuntimeError("Triton is too old\nSet TORCHDYNAMO_VERBOSE=1")
+
+    monkeypatch.setattr(torch, "compile", unable)
+    text = error_of(monkeypatch, capsys, run, "--compile")
+    assert text == (
+        "--compile: torch.compile does not work here (Triton is too old); use --no-compile"
+    )
+    assert not (run / "bench").exists()
+
+
+def test_compiling_is_told(capsys: Any) -> None:
+    batches = [{"input_ids": np.zeros((1, 2), np.int64)}] * 3
+    called: list[object] = []
+    systems: Any = {
+        System(COMPILED, "dense", "fp32"): called.append,
+        System("PyTorch eager", "dense", "fp32"): None,  # is not compiled
+    }
+    latency._compile(systems, batches)
+    assert len(called) == 3
+    assert "compiling 1 models; each can take minutes" in capsys.readouterr().err
+
+    def fails(_: object) -> None:
+        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found")
+
+    systems[System(COMPILED, "dense", "fp32")] = fails
+    with pytest.raises(DeviceError, match="no C\\+\\+ compiler that works"):
+        latency._compile(systems, batches)

@@ -1,0 +1,143 @@
+"""`lxcompress bench` of a tiny run: figures that belong together and to the export."""
+
+import json
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benched import benched_copy
+from pydantic import BaseModel
+
+import lxcompress
+from benchmarks.bench import loading, schema
+from benchmarks.bench.schema import Report
+from exporters.variants import VARIANTS
+from lxcompress.errors import ModelError
+from lxcompress.run import Run
+
+RUNTIMES = ("PyTorch eager", "ONNX Runtime")
+
+
+@pytest.fixture
+def benched(tiny_exported: Path) -> Path:
+    """A run with its report; do not write to it."""
+    return benched_copy(tiny_exported)
+
+
+@pytest.fixture
+def report(benched: Path) -> Report:
+    return Report.model_validate_json((benched / "bench" / "report.json").read_text())
+
+
+@pytest.fixture
+def run(tiny_exported: Path, tmp_path: Path) -> Path:
+    """An exported run that may be spoilt."""
+    return Path(shutil.copytree(tiny_exported, tmp_path / "run"))
+
+
+def test_the_schema_describes_every_field() -> None:
+    models = [it for it in vars(schema).values() if isinstance(it, type)]
+    records = [it for it in models if issubclass(it, BaseModel) and it.model_fields]
+    assert Report in records
+    for model in records:
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name}"
+
+
+def test_report_is_whole(report: Report, benched: Path) -> None:
+    text = json.loads((benched / "bench" / "report.json").read_text())
+    assert text == report.model_dump(mode="json", by_alias=True)
+    assert report.environment["versions"]["lxcompress"] == lxcompress.__version__
+    assert report.command.startswith(f"lxcompress bench {benched} --device cpu --batch-size 1 ")
+    assert report.run == "benched"
+    assert {path.name for path in (benched / "bench").iterdir()} >= {"report.md", "report.html"}
+
+
+def test_sizes_add_up(report: Report, benched: Path) -> None:
+    exported = json.loads((benched / "onnx" / "export.json").read_text())["files"]
+    by_name = {file.file: file for file in report.size.files}
+    assert by_name.keys() == exported.keys()
+    for name, file in by_name.items():
+        told = exported[name]["formula"]
+        for kind in ("mask", "values", "unpruned", "scales"):
+            in_parts = sum(getattr(part, kind) for part in file.parts.values())
+            assert in_parts == told[kind] == getattr(file.weights, kind)
+        assert file.weights.total == file.formula == told["total"]
+        assert file.weights.total + file.container == (benched / "onnx" / name).stat().st_size
+        dense = f"{'' if file.precision == 'fp32' else '_' + file.precision}"
+        assert file.of_dense_same_precision == file.bytes / by_name[f"model{dense}.onnx"].bytes
+        assert file.of_dense_fp32 == file.bytes / by_name["model.onnx"].bytes
+
+
+def test_accuracies_are_those_of_the_export(report: Report, benched: Path) -> None:
+    exported = json.loads((benched / "onnx" / "export.json").read_text())["files"]
+    found = {it.system.name: it.accuracy for it in report.accuracy.systems}
+    assert len(found) == 8
+    for file in exported.values():
+        model = "ticket" if file["variant"].startswith("sparse") else "dense"
+        for runtime, accuracy in zip(
+            RUNTIMES, (file["accuracy_in_pytorch"], file["accuracy"]), strict=True
+        ):
+            precision = "fp32" if runtime == RUNTIMES[0] else file["precision"]
+            ours = found[f"{runtime} {model} {precision}"]
+            for kind, value in accuracy.items():
+                interval = ours[kind]
+                assert (interval is None) == (value is None)
+                if interval is not None:
+                    assert interval.estimate == pytest.approx(value)
+                    assert interval.low <= interval.estimate <= interval.high
+
+
+def test_comparisons(report: Report) -> None:
+    found = {it.system.name: it.accuracy["overall"] for it in report.accuracy.systems}
+    assert len(report.accuracy.comparisons) == 8
+    for it in report.accuracy.comparisons:
+        overall, of, against = it.by_type["overall"], found[it.of], found[it.against]
+        assert overall and of and against
+        assert overall.difference.estimate == pytest.approx(of.estimate - against.estimate)
+        assert overall.questions == report.accuracy.questions == 120
+        test = overall.mcnemar
+        assert test.both + test.only_of + test.only_against + test.neither == 120
+        parts = [kind for name, kind in it.by_type.items() if kind and name != "overall"]
+        assert sum(kind.questions for kind in parts) == 120
+        assert sum(kind.mcnemar.only_of for kind in parts) == test.only_of
+        same = (it.of.replace("ticket", "dense") == it.against, it.of.split()[-1])
+        assert (it.isolates == "sparsity") == same[0]
+
+
+def test_latencies(report: Report) -> None:
+    assert [batch.batch_size for batch in report.latency] == [1, 3]
+    for batch in report.latency:
+        assert len(batch.systems) == 9
+        for it in batch.systems:
+            assert len(it.samples) == 3
+            assert it.p50 == np.median(it.samples)
+            rate = 3 * batch.batch_size / sum(it.samples)
+            assert it.questions_per_second == pytest.approx(rate)
+        assert len(batch.ratios) == 5
+        for ratio in batch.ratios:  # nothing of another precision is a gain of sparsity
+            assert ratio.of.split()[-1] == ratio.against.split()[-1]
+            assert " dense " in ratio.against
+        assert [it.isolates for it in batch.ratios].count("control") == 1
+
+
+def test_loading(report: Report) -> None:
+    cases = {(it.file, it.loader) for it in report.loading}
+    assert len(cases) == len(report.loading) == 12
+    assert ("model_sparse_int8.onnx", "runtime") in cases
+    assert all(len(it.seconds.samples) == 2 for it in report.loading)
+
+
+def test_a_load_that_dies(run: Path) -> None:
+    def killed(cases: list[tuple[str, Path]], *_: object) -> None:
+        raise subprocess.CalledProcessError(-signal.SIGKILL, cases[0][0])
+
+    patched = "benchmarks.bench.loading.loading.compare"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ModelError) as problem:
+        patch.setattr(patched, killed)
+        loading.load_times(Run(run), ["fp32"], "cpu", 1)
+    assert "failed with exit code -9" in str(problem.value)
+    assert loading.loaders(VARIANTS["sparse-int8"], "cuda") == ("runtime",)

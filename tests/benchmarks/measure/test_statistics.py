@@ -1,0 +1,93 @@
+"""Intervals and tests against scipy, formulas written out by hand, and printed tables."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.measure.statistics import bootstrap_mean, mcnemar, median_ratio, paired_bootstrap
+
+GRADES = (0, 0.3, 0.6, 0.9, 1)
+
+
+def graded(count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).choice(GRADES, count, p=(0.3, 0.1, 0.1, 0.1, 0.4))
+
+
+def test_paired_bootstrap_is_scipys() -> None:
+    """scipy resamples the questions one by one; here their distinct differences are counted."""
+    of, against = graded(400, 1), graded(400, 2)
+    found = paired_bootstrap(of, against, seed=3)
+    expected = stats.bootstrap(
+        (of - against,), np.mean, method="percentile", n_resamples=20_000, batch=500, rng=4
+    ).confidence_interval
+    assert found.estimate == pytest.approx(np.mean(of - against))
+    # Monte Carlo noise of an end is about 0.02 standard errors.
+    noise = 0.08 * np.std(of - against) / math.sqrt(400)
+    assert found.low == pytest.approx(expected.low, abs=noise)
+    assert found.high == pytest.approx(expected.high, abs=noise)
+
+
+def test_bootstrap_of_many_distinct_values() -> None:
+    """More of them than counts are drawn for at once."""
+    values = np.random.default_rng(0).standard_normal(3000)
+    found = bootstrap_mean(values, seed=0, resamples=4000)
+    error = values.std() / math.sqrt(values.size)
+    assert found.low == pytest.approx(values.mean() - 1.96 * error, abs=0.15 * error)
+    assert found.high == pytest.approx(values.mean() + 1.96 * error, abs=0.15 * error)
+
+
+def test_bootstrap_is_seeded_and_paired() -> None:
+    of, against = graded(200, 1), graded(200, 2)
+    assert paired_bootstrap(of, against, seed=1) == paired_bootstrap(of, against, seed=1)
+    assert paired_bootstrap(of, against, seed=1) != paired_bootstrap(of, against, seed=2)
+    same = paired_bootstrap(of, of, seed=1)
+    assert (same.estimate, same.low, same.high) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (3, 9), (9, 3), (20, 21), (0, 6)])
+def test_mcnemar_by_hand(first: int, second: int) -> None:
+    """The exact two-sided binomial, summed up."""
+    of = [1] * 5 + [1] * first + [0] * second + [0] * 4
+    against = [1] * 5 + [0] * first + [1] * second + [0] * 4
+    found = mcnemar(of, against)
+    assert (found.both, found.only_of, found.only_against, found.neither) == (5, first, second, 4)
+    differing = first + second
+    tail = sum(math.comb(differing, k) for k in range(min(first, second) + 1)) / 2**differing
+    assert found.p == pytest.approx(min(1, 2 * tail))
+
+
+def test_mcnemar_of_grades() -> None:
+    """Right is a score above 0.5: of ten people, two gave the answer."""
+    found = mcnemar([0, 0.3, 0.5, 0.6, 0.9, 1], [1, 1, 1, 1, 1, 1])
+    assert (found.both, found.only_against) == (3, 3)
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(6, 1, 6), (10, 2, 9), (20, 6, 15), (5, 1, 5)])
+def test_median_ratio_has_the_tables_ranks(count: int, low: int, high: int) -> None:
+    """Ranks of the 95% interval of a median, as printed in statistical tables."""
+    ratios = np.arange(1, count + 1, dtype=float)
+    shuffled = np.random.default_rng(0).permutation(ratios)
+    found = median_ratio(3 * shuffled, [3.0] * count)
+    assert (found.estimate, found.low, found.high) == (np.median(ratios), low, high)
+
+
+def test_median_ratio_covers() -> None:
+    random = np.random.default_rng(0)
+    hits = 0
+    for _ in range(500):
+        found = median_ratio(random.lognormal(0.1, 0.5, 30), np.ones(30))
+        hits += found.low <= math.exp(0.1) <= found.high
+    assert hits >= 0.93 * 500
+
+
+@pytest.mark.parametrize(("of", "against"), [([], []), ([1], [1, 2]), ([[1]], [[1]])])
+def test_no_pairs(of: list[float], against: list[float]) -> None:
+    for function in (mcnemar, median_ratio):
+        with pytest.raises(ValueError, match="no pairs"):
+            function(of, against)
+    with pytest.raises(ValueError, match="no pairs"):
+        paired_bootstrap(of, against, seed=0)
+    with pytest.raises(ValueError, match="no values"):
+        bootstrap_mean([], seed=0)

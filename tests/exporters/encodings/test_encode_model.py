@@ -1,0 +1,283 @@
+"""Each variant as a model: the same answers as PyTorch, and nothing dropped that is not zero."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from exported import (
+    CONFIGS,
+    FILES,
+    Arrays,
+    by_the_standard,
+    graph_of,
+    in_onnx,
+    in_pytorch,
+    noisy_model,
+    same_bits,
+    some_inputs,
+    some_mask,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import ModelProto, numpy_helper
+from tokenizers import Tokenizer
+from transformers import LxmertForQuestionAnswering
+
+import lxcompress
+from exporters.encodings.encode_model import Answerer, assemble
+from exporters.graph.trace import Graph
+from exporters.variants import VARIANTS
+from lxcompress.data.dataset import Dataset
+from lxcompress.errors import ModelError
+from lxcompress.model.lxmert import read_config
+from lxcompress.model.prunable import prunable_parameters
+from lxcompress.model.tokenizer import load_tokenizer
+from lxcompress.pruning.mask import Mask
+
+CONFIG = CONFIGS["deep"]
+ANSWERER = Answerer(["ja", "nein", 'ä"\n', "", "5"], '{"version": "1.0"}', 17)
+# Root mean square of the difference, in standard deviations of the logits.
+CLOSE = {"fp32": 1e-6, "fp16": 5e-3, "int8": 0.1}
+MATRIX = "lxmert.encoder.layer.0.attention.self.query.weight"
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return graph_of(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def mask() -> Mask:
+    return some_mask(noisy_model(CONFIG))
+
+
+@pytest.fixture(scope="module")
+def ticket(mask: Mask) -> LxmertForQuestionAnswering:
+    """Hugging Face's model as it is, with the pruned weights at zero."""
+    model = noisy_model(CONFIG)
+    mask.apply(prunable_parameters(model))
+    return model
+
+
+@pytest.fixture(scope="module")
+def inputs() -> Arrays:
+    return some_inputs(CONFIG, 6, 9, 7)
+
+
+Make = Callable[[str], ModelProto]
+
+
+@pytest.fixture(scope="module")
+def make(graph: Graph, mask: Mask, ticket: LxmertForQuestionAnswering) -> Make:
+    parameters = dict(ticket.named_parameters())
+    return lambda name: assemble(graph, parameters, VARIANTS[name], ANSWERER, mask)
+
+
+def arrays_of(model: ModelProto) -> Arrays:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+# -- Answers ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_answers_as_pytorch(
+    name: str, make: Make, ticket: LxmertForQuestionAnswering, inputs: Arrays
+) -> None:
+    model, expected = make(name), in_pytorch(ticket, inputs)
+    onnx.checker.check_model(model, full_check=True)
+    for run in (in_onnx, by_the_standard):
+        found = run(model, inputs)
+        assert found.dtype == np.float32
+        off = np.sqrt(np.square(found - expected).mean()) / expected.std()
+        assert off < CLOSE[VARIANTS[name].precision]
+    # A model without one of the weights would not pass.
+    assert expected.std() > 0.1 and (np.ptp(expected, axis=0) > 0.1).all()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_an_encoding_changes_no_bit_of_the_answers(
+    precision: str, make: Make, inputs: Arrays
+) -> None:
+    dense, sparse = make(precision), make(f"sparse-{precision}")
+    assert same_bits(in_onnx(sparse, inputs), in_onnx(dense, inputs))
+
+
+# -- Form -------------------------------------------------------------------------------------
+
+
+def test_names_of_files() -> None:
+    assert {name: variant.file for name, variant in VARIANTS.items()} == FILES
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_what_a_file_says_of_itself(
+    name: str, make: Make, mask: Mask, ticket: LxmertForQuestionAnswering
+) -> None:
+    model = make(name)
+    said = {item.key: item.value for item in model.metadata_props}
+    total = hashlib.sha256()
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        total.update(f"{tensor.name} {array.dtype} {array.shape}\n".encode() + array.tobytes())
+    bare = ModelProto()
+    bare.CopyFrom(model)
+    for field in ("ir_version", "producer_name", "producer_version"):
+        bare.ClearField(field)
+    bare.graph.ClearField("name")
+    bare.graph.ClearField("doc_string")
+    bare.graph.ClearField("initializer")
+    bare.metadata_props.remove(bare.metadata_props[-1])
+    text = bare.SerializeToString(deterministic=True) + total.hexdigest().encode()
+    sparsity = None
+    if name.startswith("sparse-"):
+        zeros = sum(int((~keep).sum()) for _, keep in mask.items())
+        prunable = sum(keep.numel() for _, keep in mask.items())
+        parameters = sum(parameter.numel() for parameter in ticket.parameters())
+        sparsity = {"prunable": zeros / prunable, "model": zeros / parameters}
+    assert json.loads(said.pop("sparsity")) == sparsity
+    assert json.loads(said.pop("labels")) == ["ja", "nein", 'ä"\n', "", "5"]
+    assert said == {
+        "lxcompress": lxcompress.__version__,
+        "variant": name,
+        "precision": name.removeprefix("sparse-"),
+        "encoding": "bitmask" if name.startswith("sparse-") else "dense",
+        "tokenizer": '{"version": "1.0"}',
+        "max_tokens": "17",
+        "sha256": hashlib.sha256(text).hexdigest(),
+    }
+    assert (model.producer_name, model.producer_version) == ("lxcompress", lxcompress.__version__)
+    # Domains of ours only where they are used.
+    ours = {"lxcompress"} if name not in ("fp32", "fp16") else set()
+    assert {opset.domain for opset in model.opset_import} == {""} | ours
+    functions = {function.name for function in model.functions}
+    called = {node.op_type for node in model.graph.node if node.domain}
+    assert functions == called
+    assert called == {
+        *(["BitmaskDecode"] if name.startswith("sparse") else []),
+        *(["QuantizedMatMul", "QuantizedGather"] if name.endswith("int8") else []),
+    }
+
+
+def test_the_graph_is_left_for_the_next_variant(graph: Graph, make: Make) -> None:
+    before = graph.model.SerializeToString()
+    for name in VARIANTS:
+        make(name)
+    assert graph.model.SerializeToString() == before
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_parts_of_a_pruned_weight(
+    precision: str, make: Make, mask: Mask, ticket: LxmertForQuestionAnswering
+) -> None:
+    dense, sparse = arrays_of(make(precision)), arrays_of(make(f"sparse-{precision}"))
+    for name, keep in mask.items():
+        flags = keep.numpy().T  # as MatMul reads the weight
+        expected = np.packbits(flags.reshape(-1), bitorder="little")
+        assert np.array_equal(sparse.pop(f"{name}.mask"), expected)
+        assert same_bits(sparse.pop(f"{name}.values"), dense.pop(name)[flags][None])
+    assert sparse.pop("lxcompress.bits_of_byte").shape == (256, 8)
+    # All else is stored as in the dense file.
+    assert sparse.keys() == dense.keys()
+    assert all(same_bits(sparse[name], dense[name]) for name in dense)
+
+
+def test_a_mask_does_not_change_a_dense_variant(
+    graph: Graph, make: Make, ticket: LxmertForQuestionAnswering
+) -> None:
+    parameters = dict(ticket.named_parameters())
+    for precision in ("fp32", "fp16", "int8"):
+        assert assemble(graph, parameters, VARIANTS[precision], ANSWERER) == make(precision)
+
+
+# -- What is refused --------------------------------------------------------------------------
+
+
+def with_value(
+    model: LxmertForQuestionAnswering, place: tuple[int, int], value: float
+) -> dict[str, torch.Tensor]:
+    parameters: dict[str, torch.Tensor] = dict(model.named_parameters())
+    parameters[MATRIX] = parameters[MATRIX].detach().clone()
+    parameters[MATRIX][place] = value
+    return parameters
+
+
+def test_sparse_needs_a_mask(graph: Graph, ticket: LxmertForQuestionAnswering) -> None:
+    with pytest.raises(ValueError, match="sparse-fp16 needs a mask"):
+        assemble(graph, dict(ticket.named_parameters()), VARIANTS["sparse-fp16"], ANSWERER)
+
+
+@pytest.mark.parametrize("value", [1e-45, -0.0, float("nan"), 1.0])
+@pytest.mark.parametrize("name", ["sparse-fp32", "sparse-fp16", "sparse-int8"])
+def test_a_pruned_weight_that_is_alive(
+    name: str, value: float, graph: Graph, mask: Mask, ticket: LxmertForQuestionAnswering
+) -> None:
+    row, column = (~mask[MATRIX]).nonzero()[0].tolist()
+    parameters = with_value(ticket, (row, column), value)
+    with pytest.raises(ModelError, match=f"1 pruned weights of {MATRIX} are not zero"):
+        assemble(graph, parameters, VARIANTS[name], ANSWERER, mask)
+
+
+@pytest.mark.parametrize("value", [65504.1, 65520.0, -1e30, float("inf"), float("nan")])
+@pytest.mark.parametrize("name", ["fp16", "sparse-fp16"])
+def test_a_weight_that_float16_does_not_hold(
+    name: str, value: float, graph: Graph, ticket: LxmertForQuestionAnswering, mask: Mask
+) -> None:
+    some = Mask({n: torch.ones_like(keep) for n, keep in mask.items()})
+    with pytest.raises(ModelError, match=f"{MATRIX} has a weight of .*too large for fp16"):
+        assemble(graph, with_value(ticket, (0, 0), value), VARIANTS[name], ANSWERER, some)
+
+
+def test_the_largest_that_float16_holds(graph: Graph, ticket: LxmertForQuestionAnswering) -> None:
+    model = assemble(graph, with_value(ticket, (2, 1), -65504.0), VARIANTS["fp16"], ANSWERER)
+    assert arrays_of(model)[MATRIX][1, 2] == -65504
+
+
+def test_a_weight_of_another_shape(graph: Graph, ticket: LxmertForQuestionAnswering) -> None:
+    parameters: dict[str, torch.Tensor] = dict(ticket.named_parameters())
+    parameters[MATRIX] = parameters[MATRIX][:-1]
+    with pytest.raises(ModelError, match=rf"{MATRIX} is \(32, 31\), the graph's \(32, 32\)"):
+        assemble(graph, parameters, VARIANTS["fp32"], ANSWERER)
+
+
+# -- The tokenizer that travels along ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tokenizers(tiny_model: Path) -> tuple[Tokenizer, Callable[..., dict[str, list[list[int]]]]]:
+    theirs = load_tokenizer(tiny_model)
+    found = Answerer.of(read_config(tiny_model), theirs, 9)
+    assert found.labels == ["yes", "no", "zebra"] and found.max_tokens == 9
+    rules = Tokenizer.from_str(found.tokenizer)
+    # The model's own keeps its rules.
+    assert theirs.backend_tokenizer.truncation is None
+    return rules, theirs
+
+
+def check_tokens(tokenizers: tuple[Tokenizer, Callable[..., dict]], texts: list[str]) -> None:
+    ours, theirs = tokenizers
+    found = ours.encode_batch(texts)
+    expected = theirs(texts, truncation=True, max_length=9, padding=True)
+    assert [each.ids for each in found] == expected["input_ids"]
+    assert [each.attention_mask for each in found] == expected["attention_mask"]
+    assert [each.type_ids for each in found] == expected["token_type_ids"]
+
+
+def test_real_questions(
+    tokenizers: tuple[Tokenizer, Callable[..., dict]], tiny_dataset: Dataset
+) -> None:
+    assert tiny_dataset.val
+    texts = [question.text for question in tiny_dataset.val.questions]
+    check_tokens(tokenizers, texts)
+    assert {len(each.ids) for each in tokenizers[0].encode_batch(texts)} == {9}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=40), min_size=1, max_size=4))
+def test_any_text(tokenizers: tuple[Tokenizer, Callable[..., dict]], texts: list[str]) -> None:
+    check_tokens(tokenizers, texts)

@@ -1,0 +1,208 @@
+"""What can be exported: a run, a ticket, any LXMERT; and everything else in one sentence."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from exported import FILES
+
+from exporters.source import Source, open_questions
+from exporters.variants import VARIANTS
+from lxcompress.errors import ConfigError, DataError, LxcompressError, ModelError, RunError
+from lxcompress.model.lxmert import read_config
+from lxcompress.model.tokenizer import load_tokenizer
+from lxcompress.system.files import sha256
+
+DENSE, SPARSE = [*FILES][:3], [*FILES][3:]
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+
+
+# -- What it is -------------------------------------------------------------------------------
+
+
+def test_a_run(tiny_run: Path, tiny_data: Path) -> None:
+    source = Source.of(tiny_run, None, None)
+    assert source == Source(
+        tiny_run / "dense", tiny_run / "ticket", tiny_run / "onnx", str(tiny_data), 20
+    )
+    assert [variant.name for variant in source.variants([])] == [*DENSE, *SPARSE]
+    folders = {variant.name: source.model_folder(variant).name for variant in source.variants([])}
+    assert folders == {**dict.fromkeys(DENSE, "dense"), **dict.fromkeys(SPARSE, "ticket")}
+
+
+def test_settings_of_the_run_count(run: Path) -> None:
+    settings = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(settings | {"max-tokens": 13, "data": "shapes"}))
+    source = Source.of(run, None, None, run / "elsewhere")
+    assert (source.data, source.max_tokens, source.onnx) == ("shapes", 13, run / "elsewhere")
+
+
+def test_any_model_folder(tiny_model: Path) -> None:
+    source = Source.of(tiny_model, "some/data", None)
+    assert source == Source(tiny_model, None, tiny_model / "onnx", "some/data", 20)
+    assert [variant.name for variant in source.variants([])] == DENSE
+    other = Source.of(tiny_model, "some/data", 9, Path("files"))
+    assert (other.max_tokens, other.onnx) == (9, Path("files"))
+
+
+def test_a_ticket_by_itself(tiny_run: Path) -> None:
+    ticket = tiny_run / "ticket"
+    source = Source.of(ticket, "some/data", None)
+    assert (source.dense, source.ticket) == (None, ticket)
+    assert [variant.name for variant in source.variants([])] == SPARSE
+
+
+def test_the_dense_model_of_a_run_by_itself(tiny_run: Path) -> None:
+    source = Source.of(tiny_run / "dense", "some/data", None)
+    assert [variant.name for variant in source.variants([])] == DENSE
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    return lambda run: (run / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "data", "max_tokens", "error", "message"),
+    [
+        (None, "nowhere", None, None, ModelError, "nowhere is neither a run directory nor a model"),
+        (None, "result.json", None, None, ModelError, "result.json is neither a run directory"),
+        (None, "logs", "d", None, ModelError, "logs is no model folder: it has no config.json"),
+        (None, "ticket", None, None, ConfigError, "ticket is a model folder; give --data, the"),
+        (None, "", "d", None, ConfigError, "a run has its own data and settings; leave out --data"),
+        (None, "", None, 9, ConfigError, "a run has its own data and settings"),
+        (remove("result.json"), "", None, None, RunError, "has no finished ticket; `lxcompress pr"),
+        (remove("config.json"), "", None, None, RunError, "is no run directory: it has no config"),
+    ],
+)
+def test_what_it_is_not(
+    run: Path,
+    change: Callable[[Path], Any] | None,
+    path: str,
+    data: str | None,
+    max_tokens: int | None,
+    error: type[LxcompressError],
+    message: str,
+) -> None:
+    if change:
+        change(run)
+    with pytest.raises(error, match=message):
+        Source.of(run / path, data, max_tokens)
+
+
+def test_a_run_whose_settings_are_damaged(run: Path) -> None:
+    for text in ("{", '{"data": "shapes", "sparsity": 7}'):
+        (run / "config.json").write_text(text)
+        with pytest.raises(LxcompressError) as caught:
+            Source.of(run, None, None)
+        assert "\n" not in str(caught.value)
+
+
+# -- Which files ------------------------------------------------------------------------------
+
+
+def test_variants_in_the_order_that_was_asked_for(tiny_run: Path) -> None:
+    source = Source.of(tiny_run, None, None)
+    found = source.variants(["sparse-int8", "fp16", "sparse-int8"])
+    assert found == [VARIANTS["sparse-int8"], VARIANTS["fp16"]]
+
+
+def test_an_unknown_variant(tiny_run: Path) -> None:
+    with pytest.raises(ConfigError, match="^--variant int4: choose fp32, fp16, int8, sparse-fp32,"):
+        Source.of(tiny_run, None, None).variants(["fp32", "int4"])
+
+
+def test_variants_that_the_source_cannot_make(tiny_model: Path, tiny_run: Path) -> None:
+    message = "^--variant sparse-int8 needs a mask, which is not there; choose fp32, fp16, int8$"
+    with pytest.raises(ConfigError, match=message):
+        Source.of(tiny_model, "d", None).variants(["fp32", "sparse-int8"])
+    message = "^--variant fp16 needs an unpruned model, .*; choose sparse-fp32, sparse-fp16, sp"
+    with pytest.raises(ConfigError, match=message):
+        Source.of(tiny_run / "ticket", "d", None).variants(["fp16"])
+
+
+# -- What they are made of --------------------------------------------------------------------
+
+
+def test_a_fingerprint_is_of_what_counts(run: Path) -> None:
+    source = Source.of(run, None, None)
+    dense, sparse = VARIANTS["fp16"], VARIANTS["sparse-int8"]
+    before = source.fingerprint(dense, "cpu"), source.fingerprint(sparse, "cpu")
+    assert before[0]["files"]["model.safetensors"] == sha256(run / "dense" / "model.safetensors")
+    assert before[1]["files"].keys() >= {
+        "model.safetensors",
+        "mask.safetensors",
+        "config.json",
+        "tokenizer.json",
+    }
+    assert source.fingerprint(VARIANTS["fp32"], "cpu") == before[0]  # of all variants of a model
+    assert json.loads(json.dumps(before)) == list(before)
+
+    (run / "ticket" / "README.txt").write_text("notes")
+    (run / "result.json").write_text("{}")
+    assert (source.fingerprint(dense, "cpu"), source.fingerprint(sparse, "cpu")) == before
+    for name in ("mask.safetensors", "tokenizer.json", "config.json", "model.safetensors"):
+        path = run / "ticket" / name
+        content = path.read_bytes()
+        path.write_bytes(content + b" ")
+        assert (
+            source.fingerprint(sparse, "cpu") != before[1]
+            and source.fingerprint(dense, "cpu") == before[0]
+        )
+        path.write_bytes(content)
+    other = Source(source.dense, source.ticket, source.onnx, source.data, 9)
+    assert other.fingerprint(dense, "cpu") != before[0]
+    assert source.fingerprint(dense, "cuda") != before[0]
+    other = Source(source.dense, source.ticket, run / "other", source.data, 20)
+    assert other.fingerprint(dense, "cpu") == before[0]
+
+
+# -- The questions that they are checked on ---------------------------------------------------
+
+
+def test_questions(tiny_run: Path) -> None:
+    source = Source.of(tiny_run, None, None)
+    ticket = tiny_run / "ticket"
+    found = open_questions(source, read_config(ticket), load_tokenizer(ticket))
+    assert len(found) == 120 and found.lengths.max() <= 20
+    short = Source(source.dense, source.ticket, source.onnx, source.data, 7)
+    found = open_questions(short, read_config(ticket), load_tokenizer(ticket))
+    assert len(found) == 120 and found.lengths.max() == 7
+
+
+def test_data_without_validation_questions(tiny_run: Path, tiny_data: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    described = yaml.safe_load((data / "dataset.yaml").read_text())
+    del described["val"]
+    (data / "dataset.yaml").write_text(yaml.safe_dump(described))
+    ticket = tiny_run / "ticket"
+    source = Source.of(ticket, str(data), None)
+    with pytest.raises(DataError, match="has no `val:` split to check the files on"):
+        open_questions(source, read_config(ticket), load_tokenizer(ticket))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"visual_feat_dim": 3}, "the model takes regions of 3"), ({"vocab_size": 9}, "the model 9")],
+)
+def test_data_of_another_model(tiny_run: Path, change: dict[str, int], message: str) -> None:
+    ticket = tiny_run / "ticket"
+    config = read_config(ticket)
+    config.update(change)
+    with pytest.raises(ModelError, match=message):
+        open_questions(Source.of(tiny_run, None, None), config, load_tokenizer(ticket))
+
+
+def test_no_data(tiny_run: Path, tmp_path: Path) -> None:
+    ticket = tiny_run / "ticket"
+    source = Source.of(ticket, str(tmp_path / "nowhere"), None)
+    with pytest.raises(LxcompressError, match="nowhere"):
+        open_questions(source, read_config(ticket), load_tokenizer(ticket))

@@ -1,0 +1,180 @@
+"""Answers: normalisation against a second, literal reading of the official rules; soft targets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from itertools import combinations
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from official_normalization import answer_texts, literal_normalize
+
+from lxcompress.data.questions.answers import (
+    CONTRACTIONS,
+    answer_list,
+    label_index,
+    normalize_answer,
+    soft_scores,
+    target_scores,
+)
+from lxcompress.data.questions.questions import Question
+from lxcompress.errors import DataError
+
+
+@settings(deadline=None)
+@given(answer_texts)
+@example("." * 40)
+@example("1,2,-3 a-b")
+def test_normalisation_follows_the_rules(text: str) -> None:
+    assert normalize_answer(text) == literal_normalize(text)
+
+
+@settings(deadline=None)
+@given(answer_texts.filter(lambda text: text.count(".") <= 32))
+def test_normalised_answers_stay_as_they_are(text: str) -> None:
+    once = normalize_answer(text)
+    assert normalize_answer(once) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Yes", "yes"),
+        ("  yes \n", "yes"),
+        ("the dog", "dog"),
+        ("a", ""),
+        ("None", "0"),
+        ("two dogs", "2 dogs"),
+        ("ten", "10"),
+        ("eleven", "eleven"),
+        ("t-shirt", "t shirt"),  # no space touches "-": it becomes one
+        ("t- shirt", "t shirt"),
+        ("red -blue", "red blue"),
+        ("semi-truck - red", "semitruck red"),  # one "-" touches a space: all of them go
+        ("1,000", "1000"),
+        ("1,000 t-shirts", "1000 tshirts"),  # digit,digit anywhere: every mark goes
+        ("1, 2", "1 2"),
+        ("1.5", "1.5"),
+        ("5.", "5"),
+        ("u.s.a.", "usa"),
+        ("v.2", "v.2"),
+        ("$4.00", "$4.00"),
+        ("12:30", "12:30"),
+        ("at&t", "at&t"),
+        ("dont know", "don't know"),
+        ("DONT", "don't"),
+        ("don't", "don't"),
+        ("couldnt've", "couldn't've"),
+        ("couldn'tve", "couldn't've"),
+        ("yall'd've", "y'all'd've"),
+        ("ow's'at", "'ow's'at"),
+        ("somebody'd", "somebodyd"),
+        ("let's", "let's"),
+        ("im", "im"),  # the official key is "Im", which no lower-cased word equals
+        ("", ""),
+        ("." * 33, "."),  # only the first 32 periods go
+    ],
+)
+def test_normalisation_by_hand(text: str, expected: str) -> None:
+    assert normalize_answer(text) == expected
+    assert literal_normalize(text) == expected
+
+
+def test_contractions_are_the_official_ones() -> None:
+    # Digest of the entries of vqaEval.py's table that can have an effect: keys in lower case that
+    # do not map to themselves. (The file itself is not copied here.)
+    lines = "\n".join(sorted(f"{key} {form}" for key, form in CONTRACTIONS.items()))
+    assert len(CONTRACTIONS) == 114
+    assert hashlib.sha256(lines.encode()).hexdigest() == (
+        "f2c800b1132e79302dd72686ce8bba16120f1873f98a85561222e89317336e7a"
+    )
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["yes", "no", "2", "two", "t-shirt"]), min_size=2, max_size=12))
+def test_soft_scores_by_leaving_each_person_out(answers: list[str]) -> None:
+    forms = [literal_normalize(answer) for answer in answers]
+    scores = soft_scores(answers)
+    assert set(scores) == set(forms)
+    for form, score in scores.items():
+        subsets = list(combinations(forms, len(forms) - 1))
+        expected = sum(min(1, subset.count(form) / 3) for subset in subsets) / len(subsets)
+        assert score == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, 0.3), (2, 0.6), (3, 0.9), (4, 1.0), (10, 1.0)])
+def test_soft_scores_of_ten_people(n: int, expected: float) -> None:
+    assert soft_scores(["yes"] * n + [f"other {i}" for i in range(10 - n)])["yes"] == expected
+
+
+def asked(*answers: str, scores: dict[str, float] | None = None, question_id: int = 1) -> Question:
+    return Question(question_id, "1", "What?", answers=answers or None, scores=scores)
+
+
+def test_answer_list_counts_most_common_answers() -> None:
+    questions = [asked(*["yes"] * 9, "no")] * 3 + [asked(*["red"] * 6, *["yes"] * 4)] * 2
+    assert answer_list(questions, min_occurrences=2) == ["yes", "red"]
+    assert answer_list(questions, min_occurrences=3) == ["yes"]
+    # "no" is in answers, but never the most common one.
+    assert answer_list(questions, min_occurrences=1) == ["yes", "red"]
+
+
+def test_answer_list_order_does_not_depend_on_the_questions_order() -> None:
+    questions = [asked(*[word] * 10) for word in ("cat", "bus", "bus", "ant", "cat", "dog")]
+    assert answer_list(questions, 1) == ["bus", "cat", "ant", "dog"]
+    assert answer_list(questions[::-1], 1) == ["bus", "cat", "ant", "dog"]
+
+
+def test_answer_list_breaks_a_tie_by_who_came_first() -> None:
+    assert answer_list([asked(*["b", "c"] * 5)], 1) == ["b"]
+    # As normalised classes: "2" and "two" are one, and outnumber "3".
+    assert answer_list([asked("3", "3", "3", "3", "2", "2", "2", "two", "two", "x")], 1) == ["2"]
+
+
+def test_answer_list_spells_as_most_people_do() -> None:
+    # Unanimous answers are compared as they are written, so the label must be written likewise.
+    questions = [asked(*["T-shirt"] * 10)] * 2 + [asked(*["t shirt"] * 10)]
+    assert answer_list(questions, 1) == ["T-shirt"]
+    assert answer_list([asked(*["a"] * 10)], 1) == ["a"]
+
+
+def test_answer_list_from_lxmert_labels() -> None:
+    questions = [
+        asked(scores={"net": 0.3, "fence": 1.0}),
+        asked(scores={"fence": 0.9, "wall": 0.9}),
+        asked(scores={}),
+    ]
+    assert answer_list(questions, 2) == ["fence"]
+
+
+def test_answer_list_cannot_be_empty() -> None:
+    with pytest.raises(DataError, match="at least 9 times .at most 3.: lower --min-occurrences"):
+        answer_list([asked(*["yes"] * 10)] * 3)
+    with pytest.raises(DataError, match="no question has answers"):
+        answer_list([asked()])
+    with pytest.raises(DataError, match="no question has answers"):
+        answer_list([])
+
+
+def targets(question: Question, labels: Sequence[str]) -> list[tuple[int, float]]:
+    return target_scores(question, label_index(labels))
+
+
+def test_targets_from_human_answers() -> None:
+    question = asked("Two", "2", "2", "3", *["T-shirt"] * 6)
+    assert targets(question, ["3", "T-shirt", "2", "yes"]) == [(0, 0.3), (1, 1.0), (2, 0.9)]
+    assert targets(question, ["yes"]) == []
+
+
+def test_targets_from_lxmert_labels() -> None:
+    question = asked(*["no"] * 10, scores={"t shirt": 0.6, "net": 0.3, "x": 1, "wall": 0})
+    assert targets(question, ["wall", "T-shirt", "net"]) == [(1, 0.6), (2, 0.3)]
+    # The label of exactly that text goes first.
+    assert targets(question, ["T-shirt", "t shirt"]) == [(1, 0.6)]
+
+
+def test_no_target_without_answers() -> None:
+    with pytest.raises(DataError, match="question 5 has no answers to learn from"):
+        targets(asked(question_id=5), ["yes"])

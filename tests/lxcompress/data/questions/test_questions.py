@@ -1,0 +1,284 @@
+"""Reading questions: both formats, the image id's one spelling, and every bad input."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shared import SHARED
+
+from lxcompress.data.questions.questions import (
+    Question,
+    canonical_image_id,
+    read_lxmert,
+    read_official,
+)
+from lxcompress.errors import DataError
+
+EASY_VQA = SHARED / "easy-vqa"
+
+QUESTIONS: dict[str, Any] = {
+    "info": {"version": "2.0"},
+    "questions": [
+        {"question_id": 7000, "image_id": 7, "question": "Is it red?"},
+        {"question_id": 7001, "image_id": 7, "question": "How many?"},
+    ],
+}
+ANNOTATIONS: dict[str, Any] = {
+    "info": {"version": "2.0"},
+    "annotations": [
+        {
+            "question_id": question_id,
+            "image_id": 7,
+            "question_type": question_type,
+            "answer_type": answer_type,
+            "multiple_choice_answer": answers[0],
+            "answers": [
+                {"answer": answer, "answer_confidence": "maybe", "answer_id": number}
+                for number, answer in enumerate(answers, start=1)
+            ],
+        }
+        # Not in the order of the questions: the two files are joined by id.
+        for question_id, question_type, answer_type, answers in (
+            (7001, "how many", "number", ["2"] * 6 + ["two", "3", "3", "none"]),
+            (7000, "is it", "yes/no", ["Yes"] * 10),
+        )
+    ],
+}
+SAMPLES: list[Any] = [
+    {
+        "question_id": 458752000,
+        "img_id": "COCO_train2014_000000458752",
+        "sent": "What is this photo taken looking through?",
+        "question_type": "what is this",
+        "answer_type": "other",
+        "label": {"net": 1, "fence": 0.3},
+    },
+    {"question_id": "n17", "img_id": "n161313", "sent": "Is it red?", "label": {}},
+]
+
+
+def write(path: Path, value: Any) -> Path:
+    path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (132417, "132417"),
+        (0, "0"),
+        ("132417", "132417"),
+        ("000000132417", "132417"),
+        ("000", "0"),
+        ("2347", "2347"),
+        ("COCO_train2014_000000132417", "132417"),
+        ("COCO_val2014_000000132417.jpg", "132417"),
+        ("COCO_val2014_000000132417.PNG", "132417"),
+        ("000000132417.jpeg", "132417"),
+        ("shapes_train_000000000001", "1"),
+        ("shapes_train_000000000000", "0"),
+        ("n161313", "n161313"),
+        ("n161313.jpg", "n161313"),
+        # Only COCO's twelve digits are a number: these three are three pictures.
+        ("cats_001", "cats_001"),
+        ("dogs_001", "dogs_001"),
+        ("cats_0000000000001", "cats_0000000000001"),
+        ("a_b", "a_b"),
+    ],
+)
+def test_image_id_has_one_spelling(value: int | str, expected: str) -> None:
+    assert canonical_image_id(value) == expected
+    assert canonical_image_id(expected) == expected
+
+
+def test_official_files_are_joined_by_id(tmp_path: Path) -> None:
+    questions = write(tmp_path / "q.json", QUESTIONS)
+    annotations = write(tmp_path / "a.json", ANNOTATIONS)
+    many = ("2", "2", "2", "2", "2", "2", "two", "3", "3", "none")
+    assert read_official(questions, annotations) == [
+        Question(7000, "7", "Is it red?", "is it", "yes/no", ("Yes",) * 10),
+        Question(7001, "7", "How many?", "how many", "number", many),
+    ]
+
+
+def test_a_test_split_has_no_answers(tmp_path: Path) -> None:
+    questions = read_official(write(tmp_path / "q.json", QUESTIONS), None)
+    assert questions[1] == Question(7001, "7", "How many?", None, None, None, None)
+
+
+def test_lxmert_files_are_read_one_after_the_other(tmp_path: Path) -> None:
+    first = write(tmp_path / "train.json", SAMPLES[:1])
+    second = write(tmp_path / "nominival.json", SAMPLES[1:])
+    questions = read_lxmert([first, second])
+    assert questions == [
+        Question(
+            458752000,
+            "458752",
+            "What is this photo taken looking through?",
+            "what is this",
+            "other",
+            scores={"net": 1.0, "fence": 0.3},
+        ),
+        Question("n17", "n161313", "Is it red?", scores={}),
+    ]
+    assert read_lxmert(first) == questions[:1]
+
+
+def test_lxmert_test_split_has_no_scores(tmp_path: Path) -> None:
+    rows = [{key: row[key] for key in ("question_id", "img_id", "sent")} for row in SAMPLES]
+    assert [q.scores for q in read_lxmert(write(tmp_path / "test.json", rows))] == [None, None]
+
+
+def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        read_official(tmp_path / "missing.json", None)
+    assert gc.isenabled()
+
+
+Change = Callable[[Any, Any], object]  # of the content of the questions and annotations files
+
+
+def _drop(key: str) -> Change:
+    return lambda q, a: a["annotations"][1].pop(key)
+
+
+def _set(key: str, value: Any) -> Change:
+    return lambda q, a: a["annotations"][1].update({key: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda q, a: q["questions"].clear(), "questions file .*q.json is empty"),
+        (lambda q, a: a["annotations"].clear(), "annotations file .*a.json is empty"),
+        (lambda q, a: q.update(questions={}), "q.json: expected a list of objects, found .* dict"),
+        (lambda q, a: q.pop("questions"), "q.json has no 'questions': is it VQA v2 JSON"),
+        (
+            lambda q, a: (q.clear(), q.update(a)),
+            "q.json has no 'questions': it holds 'annotations'",
+        ),
+        (
+            lambda q, a: (a.clear(), a.update(q)),
+            "a.json has no 'annotations': it holds 'questions'",
+        ),
+        (lambda q, a: q["questions"].append("x"), "q.json: entry 2 is a value of type str"),
+        (lambda q, a: q["questions"].append([1]), "q.json: entry 2 is a value of type list"),
+        (lambda q, a: q["questions"][1].pop("question_id"), "entry 1 has no 'question_id'"),
+        (lambda q, a: q["questions"][1].pop("image_id"), "question 7001 has no 'image_id'"),
+        (lambda q, a: q["questions"][1].pop("question"), "question 7001 has no 'question'"),
+        (lambda q, a: q["questions"][1].update(question=3), "7001 has .* int as 'question'"),
+        (lambda q, a: q["questions"][1].update(image_id=None), "7001 has null as 'image_id'"),
+        (lambda q, a: q["questions"][1].update(question_id=True), "entry 1 has .* bool as"),
+        (
+            lambda q, a: q["questions"][1].update(question_id=7000),
+            "1 question ids come more .* 7000",
+        ),
+        (
+            lambda q, a: q["questions"][1].update(image_id=8),
+            "7001 is about image 8 in .*q.json but",
+        ),
+        (lambda q, a: q["questions"].pop(1), "1 of the .* in .*a.json are not in .*q.json.* 7001"),
+        (
+            lambda q, a: a["annotations"].pop(0),
+            "1 of the .* in .*q.json are not in .*a.json.* 7001",
+        ),
+        (
+            lambda q, a: a["annotations"].append(a["annotations"][0]),
+            "a.json: 1 question ids .* 7001",
+        ),
+        (_drop("question_id"), "a.json: entry 1 has no 'question_id'"),
+        (_drop("image_id"), "a.json: question 7000 has no 'image_id'"),
+        (_drop("question_type"), "a.json: question 7000 has no 'question_type'"),
+        (_drop("answer_type"), "a.json: question 7000 has no 'answer_type'"),
+        (_drop("answers"), "a.json: question 7000 has no 'answers'"),
+        (_set("answer_type", 1), "question 7000 has .* int as 'answer_type', expected str"),
+        (_set("answers", "yes"), "question 7000 has .* str as 'answers', expected list"),
+        (_set("answers", [{"answer": 1}] * 10), "question 7000 has an answer that is not"),
+        (_set("answers", [{"text": "yes"}] * 10), "question 7000 has an answer that is not"),
+        (_set("answers", [None] * 10), "question 7000 has an answer that is not"),
+        (_set("answers", []), "question 7000 has 0 answers"),
+        (_set("answers", [{"answer": "yes"}]), "question 7000 has 1 answers, .* at least 4"),
+    ],
+)
+def test_bad_official_files(tmp_path: Path, change: Change, message: str) -> None:
+    questions, annotations = copy.deepcopy(QUESTIONS), copy.deepcopy(ANNOTATIONS)
+    change(questions, annotations)
+    with pytest.raises(DataError, match=message) as problem:
+        read_official(
+            write(tmp_path / "q.json", questions), write(tmp_path / "a.json", annotations)
+        )
+    assert "\n" not in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "not valid JSON .truncated"),
+        (json.dumps(ANNOTATIONS)[:200], "annotations file is not valid JSON .truncated"),
+        ("[]", "a.json is a list, .* LXMERT's own JSON"),
+        ("3", "a.json has no 'annotations'"),
+        ("null", "a.json has no 'annotations'"),
+    ],
+)
+def test_other_json_as_annotations(tmp_path: Path, content: str, message: str) -> None:
+    questions = write(tmp_path / "q.json", QUESTIONS)
+    with pytest.raises(DataError, match=message):
+        read_official(questions, write(tmp_path / "a.json", content))
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="questions file not found: .*q.json"):
+        read_official(tmp_path / "q.json", None)
+    with pytest.raises(DataError, match="annotations file not found: .*a.json"):
+        read_official(write(tmp_path / "q.json", QUESTIONS), tmp_path / "a.json")
+    with pytest.raises(DataError, match="samples file not found: .*s.json"):
+        read_lxmert(tmp_path / "s.json")
+    with pytest.raises(DataError, match="folder"):
+        read_lxmert(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows.clear(), "s.json is empty"),
+        (lambda rows: rows[0].pop("img_id"), "question 458752000 has no 'img_id'"),
+        (lambda rows: rows[0].pop("sent"), "question 458752000 has no 'sent'"),
+        (lambda rows: rows[0].pop("question_id"), "entry 0 has no 'question_id'"),
+        (lambda rows: rows[0].update(sent=None), "458752000 has null as 'sent'"),
+        (lambda rows: rows[0].update(answer_type=1), "458752000 has a type that is not text"),
+        (lambda rows: rows[0].update(label=["net"]), "458752000 has a 'label' that is not"),
+        (lambda rows: rows[0].update(label={"net": "1"}), "458752000 has a 'label' that is not"),
+        (lambda rows: rows[0].update(label={"net": 1.5}), "458752000 has a 'label' that is not"),
+        (lambda rows: rows[0].update(label={"net": float("nan")}), "has a 'label' that is not"),
+        (lambda rows: rows[1].pop("label"), "1 of 2 questions have no 'label', for example 'n17'"),
+        (lambda rows: rows.append(rows[0]), "1 question ids come more than once.* 458752000"),
+    ],
+)
+def test_bad_lxmert_files(tmp_path: Path, change: Callable[[Any], object], message: str) -> None:
+    rows = copy.deepcopy(SAMPLES)
+    change(rows)
+    with pytest.raises(DataError, match=message):
+        read_lxmert(write(tmp_path / "s.json", rows))
+
+
+def test_official_json_given_as_samples(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="q.json is an object, .* official VQA v2 JSON"):
+        read_lxmert(write(tmp_path / "q.json", QUESTIONS))
+
+
+@pytest.mark.skipif(not EASY_VQA.is_dir(), reason="easy-VQA is not here")
+def test_easy_vqa() -> None:
+    questions = read_official(
+        EASY_VQA / "v2_OpenEnded_mscoco_val2014_questions.json",
+        EASY_VQA / "v2_mscoco_val2014_annotations.json",
+    )
+    assert len(questions) == 9673
+    assert {question.answer_type for question in questions} == {"yes/no", "other"}
+    pictures = {canonical_image_id(path.name) for path in (EASY_VQA / "val2014").iterdir()}
+    assert {question.image_id for question in questions} <= pictures

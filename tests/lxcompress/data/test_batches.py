@@ -1,0 +1,230 @@
+"""Batches: padding, masks, targets, and an order that depends on seed and epoch alone."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from dataset_files import some_regions, write_regions
+from transformers import BertTokenizer
+
+from lxcompress.data.batches import (
+    EncodedQuestions,
+    evaluation_batches,
+    model_inputs,
+    training_batches,
+)
+from lxcompress.data.dataset import Dataset
+from lxcompress.data.questions.questions import Question
+from lxcompress.data.regions.store import RegionStore
+from lxcompress.errors import DataError
+from lxcompress.model.tokenizer import build_tokenizer, load_tokenizer
+
+TEXTS = ("is it red", "what is it", "a b c d e f g h", "is")
+# Picture n has 1 + n % 4 regions.
+IMAGES = ("2", "0", "3", "1")
+
+
+@pytest.fixture
+def tokenizer() -> BertTokenizer:
+    return build_tokenizer(TEXTS)
+
+
+@pytest.fixture
+def regions(tmp_path: Path) -> RegionStore:
+    return RegionStore(write_regions(tmp_path / "regions", [str(n) for n in range(4)]))
+
+
+def questions(count: int = 4) -> list[Question]:
+    people = ("red",) * 3 + ("blue",) * 2 + ("green",) + ("violet",) * 4
+    return [
+        Question(10 + n, IMAGES[n % 4], TEXTS[n % 4], answers=people if n % 4 else ("red",) * 10)
+        for n in range(count)
+    ]
+
+
+def encoded(
+    regions: RegionStore, tokenizer: BertTokenizer, count: int = 4, max_tokens: int = 8
+) -> EncodedQuestions:
+    return EncodedQuestions(
+        questions(count),
+        regions,
+        tokenizer,
+        max_tokens=max_tokens,
+        answers=["blue", "red", "green"],
+    )
+
+
+def all_rows(batches: object) -> list[list[int]]:
+    return [batch["rows"].tolist() for batch in batches]  # type: ignore[attr-defined]
+
+
+# -- One batch --------------------------------------------------------------------------------
+
+
+def test_padded_to_the_longest_question_of_the_batch(
+    regions: RegionStore, tokenizer: BertTokenizer
+) -> None:
+    batch = encoded(regions, tokenizer)[[0, 3]]
+    word = tokenizer.convert_tokens_to_ids
+    first = ["[CLS]", "is", "it", "red", "[SEP]"]
+    second = ["[CLS]", "is", "[SEP]", "[PAD]", "[PAD]"]
+    assert batch["input_ids"].tolist() == [word(first), word(second)]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
+    assert batch["token_type_ids"].tolist() == [[0] * 5] * 2
+    assert batch["rows"].tolist() == [0, 3]
+
+
+def test_long_questions_are_cut_and_still_end(
+    regions: RegionStore, tokenizer: BertTokenizer
+) -> None:
+    (ids,) = encoded(regions, tokenizer)[[2]]["input_ids"].tolist()
+    expected = ["[CLS]", "a", "b", "c", "d", "e", "f", "[SEP]"]
+    assert tokenizer.convert_ids_to_tokens(ids) == expected
+
+
+def test_regions_padded_to_the_picture_with_most(
+    regions: RegionStore, tokenizer: BertTokenizer
+) -> None:
+    batch = encoded(regions, tokenizer)[[0, 1]]  # pictures 2 and 0: three regions and one
+    assert batch["visual_feats"].shape == (2, 3, 8)
+    assert batch["visual_attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+    features, boxes = some_regions(2, 3, 8)
+    assert np.array_equal(batch["visual_feats"][0].numpy(), features)
+    assert np.array_equal(batch["visual_pos"][0].numpy(), boxes)
+    features, _ = some_regions(0, 1, 8)
+    assert np.array_equal(batch["visual_feats"][1, :1].numpy(), features)
+    assert not batch["visual_feats"][1, 1:].any() and not batch["visual_pos"][1, 1:].any()
+
+
+def test_types(regions: RegionStore, tokenizer: BertTokenizer) -> None:
+    batch = encoded(regions, tokenizer)[[0, 1]]
+    assert {name: tensor.dtype for name, tensor in batch.items()} == {
+        "input_ids": torch.int64,
+        "attention_mask": torch.int64,
+        "token_type_ids": torch.int64,
+        "visual_feats": torch.float16,
+        "visual_pos": torch.float32,
+        "visual_attention_mask": torch.int64,
+        "rows": torch.int64,
+        "targets": torch.float32,
+    }
+    inputs = model_inputs(batch, torch.device("cpu"))
+    assert inputs.keys() == batch.keys() - {"rows", "targets"}
+    assert inputs["visual_feats"].dtype == torch.float32
+
+
+def test_targets_by_hand(regions: RegionStore, tokenizer: BertTokenizer) -> None:
+    batch = encoded(regions, tokenizer)[[0, 1]]
+    # blue, red, green; "violet", which four gave, is not in the list. Of ten people, n who agree
+    # score n/10 * min(1, (n-1)/3) + (10-n)/10 * min(1, n/3): 0.3, 0.6 and 0.9 for 1, 2 and 3.
+    expected = torch.tensor([[0.0, 1.0, 0.0], [0.6, 0.9, 0.3]])
+    torch.testing.assert_close(batch["targets"], expected)
+
+
+def test_no_targets_without_answers(regions: RegionStore, tokenizer: BertTokenizer) -> None:
+    asked = [Question(1, "0", "is it")]
+    batch = EncodedQuestions(asked, regions, tokenizer, max_tokens=8)[[0]]
+    assert "targets" not in batch
+
+
+def test_a_list_that_shares_no_answer(regions: RegionStore, tokenizer: BertTokenizer) -> None:
+    with pytest.raises(DataError, match="no question has an answer that is in the answer list"):
+        EncodedQuestions(questions(), regions, tokenizer, max_tokens=8, answers=["pink"])
+
+
+# -- Their order ------------------------------------------------------------------------------
+
+
+def test_every_question_once_an_epoch_save_the_last_short_batch(
+    regions: RegionStore, tokenizer: BertTokenizer
+) -> None:
+    data = encoded(regions, tokenizer, 23)
+    batches = training_batches(data, 5, epochs=3, seed=1)
+    rows = all_rows(batches)
+    assert len(batches) == len(rows) == 12
+    assert {len(batch) for batch in rows} == {5}
+    epochs = [sum(rows[start : start + 4], []) for start in (0, 4, 8)]
+    for epoch in epochs:
+        assert len(set(epoch)) == 20 and set(epoch) <= set(range(23))
+    assert len(set(map(tuple, epochs))) == 3
+    full = all_rows(training_batches(encoded(regions, tokenizer, 20), 5, epochs=1, seed=1))
+    assert sorted(sum(full, [])) == list(range(20))
+
+
+def test_order_depends_on_the_seed_and_nothing_else(
+    regions: RegionStore, tokenizer: BertTokenizer
+) -> None:
+    data = encoded(regions, tokenizer, 23)
+    torch.manual_seed(0)
+    first = all_rows(training_batches(data, 5, epochs=2, seed=1))
+    torch.manual_seed(99)
+    np.random.seed(3)
+    assert all_rows(training_batches(data, 5, epochs=2, seed=1)) == first
+    assert all_rows(training_batches(data, 5, epochs=1, seed=1)) == first[:4]
+    assert all_rows(training_batches(data, 5, epochs=2, seed=2)) != first
+
+
+@pytest.mark.parametrize("first_step", range(13))
+def test_starting_anywhere_gives_the_rest(
+    first_step: int, regions: RegionStore, tokenizer: BertTokenizer
+) -> None:
+    data = encoded(regions, tokenizer, 23)
+    whole = all_rows(training_batches(data, 5, epochs=3, seed=1))
+    rest = training_batches(data, 5, epochs=3, seed=1, first_step=first_step)
+    assert all_rows(rest) == whole[first_step:]
+    assert len(rest) == 12 - first_step
+
+
+def test_evaluation_asks_each_question_once(regions: RegionStore, tokenizer: BertTokenizer) -> None:
+    data = encoded(regions, tokenizer, 23)
+    batches = list(evaluation_batches(data, 5))
+    rows = [row for batch in batches for row in batch["rows"].tolist()]
+    assert sorted(rows) == list(range(23))
+    assert [len(batch["rows"]) for batch in batches] == [5, 5, 5, 5, 3]
+    lengths = [int(n) for batch in batches for n in batch["attention_mask"].sum(1)]
+    assert lengths == sorted(lengths)
+    assert Counter(lengths) == Counter(
+        3 + 2 * (n % 4 in (0, 1)) + 5 * (n % 4 == 2) for n in range(23)
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_damaged_features_are_one_line_from_any_process(
+    workers: int, tiny_dataset: Dataset, tiny_model: Path, tmp_path: Path
+) -> None:
+    split = tiny_dataset.train
+    assert split
+    folder = tmp_path / "regions"
+    shutil.copytree(split.regions.folders[0], folder)
+    (shard,) = folder.glob("*.safetensors")
+    content = bytearray(shard.read_bytes())
+    content[-4096:] = b"\xff" * 4096  # the last pictures' features become NaN
+    shard.write_bytes(content)
+    data = EncodedQuestions(
+        split.questions, RegionStore(folder), load_tokenizer(tiny_model), max_tokens=20
+    )
+    with pytest.raises(DataError, match=r"\Apicture '\d+' has NaN or infinite values in .*\Z"):
+        list(evaluation_batches(data, 32, workers))
+
+
+def test_worker_processes_give_the_same_batches(tiny_dataset: Dataset, tiny_model: Path) -> None:
+    split = tiny_dataset.train
+    assert split
+    data = EncodedQuestions(
+        split.questions,
+        split.regions,
+        load_tokenizer(tiny_model),
+        max_tokens=20,
+        answers=tiny_dataset.answers,
+    )
+    alone, helped = (
+        list(training_batches(data, 32, epochs=1, seed=5, first_step=4, workers=workers))
+        for workers in (0, 1)
+    )
+    assert len(alone) == len(helped) == 6
+    for one, other in zip(alone, helped, strict=True):
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)

@@ -1,0 +1,138 @@
+"""The network's parameters, its pooling and its values, against the numpy reference."""
+
+import json
+
+import butd_reference as reference
+import numpy as np
+import pytest
+import torch
+from butd_tiny import TINY, random_network
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shared import SHARED
+
+from lxcompress.vision.butd.network import BottomUpNetwork, expected_shapes, pool_regions
+
+SHAPES = SHARED / "reference" / "butd_state_dict_shapes.json"
+
+
+@pytest.fixture(scope="module")
+def full_shapes() -> dict[str, list[int]]:
+    with torch.device("meta"):
+        network = BottomUpNetwork()
+    return {name: list(shape) for name, shape in expected_shapes(network).items()}
+
+
+@pytest.mark.skipif(not SHAPES.is_file(), reason="the reference files are not here")
+def test_parameters_are_those_of_the_checkpoint(full_shapes: dict[str, list[int]]) -> None:
+    assert full_shapes == json.loads(SHAPES.read_text())
+
+
+def test_parameters_are_those_of_resnet_101_c4(full_shapes: dict[str, list[int]]) -> None:
+    """The same from the architecture's description."""
+    expected: dict[str, list[int]] = {}
+
+    def convolution(name: str, out: int, inside: int, size: int) -> None:
+        expected[f"{name}.weight"] = [out, inside, size, size]
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            expected[f"{name}.norm.{part}"] = [out]
+
+    convolution("backbone.stem.conv1", 64, 3, 7)
+    inside = 64
+    for stage, blocks, out in (
+        ("backbone.res2", 3, 256),
+        ("backbone.res3", 4, 512),
+        ("backbone.res4", 23, 1024),
+        ("roi_heads.res5", 3, 2048),
+    ):
+        for block in range(blocks):
+            name = f"{stage}.{block}"
+            if block == 0:
+                convolution(f"{name}.shortcut", out, inside, 1)
+            convolution(f"{name}.conv1", out // 4, inside, 1)
+            convolution(f"{name}.conv2", out // 4, out // 4, 3)
+            convolution(f"{name}.conv3", out, out // 4, 1)
+            inside = out
+    rpn, heads = "proposal_generator.rpn_head", "roi_heads.box_predictor"
+    layers = {
+        f"{rpn}.conv": [512, 1024, 3, 3],
+        f"{rpn}.objectness_logits": [12, 512, 1, 1],
+        f"{rpn}.anchor_deltas": [48, 512, 1, 1],
+        f"{heads}.cls_score": [1601, 2048],
+        f"{heads}.bbox_pred": [6400, 2048],
+        f"{heads}.fc_attr": [512, 2304],
+        f"{heads}.attr_score": [401, 512],
+    }
+    for name, shape in layers.items():
+        expected |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    expected[f"{heads}.cls_embedding.weight"] = [1601, 256]
+    expected["proposal_generator.anchor_generator.cell_anchors.0"] = [12, 4]
+    assert full_shapes == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 30),
+    width=st.integers(1, 30),
+    rows=st.lists(st.tuples(*[st.floats(0, 1, width=32)] * 4), min_size=1, max_size=4),
+    seed=st.integers(0, 99),
+)
+def test_region_pooling(height: int, width: int, rows: list, seed: int) -> None:
+    """Boxes over the whole picture, to its edges, to halves of a point, and empty ones."""
+    # A feature map of n points comes from a picture of 16 * n or a few pixels less or more.
+    picture = np.array([width, height, width, height]) * 16 + seed % 9 - 3
+    boxes = np.sort(np.array(rows).reshape(-1, 2, 2), axis=1).reshape(-1, 4) * picture
+    boxes = np.concatenate([boxes.round(), boxes // 8 * 8, boxes, [[0, 0, *picture[:2]]]])
+    boxes = boxes.clip(0).astype(np.float32)
+    features = torch.randn(2, height, width, generator=torch.Generator().manual_seed(seed))
+    found = pool_regions(features[None], torch.from_numpy(boxes)).numpy()
+    assert found.shape == (len(boxes), 2, 14, 14)
+    for one, box in zip(found, boxes, strict=True):
+        np.testing.assert_array_equal(one, reference.roi_pool(features.double().numpy(), box))
+
+
+def test_halves_of_a_point_round_up() -> None:
+    features = torch.arange(4.0).reshape(1, 1, 1, 4)
+    # 24 pixels are one and a half points: the box begins at point 2.
+    pooled = pool_regions(features, torch.tensor([[24.0, 0, 48, 0], [23.9, 0, 48, 0]]))
+    assert pooled[0].min() == 2 and pooled[1].min() == 1
+
+
+@pytest.mark.parametrize(("seed", "size"), [(0, (96, 144)), (1, (160, 96)), (2, (37, 160))])
+def test_values_are_those_of_the_reference(seed: int, size: tuple[int, int]) -> None:
+    network = random_network(seed)
+    picture = 60 * torch.randn(3, *size, generator=torch.Generator().manual_seed(seed))
+    found = network(picture)
+    weights = {name: tensor.double().numpy() for name, tensor in network.state_dict().items()}
+    expected = reference.Network(weights).propose(
+        picture.double().numpy(), TINY.anchor_sizes, TINY.anchor_ratios, TINY.max_proposals
+    )
+    assert len(found.boxes) == len(expected["boxes"]) > 20
+    np.testing.assert_allclose(found.boxes, np.array(expected["boxes"]), atol=2e-3)
+    for name in ("features", "class_logits", "attribute_logits", "deltas"):
+        values = getattr(found, name).numpy()
+        assert values.shape == expected[name].shape
+        assert expected[name].std(axis=0).mean() > 0.05, (
+            "regions that differ in nothing test nothing"
+        )
+        np.testing.assert_allclose(values, expected[name], rtol=1e-3, atol=1e-3)
+
+
+def test_a_picture_that_every_box_left_is_one_region() -> None:
+    network = random_network(0)
+    state = network.state_dict()
+    state["proposal_generator.rpn_head.anchor_deltas.bias"][0::4] = 1e6  # far to the right
+    proposals = network(torch.zeros(3, 96, 120))
+    assert proposals.boxes.tolist() == [[0, 0, 120, 96]]
+    assert proposals.features.shape == (1, TINY.feature_size)
+    assert proposals.features.isfinite().all()
+
+
+def test_features_do_not_depend_on_how_many_regions_are_computed_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network, picture = random_network(3), 60 * torch.randn(3, 96, 96)
+    usual = network(picture)
+    monkeypatch.setattr("lxcompress.vision.butd.network._ROIS_AT_ONCE", 7)
+    chunked = network(picture)
+    torch.testing.assert_close(chunked.features, usual.features)

@@ -1,0 +1,86 @@
+"""Small data files for tests, built by hand."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lxcompress.data.regions.store import RegionWriter
+
+
+def some_regions(seed: int, count: int, feature_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features [count, feature_size] that float16 holds exactly, and boxes [count, 4]."""
+    random = np.random.default_rng(seed)
+    features = random.standard_normal((count, feature_size)).astype(np.float16)
+    boxes = np.sort(random.random((count, 2, 2), np.float32), axis=1).reshape(count, 4)
+    return features.astype(np.float32), boxes
+
+
+def write_regions(
+    folder: Path,
+    images: Iterable[str],
+    *,
+    detector: str = "pixel",
+    feature_size: int = 8,
+    size: tuple[int, int] = (30, 40),
+) -> Path:
+    with RegionWriter(folder, detector, feature_size, max_regions=4, shard_rows=3) as writer:
+        for number, image in enumerate(images):
+            writer.append(image, *some_regions(number, 1 + number % 4, feature_size), size)
+        writer.finish()
+    return folder
+
+
+def write_json(path: Path, content: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def write_official(
+    folder: Path, split: str, images: Sequence[int], answer: str = "yes"
+) -> dict[str, Path]:
+    """Two questions per picture, in the official schema; `answer` to all, ten times."""
+    asked = [(image, image * 10 + number) for image in images for number in range(2)]
+    questions = [
+        {"image_id": image, "question_id": question, "question": "Is it?"}
+        for image, question in asked
+    ]
+    annotations = [
+        {
+            "image_id": image,
+            "question_id": question,
+            "question_type": "is it",
+            "answer_type": "yes/no",
+            "multiple_choice_answer": answer,
+            "answers": [
+                {"answer": answer, "answer_confidence": "yes", "answer_id": number}
+                for number in range(1, 11)
+            ],
+        }
+        for image, question in asked
+    ]
+    return {
+        "questions": write_json(folder / f"{split}_questions.json", {"questions": questions}),
+        "annotations": write_json(
+            folder / f"{split}_annotations.json", {"annotations": annotations}
+        ),
+    }
+
+
+def write_samples(path: Path, images: Sequence[str], first_id: int = 0) -> Path:
+    """One question per picture in LXMERT's own schema."""
+    rows = [
+        {
+            "img_id": image,
+            "question_id": first_id + number,
+            "sent": "What is it?",
+            "question_type": "what is",
+            "answer_type": "other",
+            "label": {"cat": 1, "kitten": 0.3},
+        }
+        for number, image in enumerate(images)
+    ]
+    return write_json(path, rows)

@@ -15,7 +15,8 @@ from report_page import Page, palettes
 from shared import SHARED
 from swept import QUESTIONS, changed, swept
 
-from benchmarks.readme import fill_in
+from benchmarks.readme import blocks
+from benchmarks.readme.fill_in import fill_in
 from benchmarks.report.markdown import table_markdown
 from benchmarks.report.sections import Table
 from benchmarks.report.svg import COLOURS
@@ -377,8 +378,8 @@ def test_what_is_no_report(tmp_path: Path, content: str | None, says: str) -> No
 def test_readme_has_table_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_json(tmp_path / "sweep.json", swept().model_dump(mode="json", by_alias=True))
     assert read(tmp_path / "sweep.json") == swept()
-    monkeypatch.setattr(fill_in, "RESULTS", tmp_path)
-    text = fill_in.fill_in("<!-- measured: sweep -->\nold\n<!-- end -->\n")
+    monkeypatch.setattr(blocks, "RESULTS", tmp_path)
+    text = fill_in("<!-- measured: sweep -->\nold\n<!-- end -->\n")
     assert table_markdown(tables.table1(swept(), ["test-dev"])) in text
     assert f"{QUESTIONS} validation questions of shapes-vqa" in text
     assert "Measured by `lxcompress sweep --output runs/sweep` on AMD EPYC, 2 cores" in text

@@ -130,9 +130,8 @@ def tiny_exported(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> P
 
 @pytest.fixture(scope="session")
 def sweep_arguments(tiny_model: Path, tiny_data: Path) -> Callable[..., list[str]]:
-    """The command line of a sweep of four cells, into a folder."""
-
-    from sweeps import SPARSITIES, SUBNETWORKS
+    """Make the command line of a sweep of four cells into a folder."""
+    from sweep_command import SPARSITIES, SUBNETWORKS
 
     def arguments(output: Path, *more: object) -> list[str]:
         command: list[object] = ["sweep", "--data", tiny_data, "--model", tiny_model]
@@ -146,14 +145,14 @@ def sweep_arguments(tiny_model: Path, tiny_data: Path) -> Callable[..., list[str
 
 
 @pytest.fixture(scope="session")
-def swept(
+def finished_sweep(
     tmp_path_factory: pytest.TempPathFactory, sweep_arguments: Callable[..., list[str]]
 ) -> Path:
-    """A finished sweep, one run after the other; do not write to it."""
+    """A sweep of four cells, executed one after the other; do not write to it."""
     from processes import finish
-    from sweeps import start
+    from sweep_command import start
 
-    folder = tmp_path_factory.mktemp("swept") / "sweep"
+    folder = tmp_path_factory.mktemp("finished") / "sweep"
     code, text = finish(start(sweep_arguments(folder, "--jobs", 1)))
     assert code == 0, text
     return folder

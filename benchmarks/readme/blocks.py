@@ -1,14 +1,15 @@
-"""The Markdown of each measured block in the README and docs/, from its file in results/."""
+"""The Markdown of each measured block in README.md and docs/, from its file in results/."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.report.markdown import escape, table_markdown
 from benchmarks.sweep import findings, tables
 from benchmarks.sweep import report as sweep_report
+from benchmarks.sweep.schema import Report
 from lxcompress.errors import ConfigError
 from lxcompress.system.files import read_json
 
@@ -16,19 +17,21 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 
 def sweep() -> str:
-    """Table 1 of the sweep, with the paper's, and what the sweep found."""
-    report = sweep_report.read(RESULTS / "sweep.json")
+    """Table 1 of the whole sweep, with the paper's rows, and the findings."""
+    report = _sweep("sweep")
     table = table_markdown(tables.table1(report, splits=["test-dev"]))
-    where = _where({"command": report.command, "environment": report.environment})
-    found = "\n".join(f"- {escape(sentence)}" for sentence in findings.summary(report))
-    return f"{table}\n{escape(findings.beside_published(report))}\n\n{found}\n\n{where}"
+    sentences = "\n".join(f"- {escape(sentence)}" for sentence in findings.summary(report))
+    return (
+        f"{table}\n{escape(findings.published_rows(report))}\n\n{sentences}\n\n"
+        f"{_measured_by(report.command, report.environment)}"
+    )
 
 
 def sweep_time() -> str:
-    """How long the sweeps took, whole and quick."""
+    """The durations of the whole and the quick sweep."""
     lines = []
     for name in ("sweep", "sweep_quick"):
-        report = sweep_report.read(RESULTS / f"{name}.json")
+        report = _sweep(name)
         cells = len(report.cells)
         if report.cells_run != cells:
             raise ConfigError(f"{name}.json is of a sweep that was interrupted: run it in one go")
@@ -39,100 +42,119 @@ def sweep_time() -> str:
 
 
 def protocol() -> str:
-    """What the procedure of the authors' released code leaves of the zeros, beside ours."""
-    report = sweep_report.read(RESULTS / "sweep_protocol.json")
+    """The sparsity after retraining when the mask is not enforced, as in the authors' code."""
+    report = _sweep("sweep_protocol")
     table = table_markdown(tables.protocol(report))
-    where = _where({"command": report.command, "environment": report.environment})
-    return f"{table}\n{escape(' '.join(findings.grown(report)))}\n\n{where}"
+    return (
+        f"{table}\n{escape(' '.join(findings.regrowth(report)))}\n\n"
+        f"{_measured_by(report.command, report.environment)}"
+    )
 
 
 def main_job_shapes() -> str:
-    """The embedded default."""
+    """`lxcompress prune` on the embedded default."""
     return _main_job(_result("main_job_shapes"))
 
 
 def main_job_easy_vqa() -> str:
-    """easy-VQA, from scratch."""
+    """`lxcompress prune` on easy-VQA, from scratch."""
     return _main_job(_result("main_job_easy_vqa"))
+
+
+def _main_job(report: dict[str, Any]) -> str:
+    result = report["result"]
+    sparsity, size = result["ticket"]["sparsity"], result["bytes"]
+    rows = [
+        [kind, f"{dense:.2f}", f"{result['ticket']['accuracy'][kind]:.2f}"]
+        for kind, dense in result["dense"]["accuracy"].items()
+        if dense is not None
+    ]
+    rows += [
+        ["sparsity, prunable weights", "", f"{100 * sparsity['prunable']:.1f}%"],
+        ["sparsity, all parameters", "", f"{100 * sparsity['model']:.1f}%"],
+        [
+            "MB in fp32, zeros not stored",
+            f"{size['dense'] / 1e6:.2f}",
+            f"{size['bitmask'] / 1e6:.2f}",
+        ],
+    ]
+    seconds = sum(step["seconds"] for step in report["steps"])
+    return (
+        f"{_table(['accuracy, %', 'dense', 'ticket'], rows)}\n"
+        f"{seconds:.0f} s in total, with an empty cache, including the time to make the data. "
+        f"{_measured_by(report['command'], result['environment'])}"
+    )
 
 
 def speed() -> str:
     """Threshold, mask and training step at full size."""
     pruning, step = _result("pruning_speed"), _result("training_step")
-    lines = ["| full-size LXMERT, fp32 | measured |", "|---|---|"]
-    lines += [f"| {row['what']} | {row['text']} |" for row in pruning["rows"] + step["rows"]]
-    return "\n".join(lines) + "\n\n" + _where(pruning)
+    rows = [[row["what"], row["text"]] for row in pruning["rows"] + step["rows"]]
+    return (
+        f"{_table(['full-size LXMERT, fp32', 'measured'], rows, align='---')}\n"
+        f"{_measured_by(pruning['command'], pruning['environment'])}"
+    )
 
 
 def onnx_files() -> str:
     """Size, loading and latency of a full-size LXMERT's files."""
     report = _result("onnx_files")
     measured = report["measurements"]
-    sizes, loading, latency = measured["files"], measured["loading"], measured["latency"]
-    full = sizes["model.onnx"]["bytes"]
-    batches = list(latency)
-    titles = [f"batch {size}, ms" for size in batches]
-    head = ["full-size LXMERT, half pruned", "MB", "of fp32", "load, s", "memory, MB", *titles]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for system in latency[batches[0]]:
-        loader, _, name = system.partition(" ")
-        size, load = sizes.get(name, {}).get("bytes"), loading.get(system)
-        cells = [
-            system if size is None else f"`{name}`" + (", our loader" * (loader == "runtime")),
-            "" if size is None else f"{size / 1e6:.1f}",
-            "" if size is None else f"{size / full:.1%}",
-            "" if load is None else f"{load['seconds']['median']:.2f}",
-            "" if load is None else f"{load['peak_bytes']['median'] / 1e6:,.0f}",
-            *(f"{1000 * latency[batch][system]['p50']:.1f}" for batch in batches),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
+    latency = measured["latency"]
+    columns = [
+        *("full-size LXMERT, 50% sparsity", "MB", "of dense fp32", "load, s", "peak memory, MB"),
+        *(f"batch {size}, ms" for size in latency),
+    ]
+    systems = next(iter(latency.values()))
+    rows = [_onnx_row(system, measured) for system in systems]
     ratios = [
-        systems[f"stock {name}"]["p50"] / systems[f"stock {_dense(name)}"]["p50"]
-        for systems in latency.values()
-        for name in sizes
+        by_system[f"stock {name}"]["p50"] / by_system[f"stock {name.replace('_sparse', '')}"]["p50"]
+        for by_system in latency.values()
+        for name in measured["files"]
         if "sparse" in name
     ]
     return (
-        "\n".join(lines)
-        + "\n\nLatency is the median of runs in turns, memory the peak. Fewer bits a weight make "
-        f"a file faster, zeros do not: a sparse file takes {min(ratios):.2f} to {max(ratios):.2f} "
-        "times as long as the dense file of its precision.\n\n" + _where(report)
+        f"{_table(columns, rows)}\n"
+        "Latency is the median of interleaved runs; memory is the peak while loading. Lower "
+        "precision makes a file faster, zeros do not: a sparse file takes "
+        f"{min(ratios):.2f} to {max(ratios):.2f} times as long as the dense file of the same "
+        f"precision.\n\n{_measured_by(report['command'], report['environment'])}"
     )
 
 
-def _dense(name: str) -> str:
-    return name.replace("_sparse", "")
+def _onnx_row(system: str, measured: dict[str, Any]) -> list[str]:
+    """The row of "stock FILE", "runtime FILE" or a PyTorch model."""
+    loader, _, name = system.partition(" ")
+    sizes, loading = measured["files"], measured["loading"]
+    size, load = sizes.get(name, {}).get("bytes"), loading.get(system)
+    ours = ", lxcompress loader" if loader == "runtime" else ""
+    return [
+        system if size is None else f"`{name}`{ours}",
+        "" if size is None else f"{size / 1e6:.1f}",
+        "" if size is None else f"{size / sizes['model.onnx']['bytes']:.1%}",
+        "" if load is None else f"{load['seconds']['median']:.2f}",
+        "" if load is None else f"{load['peak_bytes']['median'] / 1e6:,.0f}",
+        *(f"{1000 * systems[system]['p50']:.1f}" for systems in measured["latency"].values()),
+    ]
 
 
-def _main_job(report: dict[str, Any]) -> str:
-    result = report["result"]
-    lines = ["| accuracy % | dense | ticket |", "|---|---|---|"]
-    for kind, dense in result["dense"]["accuracy"].items():
-        if dense is not None:
-            lines.append(f"| {kind} | {dense:.2f} | {result['ticket']['accuracy'][kind]:.2f} |")
-    sparsity, size = result["ticket"]["sparsity"], result["bytes"]
-    lines.append(f"| zeros, of prunable weights | | {100 * sparsity['prunable']:.1f}% |")
-    lines.append(f"| zeros, of all parameters | | {100 * sparsity['model']:.1f}% |")
-    lines.append(
-        f"| fp32 MB, zeros left out | {size['dense'] / 1e6:.2f} | {size['bitmask'] / 1e6:.2f} |"
-    )
-    seconds = sum(step["seconds"] for step in report["steps"])
-    environment = result["environment"]
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], align: str = "---:") -> str:
+    """A Markdown table whose cells are Markdown themselves."""
+    lines = [columns, ["---", *[align] * (len(columns) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _measured_by(command: str, environment: dict[str, Any]) -> str:
+    versions, threads = environment["versions"], environment["torch_threads"]
     return (
-        "\n".join(lines)
-        + f"\n\n{seconds:.0f} s in all, data included, with an empty cache. "
-        + _where({"command": report["command"], "environment": environment})
+        f"Measured by `{command}` on {environment['processor']}, {environment['cores']} cores, "
+        f"{threads} torch thread{'' if threads == 1 else 's'}, torch {versions['torch']}, "
+        f"transformers {versions['transformers']}.\n"
     )
 
 
-def _where(report: dict[str, Any]) -> str:
-    environment = report["environment"]
-    versions = environment["versions"]
-    return (
-        f"Measured by `{report['command']}` on {environment['processor']}, "
-        f"{environment['cores']} cores, {environment['torch_threads']} torch threads, "
-        f"torch {versions['torch']}, transformers {versions['transformers']}.\n"
-    )
+def _sweep(name: str) -> Report:
+    return sweep_report.read(RESULTS / f"{name}.json")
 
 
 def _result(name: str) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""All of the paper's experiments: `lxcompress sweep`."""
+"""The experiments of the paper: subnetworks × sparsities × seeds, with their report."""

@@ -1,7 +1,7 @@
-"""Figure 1: accuracy over sparsity, a panel for each subnetwork.
+"""Figure 1: accuracy against sparsity, one panel for each subnetwork.
 
-As in the paper, four curves: unpruned, reset to initial weights, after pruning, retrained. It is
-drawn as a file of its own (PNG, SVG) and for the page, whose colours and text it takes there.
+As in the paper, it has four curves: unpruned, reset to initial weights, after pruning, retrained.
+It is drawn as a file (PNG, SVG), and as an <svg> in the report's page with the page's colours.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.report.svg import COLOURS, STYLE, WIDTHS, for_page
 from benchmarks.sweep.schema import Cell, Report
 from benchmarks.sweep.tables import NAMES
 
-# Bluish green, vermilion and a slate blue are told apart by colour-blind people; markers help.
+# Bluish green, vermilion and slate blue are distinguishable with colour blindness.
 LIGHT = {
     "ink": "#1c1f23",
     "muted": "#59606a",
@@ -25,7 +25,7 @@ LIGHT = {
     "mask": "#c2571a",
     "dense": "#5d6f9c",
 }
-STAGES = {  # of a cell: colour, marker, name
+STAGES = {  # of a cell: colour, marker, label
     "retrained": ("ticket", "o", "retrained"),
     "pruned": ("mask", "s", "after pruning"),
     "reset": ("dense", "^", "reset to initial weights"),
@@ -33,48 +33,49 @@ STAGES = {  # of a cell: colour, marker, name
 _TITLES = {**NAMES, "low": f"{NAMES['low']} (the ticket)"}
 _Style = dict[Any, Any]  # matplotlib's settings by name
 _DPI = 150
-_SIZES = {**WIDTHS, "file": 6.4}  # inches; a README shows the file narrower on a phone
-_HEIGHT, _PANEL, _LEGEND = 3.0, 2.3, 0.6  # inches: of a row of panels, of one in a column
+_WIDTHS = {**WIDTHS, "file": 6.4}  # inches
+# Inches: the height of panels in a row; of each panel in a column, and of the legend above it.
+_ROW_HEIGHT, _PANEL_HEIGHT, _LEGEND_HEIGHT = 3.0, 2.3, 0.6
 
 
 def caption(report: Report) -> str:
-    """What is to be seen, as plain text."""
+    """Return the caption as plain text."""
     text = (
-        "Figure 1: overall accuracy over sparsity (share of the prunable weights removed), by "
-        "which weights were removed. Unpruned is the dense model."
+        "Figure 1: overall accuracy against sparsity (the fraction of the prunable weights that is "
+        "pruned) for each subnetwork. Unpruned is the dense model."
     )
     seeds = len(report.dense)
     if seeds > 1:
-        text += f" Lines are means of {seeds} seeds, bands their lowest and highest."
+        text += f" Lines are means over {seeds} seeds; bands range from the lowest to the highest."
     missing = [NAMES[name] for name in report.subnetworks if _is_partial(report, name)]
     if missing:
-        text += f" Some cells are missing: {', '.join(missing)}."
+        text += f" Some runs are missing: {', '.join(missing)}."
     return text
 
 
 def _is_partial(report: Report, subnetwork: str) -> bool:
-    every = len(report.seeds)
-    return any(len(report.select(subnetwork, sparsity)) < every for sparsity in report.sparsities)
+    seeds = len(report.seeds)
+    return any(len(report.select(subnetwork, sparsity)) < seeds for sparsity in report.sparsities)
 
 
 def png(report: Report) -> bytes:
-    """The file figure1.png."""
+    """Return the content of figure1.png."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure, written = draw(report, "file", LIGHT, {"figure.facecolor": "white"}), io.BytesIO()
+    figure, buffer = draw(report, "file", LIGHT, {"figure.facecolor": "white"}), io.BytesIO()
     figure.set_dpi(_DPI)
-    FigureCanvasAgg(figure).print_png(written, metadata={"Software": None})
-    return written.getvalue()
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def svg(report: Report) -> str:
-    """The file figure1.svg; text is drawn, to look the same with any fonts."""
+    """Return the content of figure1.svg; text is drawn as paths, independent of fonts."""
     style = {"figure.facecolor": "white", "svg.fonttype": "path", "svg.hashsalt": "figure1"}
     return _svg(report, "file", LIGHT, style)
 
 
 def inline(report: Report, form: str) -> str:
-    """An <svg> for the page, "wide" or "narrow" (for a phone)."""
+    """Return an <svg> for the page, in the form "wide" or "narrow" (for phones)."""
     drawn = _svg(report, form, COLOURS, {"svg.hashsalt": f"figure1-{form}"})
     return for_page(drawn, f"figure1-{form}", form, caption(report))
 
@@ -83,27 +84,27 @@ def _svg(report: Report, form: str, colours: Mapping[str, str], style: _Style) -
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    figure, written = draw(report, form, colours, style), io.StringIO()
-    with matplotlib.rc_context({**STYLE, **style}):  # read again while it is written
-        FigureCanvasSVG(figure).print_svg(written, metadata={"Date": None, "Creator": None})
-    return written.getvalue()
+    figure, buffer = draw(report, form, colours, style), io.StringIO()
+    with matplotlib.rc_context({**STYLE, **style}):  # print_svg reads the settings again
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
 
 
 def draw(report: Report, form: str, colours: Mapping[str, str], style: _Style) -> Any:
-    """A matplotlib Figure: "file" and "wide" have the panels side by side, "narrow" one by one."""
+    """Return a matplotlib Figure; its panels form a row, or in the form "narrow" a column."""
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    for_colour = {colour: colours[name] for name, colour in COLOURS.items() if name in colours}
-    themed = {key: for_colour.get(value, value) for key, value in STYLE.items()}
-    names = report.subnetworks or list(NAMES)  # all may have failed
+    by_placeholder = {COLOURS[name]: colour for name, colour in colours.items()}
+    themed = {key: by_placeholder.get(value, value) for key, value in STYLE.items()}
+    names = report.subnetworks or list(NAMES)  # a report without any cell
     row = form != "narrow"
-    height = _HEIGHT if row else _LEGEND + _PANEL * len(names)
+    height = _ROW_HEIGHT if row else _LEGEND_HEIGHT + _PANEL_HEIGHT * len(names)
     with matplotlib.rc_context({**themed, **style}):
-        # Space enough to tell the end of one panel's scale from the start of the next.
+        # Enough space that the tick labels 100 and 0 of neighbouring panels do not touch.
         layout = ConstrainedLayoutEngine(wspace=0.06 if row else None)
-        figure = Figure(figsize=(_SIZES[form], height), layout=layout)
+        figure = Figure(figsize=(_WIDTHS[form], height), layout=layout)
         shape = (1, len(names)) if row else (len(names), 1)
         panels = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, subnetwork in zip(panels, names, strict=True):
@@ -129,7 +130,7 @@ def draw(report: Report, form: str, colours: Mapping[str, str], style: _Style) -
 
 
 def _draw(axes: Any, report: Report, subnetwork: str, colours: Mapping[str, str]) -> None:
-    dense = [it for found in report.dense if (it := found.accuracy["overall"]) is not None]
+    dense = [value for model in report.dense if (value := model.accuracy["overall"]) is not None]
     if dense:
         ink = colours["ink"]
         axes.axhspan(min(dense), max(dense), color=ink, alpha=0.12, linewidth=0)
@@ -139,12 +140,12 @@ def _draw(axes: Any, report: Report, subnetwork: str, colours: Mapping[str, str]
         )
     percents = [100 * sparsity for sparsity in report.sparsities]
     for order, (stage, (name, marker, label)) in enumerate(STAGES.items()):
-        found = [
+        accuracies = [
             _values(report.select(subnetwork, sparsity), stage) for sparsity in report.sparsities
         ]
-        # A missing cell breaks the line, rather than be drawn as if it were known.
+        # A missing cell breaks the line; it is not interpolated.
         low, middle, high = (
-            [function(values) if values else math.nan for values in found]
+            [function(values) if values else math.nan for values in accuracies]
             for function in (min, statistics.mean, max)
         )
         colour = colours[name]
@@ -158,7 +159,7 @@ def _draw(axes: Any, report: Report, subnetwork: str, colours: Mapping[str, str]
             linewidth=1.8,
             label=label,
             clip_on=False,
-            zorder=5 - order,  # retrained above all
+            zorder=5 - order,  # retrained on top
         )
     axes.set_title(_TITLES[subnetwork], loc="left")
     axes.grid(axis="y", linewidth=0.6)
@@ -170,7 +171,7 @@ def _values(cells: list[Cell], stage: str) -> list[float]:
 
 
 def _top(report: Report) -> float:
-    """The scale begins at 0 and ends a little above the best, at a round figure."""
-    found = [it.accuracy["overall"] or 0 for it in report.dense]
+    """The end of the accuracy axis: the multiple of 10 above the best accuracy, at most 102."""
+    found = [model.accuracy["overall"] or 0 for model in report.dense]
     found += [getattr(cell, stage)["overall"] or 0 for cell in report.cells for stage in STAGES]
     return min(102, 10 * math.ceil((max(found, default=98) + 2) / 10))

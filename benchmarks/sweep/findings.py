@@ -1,4 +1,4 @@
-"""What the figures of a sweep say, in words. Every sentence is computed from the report."""
+"""The findings of a sweep as sentences, each computed from the report."""
 
 from __future__ import annotations
 
@@ -9,163 +9,174 @@ from typing import Any
 from benchmarks.report.numbers import p_value, points
 from benchmarks.sweep.published import published
 from benchmarks.sweep.schema import Comparison, Report
-from benchmarks.sweep.significance import LEVEL, falls_at, is_below, of_subnetwork
-from benchmarks.sweep.tables import NAMES, grew_back, near_half, overall, percent, procedure
+from benchmarks.sweep.significance import LEVEL, below_from, is_below
+from benchmarks.sweep.tables import (
+    NAMES,
+    nearest_to_paper,
+    overall,
+    percent,
+    procedure,
+    regrown,
+)
 
-# Between sweeps that are shown together: the procedure, what was swept, and how it was computed.
-_EXPECTED_TO_DIFFER = {
+# Settings that two sweeps shown together usually differ in: the procedure, what was swept, and how
+# it was computed.
+_EXPECTED_DIFFERENCES = {
     *("scope", "enforce-mask", "subnetworks", "sparsities", "seeds"),
     *("threads", "workers", "tensorboard"),
 }
 
 
 def summary(report: Report) -> list[str]:
-    """The findings, most important first; "Subject: sentence." Plain text, no mark-up."""
+    """The findings, most important first, each as "Subject: sentence." in plain text."""
     if not report.cells:
-        return [f"Nothing was finished: {_count(len(report.failures), 'run')} failed."]
+        return [f"No run finished: {_count(len(report.failures), 'run')} failed."]
+    zeros = regrowth(report)
     return [
-        *_low(report),
-        *_falls(report),
-        *_order(report),
-        *([f"Zeros: {' '.join(found)}"] if (found := grown(report)) else []),
-        *_missing(report),
+        *_winning_ticket(report),
+        *_significant_losses(report),
+        *_ranking(report),
+        *([f"Sparsity after retraining: {' '.join(zeros)}"] if zeros else []),
+        *_failures(report),
     ]
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def _seeds(count: int) -> str:
-    return "one seed" if count == 1 else f"mean of {count} seeds"
+def _capitalize(text: str) -> str:
+    """Only the first letter; `str.capitalize` lowers the others."""
+    return text[:1].upper() + text[1:]
 
 
-def _low(report: Report) -> Iterator[str]:
-    """What the ticket keeps at the paper's sparsity, and at the highest that costs nothing."""
-    compared = {it.sparsity: it for it in of_subnetwork(report, "low")}
-    half = near_half(report)
-    if half in compared:
-        text = _kept(report, compared[half])
-        yield f"Low-magnitude at {percent(half)}: {text[:1].upper()}{text[1:]}"
-    harmless = [sparsity for sparsity, it in compared.items() if not is_below(it)]
-    if harmless and (most := max(harmless)) != half:
+def _winning_ticket(report: Report) -> Iterator[str]:
+    """The low-magnitude ticket at the paper's sparsity, and at the highest without loss."""
+    comparisons = {found.sparsity: found for found in report.comparisons("low")}
+    nearest = nearest_to_paper(report)
+    if nearest in comparisons:
+        text = _capitalize(_retained(report, comparisons[nearest]))
+        yield f"Low-magnitude at {percent(nearest)}: {text}"
+    without_loss = [sparsity for sparsity, found in comparisons.items() if not is_below(found)]
+    if without_loss and (highest := max(without_loss)) != nearest:
         yield (
-            f"Highest sparsity without significant loss: Low-magnitude at {percent(most)} "
-            f"{_kept(report, compared[most])}"
+            f"Highest sparsity without significant loss: Low-magnitude at {percent(highest)} "
+            f"{_retained(report, comparisons[highest])}"
         )
 
 
-def _kept(report: Report, it: Comparison) -> str:
-    accuracy = overall([cell.retrained for cell in report.select(it.subnetwork, it.sparsity)])
-    dense = overall([found.accuracy for found in report.dense if found.seed in it.seeds])
-    share = "has" if it.kept is None else f"keeps {it.kept:.1%} of dense accuracy,"
+def _retained(report: Report, comparison: Comparison) -> str:
+    cells = report.select(comparison.subnetwork, comparison.sparsity)
+    accuracy = overall([cell.retrained for cell in cells])
+    dense = overall([model.accuracy for model in report.dense if model.seed in comparison.seeds])
+    seeds = len(comparison.seeds)
+    averaged = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
+    kept = comparison.kept
+    retains = "has" if kept is None else f"retains {kept:.1%} of dense accuracy,"
     return (
-        f"{share} {accuracy} against {dense} ({_seeds(len(it.seeds))}). The difference is "
-        f"{_against(it)}."
+        f"{retains} {accuracy} against {dense} ({averaged}). The difference is "
+        f"{_difference(comparison)}."
     )
 
 
-def _against(it: Comparison) -> str:
-    return f"{points(it.difference)}, adjusted p {p_value(it.p)}"
+def _difference(comparison: Comparison) -> str:
+    return f"{points(comparison.difference)}, adjusted p {p_value(comparison.p)}"
 
 
-def _falls(report: Report) -> Iterator[str]:
-    """Where each subnetwork loses significantly."""
+def _significant_losses(report: Report) -> Iterator[str]:
+    """The sparsities at which each subnetwork is significantly below dense."""
     for subnetwork in report.subnetworks:
-        compared = of_subnetwork(report, subnetwork)
-        if not compared:
+        comparisons = report.comparisons(subnetwork)
+        if not comparisons:
             continue
-        last, start = compared[-1], falls_at(report, subnetwork)
-        below = [it for it in compared if is_below(it)]
+        last, start = comparisons[-1], below_from(report, subnetwork)
+        below = [found for found in comparisons if is_below(found)]
         shown, verdict = last, "Significantly below"
         if not below:
             verdict = "Not significantly below"
-            many = f"any sparsity measured, up to {percent(last.sparsity)}"
-            where = many if len(compared) > 1 else f"{percent(last.sparsity)}"
+            several = f"any measured sparsity, up to {percent(last.sparsity)}"
+            where = several if len(comparisons) > 1 else percent(last.sparsity)
         elif start is None:
-            where = f"{_listed(below)}, but not at the highest, {percent(last.sparsity)}"
+            where = f"{_sparsities(below)}, but not at the highest, {percent(last.sparsity)}"
         else:
-            shown = next(it for it in compared if it.sparsity == start)
-            onwards = "" if shown is last else " and at every higher sparsity measured"
-            before = [it for it in below if it.sparsity < start]
+            shown = next(found for found in comparisons if found.sparsity == start)
+            onwards = "" if shown is last else " and at every higher measured sparsity"
+            lower = [found for found in below if found.sparsity < start]
             where = f"{percent(start)}{onwards}"
-            where += f", and at {_listed(before)}" if before else ""
+            where += f", and at {_sparsities(lower)}" if lower else ""
         yield (
             f"{NAMES[subnetwork].capitalize()} against dense: {verdict} at {where}. "
-            f"At {percent(shown.sparsity)} the difference is {_against(shown)}."
+            f"At {percent(shown.sparsity)} the difference is {_difference(shown)}."
         )
 
 
-def _listed(found: list[Comparison]) -> str:
-    *others, last = [percent(it.sparsity) for it in found]
+def _sparsities(comparisons: list[Comparison]) -> str:
+    *others, last = [percent(comparison.sparsity) for comparison in comparisons]
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _order(report: Report) -> Iterator[str]:
-    """The subnetworks by accuracy at the paper's sparsity, and the paper's own order."""
-    half, paper = near_half(report), published().paper
-    assert half is not None
-    found: dict[str, dict[int, float]] = {}
+def _ranking(report: Report) -> Iterator[str]:
+    """The subnetworks by accuracy at the paper's sparsity, and the ranking in the paper."""
+    sparsity, paper = nearest_to_paper(report), published().paper
+    assert sparsity is not None
+    accuracies: dict[str, dict[int, float]] = {}  # by subnetwork and seed
     for subnetwork in report.subnetworks:
-        for cell in report.select(subnetwork, half):
+        for cell in report.select(subnetwork, sparsity):
             if (value := cell.retrained["overall"]) is not None:
-                found.setdefault(subnetwork, {})[cell.seed] = value
-    if len(found) < 2:
+                accuracies.setdefault(subnetwork, {})[cell.seed] = value
+    if len(accuracies) < 2:
         return
-    means = {name: statistics.mean(values.values()) for name, values in found.items()}
-    order = sorted(means, key=lambda name: -means[name])
+    means = {name: statistics.mean(values.values()) for name, values in accuracies.items()}
+    ranking = sorted(means, key=lambda name: -means[name])
     theirs = {name: paper.row(name).test_dev["overall"].mean for name in means}
-    expected = sorted(theirs, key=lambda name: -theirs[name])
-    shared = set.intersection(*(set(values) for values in found.values()))
-    held = [
+    their_ranking = sorted(theirs, key=lambda name: -theirs[name])
+    shared = set.intersection(*(set(values) for values in accuracies.values()))
+    pairs = list(zip(ranking, ranking[1:], strict=False))
+    holds = [
         seed
         for seed in shared
-        if all(found[a][seed] > found[b][seed] for a, b in zip(order, order[1:], strict=False))
+        if all(accuracies[better][seed] > accuracies[worse][seed] for better, worse in pairs)
     ]
-    ranked = _ranked(order, means)
-    text = f"Order at {percent(half)}: {ranked[:1].upper()}{ranked[1:]}"
+    text = f"Ranking at {percent(sparsity)}: {_capitalize(_ranked(ranking, means))}"
     if len(shared) > 1:
-        text += f"; each above the next in {len(held)} of {len(shared)} seeds"
-    same = "the same order" if order == expected else "another order"
+        text += f"; it holds in {len(holds)} of {len(shared)} seeds"
+    same = "the same ranking" if ranking == their_ranking else "another ranking"
     yield (
-        f"{text}. The paper has {same} at {percent(paper.sparsity)} of VQA v2, test-dev: "
-        f"{_ranked(expected, theirs)}."
+        f"{text}. The paper reports {same} at {percent(paper.sparsity)} on VQA v2, test-dev: "
+        f"{_ranked(their_ranking, theirs)}."
     )
 
 
-def _ranked(order: list[str], accuracy: dict[str, float]) -> str:
-    return ", ".join(f"{NAMES[name]} {accuracy[name]:.2f}" for name in order)
+def _ranked(ranking: list[str], accuracies: dict[str, float]) -> str:
+    return ", ".join(f"{NAMES[name]} {accuracies[name]:.2f}" for name in ranking)
 
 
-def grown(report: Report) -> list[str]:
-    """What became of the zeros; nothing where every sweep kept all of them."""
-    found = []
+def regrowth(report: Report) -> list[str]:
+    """Whether pruned weights regrew; empty where masks were enforced and nothing is beside."""
+    sentences = []
     for sweep in (report, *([report.beside] if report.beside else [])):
-        cells, how = sweep.cells, procedure(sweep)
-        if lost := grew_back(sweep):
-            asked = _range([it.zeros.asked for it in lost])
-            left = _range([it.zeros.prunable for it in lost])
-            found.append(
-                f"With {how}, zeros grew back while retraining in {len(lost):,} of "
-                f"{_count(len(cells), 'network')}: {asked} of the prunable weights were asked for, "
-                f"{left} were zero at the end. Such an accuracy is not that of a sparse network."
+        networks, how = _count(len(sweep.cells), "network"), procedure(sweep)
+        if lost := regrown(sweep):
+            target = _range([cell.zeros.target for cell in lost])
+            final = _range([cell.zeros.prunable for cell in lost])
+            sentences.append(
+                f"With {how}, pruned weights regrew while retraining in {len(lost):,} of "
+                f"{networks}: the target was {target} of the prunable weights, {final} were zero "
+                "after retraining. Their accuracy is not that of a sparse network."
             )
         elif report.beside or not sweep.settings.get("enforce-mask", True):
-            found.append(
-                f"With {how}, all of {_count(len(cells), 'network')} ended with the zeros that "
-                "were asked for."
-            )
+            sentences.append(f"With {how}, all {networks} ended at the target sparsity.")
     if report.beside and (others := _differences(report, report.beside)):
-        found.append(f"The two sweeps also differ in {'; '.join(others)}.")
-    return found
+        sentences.append(f"The two sweeps also differ in {'; '.join(others)}.")
+    return sentences
 
 
 def _differences(report: Report, beside: Report) -> list[str]:
-    """Settings other than the procedure's in which two sweeps are not the same."""
+    """Unexpected differences between the settings of two sweeps."""
     ours, theirs = report.settings, beside.settings
     return [
         f"{name} ({ours.get(name)} here, {theirs.get(name)} beside)"
-        for name in sorted((ours.keys() | theirs.keys()) - _EXPECTED_TO_DIFFER)
+        for name in sorted((ours.keys() | theirs.keys()) - _EXPECTED_DIFFERENCES)
         if ours.get(name) != theirs.get(name)
     ]
 
@@ -175,8 +186,8 @@ def _range(fractions: list[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def of_the_logs() -> str:
-    """What the published table is."""
+def authors_logs() -> str:
+    """Where the second table of "Sparsity after retraining" is from."""
     logs = published().authors_minival
     return (
         "The second table is published, not measured here: the authors' own logs of a procedure "
@@ -184,49 +195,51 @@ def of_the_logs() -> str:
     )
 
 
-def beside_published(report: Report) -> str:
-    """How measured and published rows may be compared."""
+def published_rows(report: Report) -> str:
+    """How measured and published rows of Table 1 compare."""
     paper = published().paper
     return (
         f"Rows marked published are the paper's own (arXiv {paper.arxiv}: the full-size LXMERT on "
         f"the test splits of VQA v2, {paper.seeds} seeds where there is a ±), not measured here. "
-        f"The others are of the {report.questions:,} validation questions of "
-        f"{report.dataset['name']}: compare distances from dense, not the figures themselves."
+        f"The others are measured on the {report.questions:,} validation questions of "
+        f"{report.dataset['name']}: compare differences from dense, not absolute accuracies."
     )
 
 
-def _missing(report: Report) -> Iterator[str]:
+def _failures(report: Report) -> Iterator[str]:
     if report.failures:
         yield (
-            f"Missing: {_count(len(report.failures), 'run')} could not be finished "
-            "(see What failed); all other figures stand without them."
+            f"Failed: {_count(len(report.failures), 'run')} did not finish (see Failed runs); "
+            "the other figures do not depend on them."
         )
 
 
 def _stages(settings: Mapping[str, Any]) -> str:
-    """What the stages of a cell are, as the procedure has it."""
-    begin = {"late": "the dense model's early weights", "lr": "the trained weights"}.get(
-        settings.get("rewind", "weights"), "θ0"
-    )
-    how = "under it" if settings.get("enforce-mask", True) else "from there without it"
+    """The stages of a cell under the sweep's procedure."""
+    start = {
+        "late": "rewound to the dense model's early weights",
+        "lr": "with only the learning rate rewound",
+    }.get(settings.get("rewind", "weights"), "rewound to θ0")
+    enforced = settings.get("enforce-mask", True)
+    how = "with the mask enforced" if enforced else "without enforcing the mask"
     paper = settings.get("schedule", "paper") == "paper"
-    pruned = "the dense model" if paper else "the network of the round before"
+    pruned = "the dense model" if paper else "the network of the previous round"
     return (
-        f"Reset is θ0 under the mask, after pruning {pruned} under it, retrained {begin} under it, "
-        f"trained again {how}."
+        f"Reset is θ0 with the mask applied; after pruning is {pruned} with the mask applied; "
+        f"retrained is the subnetwork, {start} and fine-tuned again {how}."
     )
 
 
 def method(report: Report) -> list[str]:
-    """How the figures came about."""
+    """How the results were obtained."""
     return [
         f"{report.metric}, on {report.questions:,} questions of the validation split of "
         f"{report.dataset['name']}, the same for every network.",
-        f"The subnetworks of a seed share its θ0 and its dense model. {_stages(report.settings)}",
-        "Differences are paired: of every question, the mean over seeds of retrained less dense. "
-        "Intervals of 95% are percentile bootstraps over pictures, whose questions stay together; "
-        "p is of a one-sided sign-flip test over pictures, adjusted by Holm's method for the "
-        "sparsities of its subnetwork. "
-        f"Significantly below dense means p under {LEVEL} and the interval below 0. Another choice "
-        "of seeds is not in them; the ± of the tables shows how much seeds differ.",
+        f"The subnetworks of a seed share θ0 and the dense model. {_stages(report.settings)}",
+        "Differences are paired: retrained minus dense for each question, averaged over seeds. "
+        "Intervals are 95% percentile bootstrap intervals over pictures; all questions about a "
+        "picture are resampled together. p is from a one-sided sign-flip test over pictures, "
+        "adjusted by Holm's method for the sparsities of the subnetwork. Significantly below "
+        f"dense means p < {LEVEL} and an interval below 0. Neither accounts for the choice of "
+        "seeds; the ± in the tables shows how much seeds differ.",
     ]

@@ -1,10 +1,10 @@
-"""Which runs a sweep is made of, and where they lie.
+"""The runs of a sweep, and the layout of its folder.
 
-FOLDER/sweep.json          the settings that all runs share, and the data's fingerprint
-FOLDER/dense/seed0/        θ0 and the dense model of a seed, which its cells share
-FOLDER/cells/low-50-seed0/ a run of `lxcompress prune` for each subnetwork, sparsity and seed
-FOLDER/logs/               what each run told on its way
-FOLDER/report.json …       what benchmarks.sweep.report writes
+FOLDER/sweep.json          settings that all runs share, and the fingerprint of the data
+FOLDER/dense/seed0/        θ0 and the dense model of a seed, shared by the cells of that seed
+FOLDER/cells/low-50-seed0/ one run of `lxcompress prune` for each subnetwork, sparsity and seed
+FOLDER/logs/               progress and tracebacks of each run
+FOLDER/report.json …       the report (benchmarks.sweep.report)
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ SEEDS = (0, 1, 2)
 QUICK_SPARSITIES = (0.1, 0.3, 0.5, 0.7, 0.9)
 QUICK_SEEDS = (0,)
 
-# What tells the cells of a sweep apart; all other settings they share.
-_OWN = ("subnetwork", "sparsity", "seed")
+# The settings that are swept; all cells share the others.
+_SWEPT = ("subnetwork", "sparsity", "seed")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run to be done: a cell, or (without `dense`) the dense model of a seed.
+    """One run to execute: a cell or, where `dense` is None, the dense model of a seed.
 
-    `dense` is the folder of the seed's dense model, and `siblings` those of the cells that prune
-    the same weights in the same steps.
+    `dense` is the folder of the seed's dense model. `siblings` are the folders of the cells that
+    differ from this one in sparsity only.
     """
 
     folder: Path
@@ -44,24 +44,24 @@ class Task:
 
     @property
     def name(self) -> str:
-        """As people are told of it: "low-50-seed0", "dense-seed0"."""
+        """The name in logs and reports: "low-50-seed0" or "dense-seed0"."""
         return self.folder.name if self.dense else f"dense-{self.folder.name}"
 
     @property
     def log(self) -> Path:
-        """Progress and tracebacks of the run."""
+        """The file that progress and tracebacks of the run go to."""
         return self.folder.parent.parent / "logs" / f"{self.name}.log"
 
     @property
     def is_finished(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Whether the run has its result: that of a cell, or the accuracy of a dense model."""
         run = Run(self.folder)
         return run.result.exists() if self.dense else run.once_path("dense").exists()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells of a sweep. `shared` are the settings that they share, complete and definite."""
+    """The cells of a sweep, and the complete settings that they share."""
 
     folder: Path
     shared: dict[str, Any]
@@ -82,20 +82,27 @@ class Plan:
         output: Path | None = None,
         quick: bool = False,
     ) -> Plan:
-        """Check all settings; ConfigError names the option that is wrong.
+        """Check all settings and complete them.
 
-        `quick` halves the epochs, where `settings` do not say how many. Without `output` the
-        folder is runs/sweep-<data> and what sets the procedure apart. Each run computes with
-        `threads` threads of the processor, because their number decides the last bits of its
-        figures.
+        Args:
+            settings: Options of `lxcompress prune` by name, without those that are swept.
+            subnetworks, sparsities, seeds: What is swept; duplicates are dropped.
+            threads: CPU threads of each run. Their number changes the last bits of the results,
+                so it belongs to the settings.
+            output: The sweep's folder; by default runs/sweep-DATA, followed by the choices that
+                differ from the paper's procedure.
+            quick: Halve the number of epochs, unless `settings` give one.
+
+        Raises:
+            ConfigError: An option has a wrong value; the message names it.
         """
-        for name in _OWN:
+        for name in _SWEPT:
             if name in settings:
-                raise ConfigError(f"a sweep takes {name} from its own options, once or more")
+                raise ConfigError(f"a sweep takes {name} from its own options, not from --config")
         config = PruneConfig.parse(settings)
         if quick:
             config = PruneConfig.parse({"epochs": max(1, config.epochs // 2), **settings})
-        shared = {name: value for name, value in config.dump().items() if name not in _OWN}
+        shared = {name: value for name, value in config.dump().items() if name not in _SWEPT}
         parts = ["sweep", config.data_name, *config.procedure, *(["quick"] if quick else [])]
         folder = (output or Path("runs") / "-".join(parts)).absolute()
         plan = cls(
@@ -106,22 +113,23 @@ class Plan:
             seeds=_distinct(seeds),
             threads=threads,
         )
-        plan.tasks()  # for what PruneConfig says to each of them
+        plan.tasks()  # PruneConfig checks the settings of each run
         return plan
 
     def on(self, device: str, precision: str) -> Plan:
-        """The same on a definite device and precision."""
+        """Return the plan with a resolved device and precision."""
         shared = {**self.shared, "device": device, "precision": precision}
         return Plan(**{**vars(self), "shared": shared})
 
     def settings(self) -> dict[str, Any]:
-        """What all runs share: another sweep with other settings needs another folder."""
+        """Return what a sweep's folder is bound to: another sweep needs another folder."""
         return {**self.shared, "threads": self.threads}
 
     def tasks(self) -> list[Task]:
-        """The dense models, then the cells, those with the highest sparsity first.
+        """Return the dense models, then the cells, in descending order of sparsity.
 
-        On its way to 90% a run prunes to 10, 20, …; the others of its seed then need not.
+        A run at 90% also prunes to 10%, 20%, … and measures there, so that the cells of lower
+        sparsities can reuse these accuracies.
         """
         dense = [
             Task(self.dense(seed), self._config(seed=seed), self.threads) for seed in self.seeds
@@ -145,15 +153,15 @@ class Plan:
         return dense + cells
 
     def dense(self, seed: int) -> Path:
-        """Where θ0 and the dense model of a seed lie."""
+        """Return the folder of a seed's θ0 and dense model."""
         return self.folder / "dense" / f"seed{seed}"
 
     def cell(self, subnetwork: str, sparsity: float, seed: int) -> Path:
-        """Where the run of a cell lies."""
+        """Return the folder of a cell's run."""
         return self.folder / "cells" / f"{subnetwork}-{100 * sparsity:g}-seed{seed}"
 
-    def _config(self, **own: Any) -> PruneConfig:
-        return PruneConfig.parse({**self.shared, **own})
+    def _config(self, **swept: Any) -> PruneConfig:
+        return PruneConfig.parse({**self.shared, **swept})
 
 
 def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -161,15 +169,15 @@ def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def _absolute(shared: dict[str, Any], sweep: str) -> dict[str, Any]:
-    """Folders by their full path: a worker may have been started elsewhere."""
+    """Make paths absolute: a worker may have another working directory."""
     keywords = {EMBEDDED_DATA, EMBEDDED_MODEL, *PRESETS}
-    found = {}
+    absolute = {}
     for name in ("data", "model", "model-config", "tokenizer", "pretrained-answers"):
         value = shared[name]
-        # A hub id is no path either.
+        # A hub id is not a path either.
         if value is not None and value not in keywords and Path(value).exists():
-            found[name] = str(Path(value).absolute())
+            absolute[name] = str(Path(value).absolute())
     if shared["tensorboard"] is not None:
-        # Runs have the same names in every sweep.
-        found["tensorboard"] = str(Path(shared["tensorboard"]).absolute() / sweep)
-    return {**shared, **found}
+        # Runs of different sweeps have the same names.
+        absolute["tensorboard"] = str(Path(shared["tensorboard"]).absolute() / sweep)
+    return {**shared, **absolute}

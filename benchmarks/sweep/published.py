@@ -1,4 +1,4 @@
-"""What others reported of LXMERT's subnetworks on VQA v2: published.json, for comparison."""
+"""Published accuracies of LXMERT's subnetworks on VQA v2 (published.json), for comparison."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ class _Record(BaseModel):
 
 
 class Spread(_Record):
-    """A figure in percent; `std` over seeds is None where none was printed."""
+    """A mean in percent; `std` over seeds is None where the paper gives none."""
 
     mean: float
     std: float | None = None
 
 
 def _spread(value: Any) -> Any:
-    """A number, or [mean, std]."""
+    """Parse a number, or [mean, std]."""
     mean, std = value if isinstance(value, list) else (value, None)
     return {"mean": mean, "std": std}
 
 
-Figures = dict[str, Annotated[Spread, BeforeValidator(_spread)]]  # by answer type
+Spreads = dict[str, Annotated[Spread, BeforeValidator(_spread)]]  # by answer type
 
 
 class Row(_Record):
-    """A row of the paper's Table 1; a type that it does not print is left out."""
+    """A row of the paper's Table 1; answer types that it does not give are absent."""
 
     method: str
-    test_dev: Figures = Field(alias="test-dev")
-    test_std: Figures = Field(alias="test-std")
+    test_dev: Spreads = Field(alias="test-dev")
+    test_std: Spreads = Field(alias="test-std")
 
 
 class Paper(_Record):
-    """The paper's Table 1; subnetworks are of `sparsity` (0–1), the mean of `seeds` runs."""
+    """The paper's Table 1: subnetworks of `sparsity` (0–1), means over `seeds` runs."""
 
     title: str
     arxiv: str
@@ -51,13 +51,13 @@ class Paper(_Record):
     table1: list[Row]
 
     def row(self, subnetwork: str) -> Row:
-        """Of "low", "high" or "random"."""
-        wanted = "(random)" if subnetwork == "random" else f"({subnetwork}-magnitude)"
-        return next(row for row in self.table1 if row.method.endswith(wanted))
+        """Return the row of the subnetwork "low", "high" or "random"."""
+        suffix = "(random)" if subnetwork == "random" else f"({subnetwork}-magnitude)"
+        return next(row for row in self.table1 if row.method.endswith(suffix))
 
 
 class MinivalRun(_Record):
-    """A run in the authors' released logs: percent right after and before retraining."""
+    """A run in the authors' released logs: accuracies in percent before and after retraining."""
 
     subnetwork: Subnetwork
     sparsity: float
@@ -67,7 +67,7 @@ class MinivalRun(_Record):
 
 
 class Minival(_Record):
-    """The authors' logs; `Published.note` tells how their figures differ from the paper's."""
+    """The authors' logs; `Published.note` explains how they differ from the paper's table."""
 
     dense: float
     runs: list[MinivalRun]
@@ -83,5 +83,5 @@ class Published(_Record):
 
 @functools.cache
 def published() -> Published:
-    """The facts, read once."""
+    """Return the published accuracies."""
     return Published.model_validate_json(_FILE.read_text(encoding="utf-8"))

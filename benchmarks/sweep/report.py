@@ -1,4 +1,4 @@
-"""The report of a sweep: report.json, .md and .html, table1.md, figure1.png and .svg."""
+"""Write and read the report of a sweep: report.json, .md, .html, table1.md, figure1.png, .svg."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from benchmarks.report.html import page
 from benchmarks.report.markdown import as_markdown, table_markdown
 from benchmarks.report.sections import Section, machine_table
 from benchmarks.report.svg import WIDTHS
-from benchmarks.sweep import figure1, findings
-from benchmarks.sweep import tables as sweep_tables
+from benchmarks.sweep import figure1, findings, tables
 from benchmarks.sweep.published import published
 from benchmarks.sweep.schema import SCHEMA, Report
 from lxcompress.errors import RunError
 from lxcompress.system.files import atomic_path, read_json, write_json
 
-HEADING = "The lottery over sparsities"
+HEADING = "Lottery tickets by sparsity"
 REPORT = "report.json"
 
 
 def write(report: Report, folder: Path) -> None:
-    """All six files into `folder`; texts and pictures are made before the first is written."""
+    """Write all six files into `folder`, once the content of each is made without an error."""
     contents = {
         "report.md": markdown(report).encode(),
         "report.html": html(report).encode(),
-        "table1.md": table_markdown(sweep_tables.table1(report)).encode(),
+        "table1.md": table_markdown(tables.table1(report)).encode(),
         "figure1.png": figure1.png(report),
         "figure1.svg": figure1.svg(report).encode(),
     }
@@ -38,13 +37,13 @@ def write(report: Report, folder: Path) -> None:
 
 
 def markdown(report: Report) -> str:
-    """report.md."""
+    """Return the content of report.md."""
     pictures = {"figure1": figure1.caption(report)}
     return as_markdown(HEADING, headline(report), sections(report), pictures)
 
 
 def html(report: Report) -> str:
-    """report.html: one file that loads nothing and runs nothing."""
+    """Return the content of report.html, a page without scripts and external resources."""
 
     def figure(name: str) -> str:
         drawings = "\n".join(figure1.inline(report, form) for form in WIDTHS)
@@ -58,12 +57,12 @@ def html(report: Report) -> str:
         figure,
         command="sweep",
         made=f"{report.finished}, lxcompress {report.environment['versions']['lxcompress']}",
-        where="All figures are in report.json.",
+        where="All measurements are in report.json.",
     )
 
 
 def load(folder: Path) -> Report:
-    """The report that `write` left; RunError where there is none or it is of another schema."""
+    """Read the report that `write` left in `folder`; RunError as `read`, or if there is none."""
     path = folder / REPORT
     if not path.exists():
         raise RunError(f"no sweep report in {folder}; `lxcompress sweep` makes one")
@@ -71,11 +70,15 @@ def load(folder: Path) -> Report:
 
 
 def read(path: Path) -> Report:
-    """A report.json under any name. Raises RunError."""
+    """Read a report.json under any name.
+
+    Raises:
+        RunError: The file is missing, damaged, or has another schema.
+    """
     found = read_json(path, "sweep report", RunError)
     schema = found.get("schema") if isinstance(found, dict) else None
     if schema != SCHEMA:
-        raise RunError(f"{path} is no sweep report of schema {SCHEMA} (schema: {schema!r})")
+        raise RunError(f"{path} is not a sweep report of schema {SCHEMA} (schema: {schema!r})")
     try:
         return Report.model_validate(found)
     except ValidationError as problem:
@@ -85,10 +88,10 @@ def read(path: Path) -> Report:
 
 
 def headline(report: Report) -> str:
-    """What was swept."""
+    """Return what was swept: "3 subnetworks, 9 sparsities, 3 seeds on shapes-vqa"."""
     parts = [
-        f"{len(found)} {one if len(found) == 1 else many}"
-        for found, one, many in (
+        f"{len(values)} {one if len(values) == 1 else many}"
+        for values, one, many in (
             (report.subnetworks, "subnetwork", "subnetworks"),
             (report.sparsities, "sparsity", "sparsities"),
             (report.dense, "seed", "seeds"),
@@ -98,21 +101,20 @@ def headline(report: Report) -> str:
 
 
 def sections(report: Report) -> list[Section]:
-    """All that both texts say, in their order."""
-    tables, grown = sweep_tables, findings.grown(report)
-    found = [
-        Section("In short", findings.summary(report)),
+    """Return the sections of report.md and report.html, in order."""
+    regrowth = findings.regrowth(report)
+    sections = [
+        Section("Summary", findings.summary(report)),
         Section("Figure 1", [], plots=["figure1"]),
-        Section("Table 1", [findings.beside_published(report)], [tables.table1(report)]),
-        Section("Every sparsity", [], [tables.every_sparsity(report)]),
-        Section("Against dense", [], [tables.against_dense(report)]),
+        Section("Table 1", [findings.published_rows(report)], [tables.table1(report)]),
+        Section("All sparsities", [], [tables.all_sparsities(report)]),
+        Section("Comparison with dense", [], [tables.against_dense(report)]),
     ]
-    if grown:
-        logs = [findings.of_the_logs(), published().note]
+    if regrowth:
+        sentences = [*regrowth, findings.authors_logs(), published().note]
         both = [tables.protocol(report), tables.minival()]
-        found.append(Section("Zeros after retraining", [*grown, *logs], both))
+        sections.append(Section("Sparsity after retraining", sentences, both))
     if report.failures:
-        found.append(Section("What failed", [], [tables.failed(report)]))
-    about = machine_table(tables.about(report), report.environment)
-    measured = Section("How it was measured", findings.method(report), [about])
-    return [*found, measured]
+        sections.append(Section("Failed runs", [], [tables.failed(report)]))
+    machine = machine_table(tables.about(report), report.environment)
+    return [*sections, Section("Method", findings.method(report), [machine])]

@@ -1,4 +1,4 @@
-"""What a sweep's report.json holds. Accuracies are percent on the validation split."""
+"""The content of a sweep's report.json. Accuracies are in percent on the validation split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.report.record import Interval
 SCHEMA = "lxcompress-sweep/1"
 
 Subnetwork = Literal["low", "high", "random"]
-# By "overall", "yes/no", "number", "other"; null where the data have no such questions.
+# By answer type: "overall", "yes/no", "number", "other"; null for a type that the data lack.
 Accuracy = dict[str, float | None]
 
 
@@ -27,16 +27,22 @@ class Dense(_Record):
 
 
 class Zeros(_Record):
-    """Fractions (0–1): `asked` of prunable weights by the mask; what was zero after retraining."""
+    """Sparsities as fractions (0–1): the `target` (in the JSON "asked"), and after retraining.
 
-    asked: float
+    `target` and `prunable` are of the prunable weights, `model` is of all parameters.
+    """
+
+    target: float = Field(alias="asked")
     prunable: float
     model: float
 
 
 class Cell(_Record):
-    """One subnetwork of one seed: `reset` is θ0 under the mask, `pruned` the dense model under it,
-    `retrained` the ticket."""
+    """One subnetwork of one seed.
+
+    `reset` is the accuracy of θ0 under the mask, `pruned` that of the dense model under the mask,
+    `retrained` that of the ticket.
+    """
 
     seed: int
     subnetwork: Subnetwork
@@ -48,12 +54,12 @@ class Cell(_Record):
 
 
 class Comparison(_Record):
-    """A retrained subnetwork against the dense model, on the same questions and seeds.
+    """A retrained subnetwork compared with the dense model, on the same questions and seeds.
 
-    `difference` in percentage points (negative: the subnetwork is worse), its interval a paired
-    bootstrap over questions of the mean over seeds; `p` one-sided, for "worse than dense",
-    adjusted by Holm's method for the sparsities of its subnetwork; `kept` is the share (1: all) of
-    dense accuracy, null where that is 0.
+    `difference` is in percentage points (negative: the subnetwork is worse), averaged over seeds,
+    with a paired bootstrap interval over pictures. `p` is one-sided, for "worse than dense", and
+    adjusted by Holm's method for the sparsities of the subnetwork. `kept` is the retained fraction
+    of the dense accuracy (1: all of it), null where that is 0.
     """
 
     subnetwork: Subnetwork
@@ -65,18 +71,18 @@ class Comparison(_Record):
 
 
 class Failure(_Record):
-    """A cell, by name, that could not be finished, and why."""
+    """The name of a run that failed, and the error message."""
 
     cell: str
     message: str
 
 
 class Report(_Record):
-    """report.json. `beside` is the report of another sweep of the same data, for comparison.
+    """The content of report.json. `beside` is another sweep on the same data, for comparison.
 
-    `wall_seconds` is what the last call of the command took, in which `cells_run` cells were run
-    (those finished before were not). `settings` are the options by name, with `subnetworks`,
-    `sparsities` and `seeds` as lists; `environment` is that of
+    `wall_seconds` is the duration of the last invocation that ran any cells, and `cells_run` their
+    number; cells that were finished before are not counted. `settings` are the options by name,
+    with `subnetworks`, `sparsities` and `seeds` as lists. `environment` is from
     `lxcompress.system.environment.describe`.
     """
 
@@ -99,27 +105,34 @@ class Report(_Record):
 
     @property
     def subnetworks(self) -> list[str]:
-        """All that were asked for, in the paper's order."""
-        found = {*self._asked("subnetworks"), *(cell.subnetwork for cell in self.cells)}
-        return [name for name in get_args(Subnetwork) if name in found]
+        """The swept subnetworks in the paper's order."""
+        swept = {*self._setting("subnetworks"), *(cell.subnetwork for cell in self.cells)}
+        return [name for name in get_args(Subnetwork) if name in swept]
 
     @property
     def sparsities(self) -> list[float]:
-        """All that were asked for, ascending."""
-        return sorted({*self._asked("sparsities"), *(cell.sparsity for cell in self.cells)})
+        """The swept sparsities, ascending."""
+        return sorted({*self._setting("sparsities"), *(cell.sparsity for cell in self.cells)})
 
     @property
     def seeds(self) -> list[int]:
-        """All that were asked for, ascending."""
-        return sorted({*self._asked("seeds"), *(dense.seed for dense in self.dense)})
+        """The swept seeds, ascending."""
+        return sorted({*self._setting("seeds"), *(dense.seed for dense in self.dense)})
 
-    def _asked(self, option: str) -> list[Any]:
+    def _setting(self, option: str) -> list[Any]:
         return list(self.settings.get(option, []))
 
     def select(self, subnetwork: str, sparsity: float) -> list[Cell]:
-        """The finished cells of all seeds."""
+        """Return the finished cells of all seeds."""
         return [
             cell
             for cell in self.cells
             if cell.subnetwork == subnetwork and cell.sparsity == sparsity
         ]
+
+    def comparisons(self, subnetwork: str) -> list[Comparison]:
+        """Return the comparisons of a subnetwork with dense, by ascending sparsity."""
+        return sorted(
+            (found for found in self.against_dense if found.subnetwork == subnetwork),
+            key=lambda comparison: comparison.sparsity,
+        )

@@ -1,4 +1,4 @@
-"""The tables of a sweep's report, as plain text in cells. "–" is what was not measured."""
+"""The tables of a sweep's report. Cells are plain text; "–" is a missing value."""
 
 from __future__ import annotations
 
@@ -7,34 +7,36 @@ from collections.abc import Sequence
 
 from benchmarks.report.numbers import p_value, points
 from benchmarks.report.sections import Table
-from benchmarks.sweep.published import Figures, Spread, published
+from benchmarks.sweep.published import Spread, Spreads, published
 from benchmarks.sweep.schema import Accuracy, Cell, Report
-from benchmarks.sweep.significance import of_subnetwork
 
-KINDS = ("overall", "yes/no", "number", "other")
+ANSWER_TYPES = ("overall", "yes/no", "number", "other")
 NAMES = {"low": "low-magnitude", "high": "high-magnitude", "random": "random"}
 SPLITS = ("test-dev", "test-std")
-NOTHING = "–"
-_GREW_BACK = 1e-3  # of the prunable weights; a mask is exact to one weight
+MISSING = "–"
+_REGROWN = 1e-3  # fraction of the prunable weights; a mask is exact to one weight
 
 
 def percent(fraction: float) -> str:
-    """Of a sparsity, without needless digits."""
+    """Format a sparsity in percent, with up to three digits."""
     return f"{100 * fraction:.3g}%"
 
 
-def near_half(report: Report) -> float | None:
-    """The measured sparsity nearest to the paper's, the smaller of two; None without any."""
+def nearest_to_paper(report: Report) -> float | None:
+    """The measured sparsity nearest to the paper's, the lower of two; None without any cell."""
     paper = published().paper.sparsity
-    # Rounded, as 0.6 - 0.5 is not quite 0.5 - 0.4.
-    measured = sorted({cell.sparsity for cell in report.cells})
-    return min(measured, key=lambda it: round(abs(it - paper), 9), default=None)
+    # Rounded, because 0.6 - 0.5 and 0.5 - 0.4 differ in floating point.
+    return min(
+        sorted({cell.sparsity for cell in report.cells}),
+        key=lambda sparsity: round(abs(sparsity - paper), 9),
+        default=None,
+    )
 
 
 def mean(values: Sequence[float]) -> str:
     """Mean ± sample standard deviation over seeds."""
     if not values:
-        return NOTHING
+        return MISSING
     return _spread(statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None)
 
 
@@ -42,20 +44,20 @@ def _spread(mean: float, std: float | None) -> str:
     return f"{mean:.2f}" + ("" if std is None else f" ± {std:.2f}")
 
 
-def _by_type(accuracies: Sequence[Accuracy], kinds: Sequence[str] = KINDS) -> list[str]:
+def _by_type(accuracies: Sequence[Accuracy], types: Sequence[str] = ANSWER_TYPES) -> list[str]:
     return [
         mean([value for accuracy in accuracies if (value := accuracy.get(kind)) is not None])
-        for kind in kinds
+        for kind in types
     ]
 
 
 def overall(accuracies: Sequence[Accuracy]) -> str:
-    """Over all questions."""
+    """Mean ± sample standard deviation over seeds of the overall accuracy."""
     return _by_type(accuracies, ["overall"])[0]
 
 
-def _few(report: Report, cells: Sequence[Cell]) -> str:
-    """Says so where some seeds are missing."""
+def _seeds_note(report: Report, cells: Sequence[Cell]) -> str:
+    """The number of seeds, where some are missing."""
     count = len(cells)
     return f" ({count} seed{'s' if count > 1 else ''})" if 0 < count < len(report.seeds) else ""
 
@@ -64,52 +66,55 @@ def table1(report: Report, splits: Sequence[str] = SPLITS) -> Table:
     """The paper's Table 1: measured rows, then the published ones of those splits of VQA v2."""
     data, paper = f"{report.dataset['name']}, val", published().paper
     rows = [["dense", "0%", data, *_by_type([dense.accuracy for dense in report.dense])]]
-    half = near_half(report)
-    for subnetwork in report.subnetworks if half is not None else ():
-        assert half is not None
-        cells = report.select(subnetwork, half)
-        figures = _by_type([cell.retrained for cell in cells])
-        name = NAMES[subnetwork] + _few(report, cells)
-        rows.append([name, percent(half), data, *figures])
+    sparsity = nearest_to_paper(report)
+    if sparsity is not None:
+        for subnetwork in report.subnetworks:
+            cells = report.select(subnetwork, sparsity)
+            accuracies = _by_type([cell.retrained for cell in cells])
+            name = NAMES[subnetwork] + _seeds_note(report, cells)
+            rows.append([name, percent(sparsity), data, *accuracies])
     for row in paper.table1:
-        # "LXMERT" itself is the dense model; other methods remove no single weights.
+        # "LXMERT" itself is the dense model; other methods do not prune weights.
         method = row.method.partition("LXMERT (")[2].rstrip(")") or row.method
-        sparsity = percent(paper.sparsity) if method != row.method else NOTHING
+        pruned = percent(paper.sparsity) if method != row.method else MISSING
         if method == "LXMERT":
-            method, sparsity = "dense", "0%"
+            method, pruned = "dense", "0%"
         for split in splits:
-            figures = _published(row.test_dev if split == "test-dev" else row.test_std)
-            rows.append([f"published: {method}", sparsity, f"VQA v2, {split}", *figures])
+            accuracies = _published(row.test_dev if split == "test-dev" else row.test_std)
+            rows.append([f"published: {method}", pruned, f"VQA v2, {split}", *accuracies])
     seeds = len(report.dense)
     title = f"%, mean ± std of {seeds} seeds" if seeds > 1 else "%"
-    columns = [title, "sparsity", "data", *KINDS]
+    columns = [title, "sparsity", "data", *ANSWER_TYPES]
     return Table("Table 1: accuracy by answer type", columns, rows, ["data"])
 
 
-def _published(figures: Figures) -> list[str]:
+def _published(accuracies: Spreads) -> list[str]:
     return [
-        _spread(found.mean, found.std) if isinstance(found, Spread) else NOTHING
-        for found in (figures.get(kind) for kind in KINDS)
+        _spread(found.mean, found.std) if isinstance(found, Spread) else MISSING
+        for found in (accuracies.get(kind) for kind in ANSWER_TYPES)
     ]
 
 
-def every_sparsity(report: Report) -> Table:
-    """All cells: retrained by type, and the stages before."""
+def all_sparsities(report: Report) -> Table:
+    """The accuracies of all cells: retrained by answer type, and overall at the earlier stages."""
     rows = []
     for subnetwork in report.subnetworks:
         for sparsity in report.sparsities:
             cells = report.select(subnetwork, sparsity)
             rows.append(
                 [
-                    subnetwork + _few(report, cells),
+                    subnetwork + _seeds_note(report, cells),
                     percent(sparsity),
                     *_by_type([cell.retrained for cell in cells]),
                     overall([cell.pruned for cell in cells]),
                     overall([cell.reset for cell in cells]),
                 ]
             )
-    columns = ["subnetwork", "sparsity", *KINDS, "after pruning", "reset"]
-    caption = "Retrained, %, by answer type; before that, overall: after pruning and reset"
+    columns = ["subnetwork", "sparsity", *ANSWER_TYPES, "after pruning", "reset"]
+    caption = (
+        "Accuracy, %: retrained, by answer type; after pruning and reset to initial weights, "
+        "overall before retraining"
+    )
     return Table(caption, columns, rows)
 
 
@@ -118,64 +123,67 @@ def against_dense(report: Report) -> Table:
     rows = [
         [
             NAMES[subnetwork],
-            percent(it.sparsity),
-            points(it.difference),
-            p_value(it.p).removeprefix("= "),
-            NOTHING if it.kept is None else f"{it.kept:.1%}",
+            percent(comparison.sparsity),
+            points(comparison.difference),
+            p_value(comparison.p).removeprefix("= "),
+            MISSING if comparison.kept is None else f"{comparison.kept:.1%}",
         ]
         for subnetwork in report.subnetworks
-        for it in of_subnetwork(report, subnetwork)
+        for comparison in report.comparisons(subnetwork)
     ]
     columns = [
         "subnetwork",
         "sparsity",
         "retrained − dense",
         "p (worse), adjusted",
-        "of dense accuracy",
+        "relative to dense",
     ]
-    return Table("Retrained against dense, overall", columns, rows)
+    return Table("Retrained subnetworks compared with dense, overall accuracy", columns, rows)
 
 
-def grew_back(report: Report) -> list[Cell]:
+def regrown(report: Report) -> list[Cell]:
     """The cells whose network ended with fewer zeros than its mask."""
-    return [it for it in report.cells if it.zeros.prunable < it.zeros.asked - _GREW_BACK]
+    return [cell for cell in report.cells if cell.zeros.prunable < cell.zeros.target - _REGROWN]
 
 
 def procedure(report: Report) -> str:
-    """How a sweep treated masks, in few words."""
+    """Describe how a sweep pruned: whether it enforced masks, and the scope of the threshold."""
     enforced = "enforced" if report.settings.get("enforce-mask", True) else "not enforced"
     return f"mask {enforced}, scope {report.settings.get('scope', 'global')}"
 
 
-def zeros(cells: Sequence[Cell]) -> str:
-    """Of the prunable weights after retraining, mean over seeds."""
-    return f"{statistics.mean(it.zeros.prunable for it in cells):.2%}" if cells else NOTHING
+def final_sparsity(cells: Sequence[Cell]) -> str:
+    """The fraction of the prunable weights that is zero after retraining, mean over seeds."""
+    if not cells:
+        return MISSING
+    return f"{statistics.mean(cell.zeros.prunable for cell in cells):.2%}"
 
 
 def protocol(report: Report) -> Table:
-    """Zeros that were asked for and those that were left, of these cells and those beside."""
+    """Target and final sparsity and accuracy of each cell, and of the sweep beside it."""
     sweeps = [report, *([report.beside] if report.beside else [])]
-    texts = [procedure(sweep) for sweep in sweeps]
-    if len(set(texts)) < len(texts):
-        texts = [f"{text} ({which})" for text, which in zip(texts, ("here", "beside"), strict=True)]
-    pairs = {(it.subnetwork, it.sparsity) for it in report.cells}
+    names = [procedure(sweep) for sweep in sweeps]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({which})" for name, which in zip(names, ("here", "beside"), strict=True)]
+    order = list(NAMES)
+    pairs = {(cell.subnetwork, cell.sparsity) for cell in report.cells}
     rows = []
-    for subnetwork, sparsity in sorted(pairs, key=lambda it: (list(NAMES).index(it[0]), it[1])):
+    for subnetwork, sparsity in sorted(pairs, key=lambda pair: (order.index(pair[0]), pair[1])):
         row = [NAMES[subnetwork], percent(sparsity)]
         for sweep in sweeps:
             cells = sweep.select(subnetwork, sparsity)
-            row += [zeros(cells), overall([cell.retrained for cell in cells])]
+            row += [final_sparsity(cells), overall([cell.retrained for cell in cells])]
         rows.append(row)
-    columns = ["subnetwork", "asked"]
-    for text in texts:
-        columns += [f"{text}: zeros after retraining", "accuracy, %"]
-    return Table("Zeros asked for, zeros after retraining, and accuracy", columns, rows)
+    columns = ["subnetwork", "target sparsity"]
+    for name in names:
+        columns += [f"{name}: sparsity after retraining", "accuracy, %"]
+    return Table("Target sparsity, sparsity after retraining, and accuracy", columns, rows)
 
 
 def minival() -> Table:
-    """The authors' logs, of a procedure that does not enforce masks."""
+    """The authors' logs, of a procedure that does not enforce the mask."""
     logs = published().authors_minival
-    rows = [["dense", "0%", NOTHING, mean([logs.dense])]]
+    rows = [["dense", "0%", MISSING, mean([logs.dense])]]
     for subnetwork, name in NAMES.items():
         for sparsity in sorted({run.sparsity for run in logs.runs}):
             runs = [
@@ -183,27 +191,25 @@ def minival() -> Table:
                 for run in logs.runs
                 if run.subnetwork == subnetwork and run.sparsity == sparsity
             ]
-            reset, retrained = (
-                mean([getattr(run, stage) for run in runs])
-                for stage in ("accuracy_reset", "accuracy_retrained")
-            )
+            reset = mean([run.accuracy_reset for run in runs])
+            retrained = mean([run.accuracy_retrained for run in runs])
             rows.append([name, percent(sparsity), reset, retrained])
     caption = "Published: the authors' logs, VQA v2 minival, soft score, %"
-    return Table(caption, ["subnetwork", "asked", "reset", "retrained"], rows)
+    return Table(caption, ["subnetwork", "target sparsity", "reset", "retrained"], rows)
 
 
 def failed(report: Report) -> Table:
-    """What is missing, and why."""
+    """The failed runs and their error messages."""
     rows = [[failure.cell, failure.message] for failure in report.failures]
-    return Table("Runs that could not be finished", ["run", "why"], rows, ["why"])
+    return Table("Failed runs", ["run", "error"], rows, ["error"])
 
 
 def about(report: Report) -> list[tuple[str, str]]:
-    """What was measured; it goes before the machine."""
+    """What was measured: the rows before those of the machine."""
     return [
         ("command", report.command),
         ("finished", report.finished),
-        ("last call", f"{report.cells_run:,} cells in {report.wall_seconds:,.0f} s"),
+        ("last invocation", f"{report.cells_run:,} cells in {report.wall_seconds:,.0f} s"),
         ("settings", _settings(report)),
         ("data fingerprint", str(report.dataset["fingerprint"])),
     ]

@@ -1,4 +1,4 @@
-"""`lxcompress sweep`: all of the paper's experiments."""
+"""`lxcompress sweep`: the experiments of the paper."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ def sweep(
     subnetwork: Annotated[
         list[str] | None,
         typer.Option(
-            help="Which weights go; give it again for more. [default: low, high, random]",
+            help="Which weights are pruned; can be repeated. [default: low, high, random]",
             rich_help_panel=_SWEEP,
         ),
     ] = None,
     sparsity: Annotated[
         list[float] | None,
         typer.Option(
-            help="Fraction of prunable weights to remove; give it again for more. "
+            help="Fraction of the prunable weights to prune; can be repeated. "
             "[default: 0.1, 0.2 … 0.9]",
             rich_help_panel=_SWEEP,
         ),
     ] = None,
     seed: Annotated[
         list[int] | None,
-        typer.Option(help="Give it again for more. [default: 0, 1, 2]", rich_help_panel=_SWEEP),
+        typer.Option(help="Can be repeated. [default: 0, 1, 2]", rich_help_panel=_SWEEP),
     ] = None,
     quick: Annotated[
         bool,
         typer.Option(
             "--quick",
-            help="One seed, five sparsities and half of the epochs, where none are given.",
+            help="One seed, five sparsities and half of the epochs, unless these are given.",
             rich_help_panel=_SWEEP,
         ),
     ] = False,
     beside: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of another sweep of the same data, to show in the report beside this one.",
+            help="Folder of another sweep on the same data, to compare with in the report.",
             rich_help_panel=_SWEEP,
         ),
     ] = None,
@@ -55,7 +55,7 @@ def sweep(
         int | None,
         typer.Option(
             min=1,
-            help="Runs at a time. [default: one for each GPU, or processor]",
+            help="Number of runs at a time. [default: one for each GPU, or processor]",
             rich_help_panel=_MACHINES,
         ),
     ] = None,
@@ -63,8 +63,7 @@ def sweep(
         int,
         typer.Option(
             min=1,
-            help="Of the processor for each run; figures differ in their last bits with another "
-            "number.",
+            help="CPU threads of each run; their number changes the last bits of the results.",
             rich_help_panel=_MACHINES,
         ),
     ] = 1,
@@ -72,7 +71,7 @@ def sweep(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Do the runs on a Ray cluster: its HOST:PORT, auto, or local for this machine.",
+            help="Run on a Ray cluster: its HOST:PORT, auto, or local for this machine.",
             rich_help_panel=_MACHINES,
         ),
     ] = None,
@@ -103,15 +102,15 @@ def sweep(
         typer.Option(help="Options of `lxcompress prune` in a YAML file; the command line wins."),
     ] = None,
 ) -> None:
-    """Run all of the paper's experiments: subnetworks × sparsities × seeds, with Table 1, Figure 1.
+    """Run the paper's experiments: subnetworks × sparsities × seeds, with Table 1 and Figure 1.
 
-    Every cell is a run of `lxcompress prune`; those of a seed share θ0 and the dense model. Killed
-    at any moment, the same command again continues; finished cells are not run again.
+    Every cell is a run of `lxcompress prune`; the cells of a seed share θ0 and the dense model.
+    When interrupted or killed, the same command continues; finished cells are not run again.
 
     Example: lxcompress sweep --quick
     """
     from benchmarks.sweep import plan as sweep_plan
-    from benchmarks.sweep.run import Workers
+    from benchmarks.sweep.launchers.launcher import Launcher
     from benchmarks.sweep.run import sweep as run
     from lxcompress.config import read_settings
 
@@ -128,7 +127,7 @@ def sweep(
         quick=quick,
     )
     command = shlex.join(["lxcompress", *sys.argv[1:]])
-    report = run(plan, Workers(jobs, ray), command=command, beside=beside)
+    report = run(plan, Launcher(jobs, ray), command=command, beside=beside)
     _show(report, plan.folder)
 
 

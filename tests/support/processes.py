@@ -1,4 +1,4 @@
-"""Commands in processes of their own, and what they leave."""
+"""Commands in processes of their own, and the files that they write."""
 
 import subprocess
 import time
@@ -8,20 +8,20 @@ from safetensors.torch import load_file
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Its exit code, and all that it said."""
+    """Wait for the process; return its exit code and output."""
     text, _ = process.communicate(timeout=300)
     return process.returncode, text
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    """Until the running process has made `path`."""
+    """Wait until the running process has made `path`."""
     while not path.exists():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.001)
 
 
 def assert_same_file(found: Path, wanted: Path) -> None:
-    """Equal to the byte, or, as safetensors writes its metadata in any order, to the bit."""
+    """Files are equal to the byte; safetensors to the bit, as their metadata has no fixed order."""
     if found.suffix == ".safetensors":
         tensors, others = load_file(found), load_file(wanted)
         assert tensors.keys() == others.keys(), found

@@ -1,4 +1,4 @@
-"""A sweep's statistics against scipy, enumeration and figures worked out by hand."""
+"""The statistics of a sweep agree with SciPy, with enumeration, and with values by hand."""
 
 import itertools
 
@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from swept import changed, drawn, swept
+from simulated_sweep import changed, simulated_report, simulated_scores
 
 from benchmarks.measure.statistics import paired_bootstrap
 from benchmarks.sweep.schema import Report
-from benchmarks.sweep.significance import SEED, by_picture, compare, falls_at, holm, p_worse
+from benchmarks.sweep.significance import SEED, below_from, by_picture, compare, holm, p_worse
 
 
-def test_holm_by_hand() -> None:
-    # Sorted .005 × 4, .01 × 3, .03 × 2, .04 × 1; the last may not be under the one before.
+def test_holm_adjustment_by_hand() -> None:
+    # Sorted: .005 × 4, .01 × 3, .03 × 2, .04 × 1; the last is raised to the one before.
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.5]) == [1, 1]
     assert holm([0.2]) == [0.2]
@@ -26,7 +26,7 @@ def test_holm_by_hand() -> None:
     "differences",
     [[-3, 1, -2, -5, 4, -1, 0, -2], [-1] * 6, [30, -60, -60, 10, 100 / 3, -100 / 3, -20]],
 )
-def test_p_is_that_of_all_signs(differences: list[float]) -> None:
+def test_p_agrees_with_enumerating_all_signs(differences: list[float]) -> None:
     """All 2^n of them."""
     total = sum(differences)
     sums = [
@@ -37,9 +37,9 @@ def test_p_is_that_of_all_signs(differences: list[float]) -> None:
     assert p_worse(differences, seed=0, resamples=40_000) == pytest.approx(exact, abs=0.01)
 
 
-def test_p_is_scipys() -> None:
-    """Its permutation test of one sample, which draws every sign by itself."""
-    differences = drawn(0.6, 1)[:200] - drawn(0.63, 2)[:200]
+def test_p_agrees_with_scipy() -> None:
+    """SciPy's one-sample permutation test draws each sign independently."""
+    differences = simulated_scores(0.6, 1)[:200] - simulated_scores(0.63, 2)[:200]
     found = stats.permutation_test(
         (differences,),
         np.mean,
@@ -56,7 +56,7 @@ def test_p_is_scipys() -> None:
     )
 
 
-def test_three_questions_are_no_proof() -> None:
+def test_three_differing_questions_are_not_significant() -> None:
     differences = np.zeros(4000)
     assert p_worse(differences, seed=0) == 1
     differences[:3] = -100
@@ -64,8 +64,8 @@ def test_three_questions_are_no_proof() -> None:
     assert p_worse(differences, seed=0) == pytest.approx(1 / 8, abs=0.02)
 
 
-def test_p_keeps_its_level() -> None:
-    """Of two equally good networks, one in twenty is called worse."""
+def test_p_has_the_nominal_false_positive_rate() -> None:
+    """One in twenty pairs of equally good networks is called different."""
     random = np.random.default_rng(0)
     called = [
         p_worse(random.choice([-100, -40, 0, 0, 40, 100], 60), seed=seed, resamples=500) < 0.05
@@ -75,11 +75,11 @@ def test_p_keeps_its_level() -> None:
 
 
 def test_compare_by_hand() -> None:
-    dense = {0: drawn(0.9, 0), 1: drawn(0.9, 1)}
+    dense = {0: simulated_scores(0.9, 0), 1: simulated_scores(0.9, 1)}
     tickets = {
-        ("random", 0.5, 0): drawn(0.7, 2),
-        ("low", 0.5, 1): drawn(0.89, 3),
-        ("low", 0.5, 0): drawn(0.89, 4),
+        ("random", 0.5, 0): simulated_scores(0.7, 2),
+        ("low", 0.5, 1): simulated_scores(0.89, 3),
+        ("low", 0.5, 0): simulated_scores(0.89, 4),
         ("low", 0.1, 1): dense[1],
     }
     same, half, random = compare(dense, tickets, range(len(dense[0])))
@@ -99,9 +99,9 @@ def test_compare_by_hand() -> None:
     assert random.p == pytest.approx(p_worse(tickets["random", 0.5, 0] - dense[0], seed=SEED))
 
 
-def test_questions_about_one_picture_stay_together() -> None:
+def test_questions_about_a_picture_are_resampled_together() -> None:
     """Eight times the same question about a picture tells no more than it does once."""
-    dense, ticket = drawn(0.9, 0), drawn(0.85, 1)
+    dense, ticket = simulated_scores(0.9, 0), simulated_scores(0.85, 1)
     once = compare({0: dense}, {("low", 0.5, 0): ticket}, range(len(dense)))
     eight = compare(
         {0: np.repeat(dense, 8)},
@@ -112,44 +112,44 @@ def test_questions_about_one_picture_stay_together() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(-100, 100)), min_size=1, max_size=40))
-def test_a_value_for_each_picture(asked: list[tuple[int, int]]) -> None:
-    values = np.array([value for _, value in asked], np.float64)
-    found = by_picture(values, [picture for picture, _ in asked])
-    assert len(found) == len({picture for picture, _ in asked})
+def test_aggregation_by_picture_keeps_the_mean(questions: list[tuple[int, int]]) -> None:
+    values = np.array([value for _, value in questions], np.float64)
+    found = by_picture(values, [picture for picture, _ in questions])
+    assert len(found) == len({picture for picture, _ in questions})
     assert found.mean() == pytest.approx(values.mean(), abs=1e-6)
 
 
-def test_nothing_is_kept_of_nothing() -> None:
+def test_no_share_is_retained_of_zero_dense_accuracy() -> None:
     (found,) = compare({0: [0.0, 0.0]}, {("low", 0.5, 0): [0.0, 100.0]}, ["a", "b"])
     assert found.kept is None
     assert found.difference.estimate == 50
 
 
 @pytest.mark.parametrize(
-    ("dense", "ticket", "says"),
-    [({1: [1.0]}, [1.0], "no dense model"), ({0: [1.0, 2.0]}, [1.0], "no pairs")],
+    ("dense", "ticket", "message"),
+    [({1: [1.0]}, [1.0], "no dense model"), ({0: [1.0, 2.0]}, [1.0], "cannot be paired")],
 )
-def test_scores_that_do_not_fit(
-    dense: dict[int, list[float]], ticket: list[float], says: str
+def test_unpaired_scores_are_rejected(
+    dense: dict[int, list[float]], ticket: list[float], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         compare(dense, {("low", 0.5, 0): ticket}, range(len(ticket)))
 
 
-def judged(*below: bool) -> Report:
-    """Low at 10, 30, …%, with a verdict on each."""
+def report_with_verdicts(*below: bool) -> Report:
+    """A report whose low subnetworks at 10, 30, 50, 70, 90% are below dense or not."""
 
     def change(figures: dict) -> None:
-        compared = [it for it in figures["against_dense"] if it["subnetwork"] == "low"]
-        for it, worse in zip(compared, below, strict=True):
+        low = [it for it in figures["against_dense"] if it["subnetwork"] == "low"]
+        for comparison, worse in zip(low, below, strict=True):
             high = -0.5 if worse else 0.5
-            it |= {
+            comparison |= {
                 "p": 0.01 if worse else 0.3,
                 "difference": {"estimate": -1, "low": -2, "high": high},
             }
-        figures["against_dense"].reverse()  # the order in the file does not matter
+        figures["against_dense"].reverse()  # their order in the file does not matter
 
-    return changed(swept(), change)
+    return changed(simulated_report(), change)
 
 
 @pytest.mark.parametrize(
@@ -162,17 +162,17 @@ def judged(*below: bool) -> Report:
         ((False, False, False, False, False), None),
     ],
 )
-def test_falls_at(below: tuple[bool, ...], at: float | None) -> None:
-    assert falls_at(judged(*below), "low") == at
+def test_below_from_is_the_start_of_the_significant_sparsities(
+    below: tuple[bool, ...], at: float | None
+) -> None:
+    assert below_from(report_with_verdicts(*below), "low") == at
 
 
-def test_falls_only_by_both() -> None:
-    """By p and by the interval."""
+def test_significance_needs_both_p_and_the_interval() -> None:
+    def include_zero(figures: dict) -> None:
+        for comparison in figures["against_dense"]:
+            comparison["difference"]["high"] = 0.1
 
-    def unsure(figures: dict) -> None:
-        for it in figures["against_dense"]:
-            it["difference"]["high"] = 0.1
-
-    assert falls_at(swept(), "high") is not None
-    assert falls_at(changed(swept(), unsure), "high") is None
-    assert falls_at(swept(subnetworks=("low",)), "high") is None
+    assert below_from(simulated_report(), "high") is not None
+    assert below_from(changed(simulated_report(), include_zero), "high") is None
+    assert below_from(simulated_report(subnetworks=("low",)), "high") is None

@@ -1,4 +1,4 @@
-"""The sweep on Ray: two workers, one of them killed, find what one process found."""
+"""A sweep on Ray with two workers, one of which is killed, equals one in a single process."""
 
 import subprocess
 import time
@@ -7,18 +7,18 @@ from pathlib import Path
 import psutil
 import pytest
 from processes import finish
-from sweeps import Arguments, assert_same, start
+from sweep_command import Arguments, assert_same, start
 
 pytest.importorskip("ray")
 
 
 def worker_in(folder: Path, process: subprocess.Popen[str]) -> psutil.Process:
-    """A Ray process that is training in `folder`, once there is one."""
+    """Wait for a Ray worker that trains in `folder`, and return it."""
     while process.poll() is None:
         for child in psutil.Process(process.pid).children(recursive=True):
             try:
                 name = child.cmdline()[:1]
-                if name and "ray::_work" in name[0] and any(folder.glob("cells/*/theta0")):
+                if name and "ray::_run_task" in name[0] and any(folder.glob("cells/*/theta0")):
                     return child
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
@@ -27,11 +27,11 @@ def worker_in(folder: Path, process: subprocess.Popen[str]) -> psutil.Process:
 
 
 def test_two_ray_workers_one_killed_equal_one_process(
-    sweep_arguments: Arguments, swept: Path, tmp_path: Path
+    sweep_arguments: Arguments, finished_sweep: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "sweep"
     process = start(sweep_arguments(folder, "--ray", "local", "--jobs", 2))
     worker_in(folder, process).kill()
     code, text = finish(process)
     assert code == 0, text
-    assert_same(folder, swept)
+    assert_same(folder, finished_sweep)

@@ -1,4 +1,4 @@
-"""One run of a sweep, as a worker process does it."""
+"""One run of a sweep, as a worker process executes it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import traceback
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -18,11 +19,11 @@ from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run
 from lxcompress.system.files import atomic_path, read_json, write_json
 
-# The worker of a sweep that was killed may live on for a moment, on another machine even.
-_SECONDS_TO_DIE = 60.0
+# The worker of a killed sweep may live on for a moment, perhaps on another machine.
+_LOCK_TIMEOUT_SECONDS = 60.0
 
-# What a cell needs of its seed's dense run: steps 1 and 2 with their figures.
-_LENT = (
+# What a cell needs of its seed's dense run: steps 1 and 2 with their accuracies.
+_DENSE_ARTEFACTS = (
     "theta0",
     "dense",
     "predictions/dense.json",
@@ -34,46 +35,56 @@ _LENT = (
 )
 
 
-def execute(task: Task) -> str | None:
-    """Do one run, or continue it; why it failed, in one line, or None.
+class Outcome(NamedTuple):
+    """A task that has ended, and why it failed (None if it succeeded)."""
 
-    What it tells on its way goes to `task.log`. Raises Interrupted.
+    task: Task
+    failure: str | None
+
+
+def execute(task: Task) -> str | None:
+    """Execute or continue a run; return None, or in one line why it failed.
+
+    Progress and tracebacks go to `task.log`.
+
+    Raises:
+        Interrupted: The run was stopped, and its checkpoint saved.
     """
     torch.set_num_threads(task.threads)
     task.log.parent.mkdir(parents=True, exist_ok=True)
     with open(task.log, "a", encoding="utf-8") as log, redirect_stderr(log):
         try:
-            _do(task)
+            _execute(task)
         except Interrupted:
             raise
         except LxcompressError as problem:
             traceback.print_exc()
             return " ".join(str(problem).split())
-        except Exception as problem:  # one cell's bug or full memory must not end the others
+        except Exception as problem:  # a bug or lack of memory in one cell must not stop the others
             traceback.print_exc()
             return f"{type(problem).__name__}: {problem} (see {task.log})".replace("\n", " ")
     return None
 
 
-def _do(task: Task) -> None:
+def _execute(task: Task) -> None:
     run = Run(task.folder)
     lottery = Lottery(run, task.config, open_dataset(task.config.data))
-    with run.claim(task.config.dump(), patience=_SECONDS_TO_DIE):
+    with run.claim(task.config.dump(), patience=_LOCK_TIMEOUT_SECONDS):
         if task.dense is None:
             lottery.check_dataset()
             lottery.find_dense()
             return
         if not run.result.exists():
-            _lend(Run(task.dense), run)
-            _lend_accuracies(task, run)
+            link_dense_run(Run(task.dense), run)
+            reuse_accuracies(task, run)
         lottery.find_ticket()
 
 
-def _lend(dense: Run, run: Run) -> None:
-    """Put the dense run's files in their places in `run`, θ0 last: with it a run begins."""
+def link_dense_run(dense: Run, run: Run) -> None:
+    """Link the artefacts of the dense run into `run`, θ0 last: a run with θ0 has begun."""
     if run.theta0.exists():
         return
-    for name in reversed(_LENT):
+    for name in reversed(_DENSE_ARTEFACTS):
         source, target = dense.folder / name, run.folder / name
         if source.exists() and not target.exists():
             with atomic_path(target) as temporary:
@@ -84,18 +95,18 @@ def _lend(dense: Run, run: Run) -> None:
 
 
 def _link(source: str | Path, target: str | Path) -> None:
-    """One copy on the disk for all cells: files are only ever replaced, never written into."""
+    """Hard-link a file, so that all cells share one copy: files are replaced, never modified."""
     try:
         os.link(source, target)
     except OSError:  # a file system without hard links
         shutil.copy2(source, target)
 
 
-def _lend_accuracies(task: Task, run: Run) -> None:
-    """What a finished sibling measured on the same way to a higher or lower sparsity.
+def reuse_accuracies(task: Task, run: Run) -> None:
+    """Copy the accuracies after pruning that finished siblings have measured.
 
-    Each step of 10% removes the same weights, whatever the run's last step is; but an iterative
-    schedule trains in between, and keeps its rounds to itself.
+    Each step of 10% prunes the same weights, whatever the final sparsity is. The iterative schedule
+    trains between the steps, so there nothing can be reused.
     """
     if task.config.schedule != "paper":
         return
@@ -103,8 +114,8 @@ def _lend_accuracies(task: Task, run: Run) -> None:
     for sibling in map(Run, task.siblings):
         with suppress(RunError):  # not finished
             result = read_json(sibling.result, "result", RunError)
-            reached = pruning_levels(result["config"]["sparsity"])
-            for level, step in zip(reached, result["pruning_steps"], strict=True):
+            measured = pruning_levels(result["config"]["sparsity"])
+            for level, step in zip(measured, result["pruning_steps"], strict=True):
                 path = run.once_path(f"pruned-{level}")
                 if level in levels and not path.exists():
                     write_json(path, step["accuracy"])

@@ -1,6 +1,7 @@
-"""The runs of a sweep on Ray: each a task, whose worker may die and is then replaced.
+"""Execute the runs of a sweep on a Ray cluster.
 
-All machines need lxcompress, and the sweep's folder and data under the same path.
+Every machine of the cluster needs lxcompress, and the sweep's folder and the data under the same
+path. A worker that dies is replaced and continues from the task's checkpoint.
 """
 
 from __future__ import annotations
@@ -12,24 +13,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.sweep.local_processes import Done
+from benchmarks.sweep.launchers.worker import Outcome, execute
 from benchmarks.sweep.plan import Task
-from benchmarks.sweep.worker import execute
 from lxcompress.errors import ConfigError
 
 LOCAL = "local"
-_RETRIES = 3  # of a task whose worker dies; it continues from its checkpoint
-_SECONDS_TO_ANSWER = 5.0
-_SECONDS_TO_STOP = 30.0
+_RETRIES = 3  # of a task whose worker died
+_CONNECT_TIMEOUT_SECONDS = 5.0
+_STOP_TIMEOUT_SECONDS = 30.0
 
 
 def check_ray(address: str) -> None:
-    """ConfigError when Ray is not installed, or nothing answers at HOST:PORT."""
+    """Check `address`: "local", "auto" or HOST:PORT.
+
+    Raises:
+        ConfigError: Ray is not installed, the address is malformed, or nothing listens there.
+    """
     try:
         import ray  # noqa: F401
     except ModuleNotFoundError:
         raise ConfigError(
-            "--ray: Ray is not installed; `pip install 'lxcompress[ray]'` brings it"
+            "--ray: Ray is not installed; `pip install 'lxcompress[ray]'` installs it"
         ) from None
     if address in (LOCAL, "auto"):
         return
@@ -40,7 +44,7 @@ def check_ray(address: str) -> None:
         )
     try:
         # Ray itself would try for minutes.
-        socket.create_connection((host, int(port)), _SECONDS_TO_ANSWER).close()
+        socket.create_connection((host, int(port)), _CONNECT_TIMEOUT_SECONDS).close()
     except OSError as problem:
         raise ConfigError(
             f"--ray {address}: nothing answers there ({problem.strerror or problem}); "
@@ -50,23 +54,28 @@ def check_ray(address: str) -> None:
 
 def run_on_ray(
     tasks: Sequence[Task], address: str, *, threads: int, gpus: float, cpus: int | None = None
-) -> Iterator[Done]:
-    """Do the tasks on the cluster at `address`; each as it is finished, with why it failed or None.
+) -> Iterator[Outcome]:
+    """Execute the tasks on the cluster at `address`; yield the outcome of each as it finishes.
 
-    Each takes `threads` CPUs and `gpus` GPUs (a part of one, where several share it); "local" is a
-    cluster of this machine that offers `cpus`. A cell is started when its dense model is there,
-    where that is among the tasks. Raises ConfigError when no machine of the cluster has as much as
-    a task needs.
+    A cell starts after its dense model, if that is among the tasks, and fails with it.
+
+    Args:
+        threads: CPUs for each task.
+        gpus: GPUs for each task; a fraction where several tasks share one.
+        cpus: CPUs of the cluster that "local" starts on this machine.
+
+    Raises:
+        ConfigError: The cluster cannot be reached, or none of its machines is large enough.
     """
     import ray
 
     with _cluster(address, cpus):
-        _check_room(address, threads, gpus)
-        work = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=_RETRIES)(_work)
+        _check_resources(address, threads, gpus)
+        remote = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=_RETRIES)(_run_task)
         dense: dict[Any, Any] = {}
         running: dict[Any, Task] = {}
         for task in tasks:
-            reference = work.remote(task, dense.get(task.dense))
+            reference = remote.remote(task, dense.get(task.dense))
             running[reference] = task
             if task.dense is None:
                 dense[task.folder] = reference
@@ -77,25 +86,25 @@ def run_on_ray(
                 try:
                     failure = ray.get(reference)
                 except ray.exceptions.RayError as problem:
-                    failure = _in_words(problem)
-                yield task, failure
+                    failure = _error_message(problem)
+                yield Outcome(task, failure)
         except BaseException:
             for reference in running:
-                ray.cancel(reference)  # as Ctrl-C does: a checkpoint, then the end
-            ray.wait(list(running), num_returns=len(running), timeout=_SECONDS_TO_STOP)
+                ray.cancel(reference)  # acts as Ctrl-C: the task saves a checkpoint and ends
+            ray.wait(list(running), num_returns=len(running), timeout=_STOP_TIMEOUT_SECONDS)
             raise
 
 
-def _in_words(problem: Exception) -> str:
-    """What happened, of the many lines that Ray tells."""
+def _error_message(problem: Exception) -> str:
+    """The first line of what went wrong; Ray's own messages have many."""
     cause = getattr(problem, "cause", None)
-    if isinstance(cause, Exception):  # what the task itself raised, e.g. for want of lxcompress
+    if isinstance(cause, Exception):  # raised by the task, e.g. because lxcompress is missing
         return f"{type(cause).__name__}: {cause}".splitlines()[0]
     return str(problem).strip().splitlines()[0]
 
 
-def _check_room(address: str, threads: int, gpus: float) -> None:
-    """Ray would wait for a machine that is large enough, without end."""
+def _check_resources(address: str, threads: int, gpus: float) -> None:
+    """ConfigError when no machine is large enough for a task: Ray would wait for one forever."""
     import ray
 
     for node in ray.nodes():
@@ -108,19 +117,19 @@ def _check_room(address: str, threads: int, gpus: float) -> None:
     )
 
 
-def _work(task: Task, dense: str | None) -> str | None:
-    """`dense` is why the dense model could not be had, where it could not."""
-    if dense is not None:
-        return f"its dense model failed: {dense}"
+def _run_task(task: Task, dense_failure: str | None) -> str | None:
+    """Execute a task in a Ray worker; `dense_failure` is why its dense model failed, if it did."""
+    if dense_failure is not None:
+        return f"its dense model failed: {dense_failure}"
     return execute(task)
 
 
 @contextmanager
 def _cluster(address: str, cpus: int | None) -> Iterator[None]:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would call home
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     import ray
 
-    # What Ray opens on this machine takes orders from anyone who reaches it.
+    # Ray's ports accept commands from anyone who can reach them: bind them to this machine.
     local = {"num_cpus": cpus, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:
         ray.init(

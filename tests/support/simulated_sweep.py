@@ -1,4 +1,4 @@
-"""A sweep's report without a sweep: scores are drawn, all that follows from them is computed."""
+"""The report of a sweep that was not run: simulated scores, and what is computed from them."""
 
 from __future__ import annotations
 
@@ -13,37 +13,40 @@ from benchmarks.sweep.schema import SCHEMA, Report
 from benchmarks.sweep.significance import compare
 
 QUESTIONS = 500
-_LAST = {"yes/no": 200, "number": 300, "other": QUESTIONS}  # question of each type
+FOUR_FAILED = (("low", 0.5, 0), ("low", 0.5, 1), ("low", 0.5, 2), ("high", 0.5, 1))  # cells
+_END = {"yes/no": 200, "number": 300, "other": QUESTIONS}  # of the questions of each type
+# The sparsity at which a subnetwork falls, and how much earlier it does before retraining.
 _FALLS_AT = {"low": 0.85, "random": 0.42, "high": 0.3}
-_ROOM = {"retrained": 0.0, "pruned": 0.15, "reset": 0.25}
+_EARLIER = {"retrained": 0.0, "pruned": 0.15, "reset": 0.25}
 
 
-def drawn(right: float, *seed: int) -> np.ndarray:
-    """Percent per question, graded as in VQA v2, of a network that knows a share `right` (0–1).
+def simulated_scores(right: float, *seed: int) -> np.ndarray:
+    """Percent per question, as VQA v2 scores it, of a network that answers a share `right` (0–1).
 
-    Which questions are hard is the same for all networks, but for a little chance.
+    All networks find the same questions hard, apart from a little noise.
     """
     random = np.random.default_rng(seed)
-    hard = 0.9 * np.random.default_rng(0).random(QUESTIONS) + 0.1 * random.random(QUESTIONS)
-    return np.where(hard < right, 100.0, random.choice([0.0, 0.0, 0.0, 30.0], QUESTIONS))
+    difficulty = 0.9 * np.random.default_rng(0).random(QUESTIONS) + 0.1 * random.random(QUESTIONS)
+    return np.where(difficulty < right, 100.0, random.choice([0.0, 0.0, 0.0, 30.0], QUESTIONS))
 
 
 def by_type(scores: np.ndarray) -> dict[str, float]:
-    found, first = {"overall": float(scores.mean())}, 0
-    for kind, last in _LAST.items():
-        found[kind] = float(scores[first:last].mean())
-        first = last
-    return found
+    """The mean score overall and of each answer type."""
+    means, start = {"overall": float(scores.mean())}, 0
+    for kind, end in _END.items():
+        means[kind] = float(scores[start:end].mean())
+        start = end
+    return means
 
 
-def _share(stage: str, subnetwork: str, sparsity: float) -> float:
-    middle = _FALLS_AT[subnetwork] - _ROOM[stage]
+def _share_right(stage: str, subnetwork: str, sparsity: float) -> float:
+    middle = _FALLS_AT[subnetwork] - _EARLIER[stage]
     floor = 0.35 if stage == "retrained" else 0.02
     return float(floor + (0.95 - floor) / (1 + np.exp(18 * (sparsity - middle))))
 
 
 @functools.cache
-def swept(
+def simulated_report(
     *,
     subnetworks: Sequence[str] = ("low", "high", "random"),
     sparsities: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9),
@@ -52,8 +55,11 @@ def swept(
     enforce: bool = True,
     beside: bool = False,
 ) -> Report:
-    """Curves that fall as they do in true sweeps. `beside` adds one that enforced no mask."""
-    dense = {seed: drawn(0.95, seed) for seed in seeds}
+    """Accuracy falls with sparsity as in real sweeps.
+
+    `without` are failed cells; `beside` adds a sweep that did not enforce the mask.
+    """
+    dense = {seed: simulated_scores(0.95, seed) for seed in seeds}
     cells, tickets = [], {}
     for subnetwork in subnetworks:
         for sparsity in sparsities:
@@ -61,18 +67,20 @@ def swept(
                 if (subnetwork, sparsity, seed) in without:
                     continue
                 scores = {
-                    stage: drawn(_share(stage, subnetwork, sparsity), seed, round(100 * sparsity))
-                    for stage in _ROOM
+                    stage: simulated_scores(
+                        _share_right(stage, subnetwork, sparsity), seed, round(100 * sparsity)
+                    )
+                    for stage in _EARLIER
                 }
                 tickets[subnetwork, sparsity, seed] = scores["retrained"]
-                left = sparsity if enforce else 0.001 * sparsity
+                zeros = sparsity if enforce else 0.001 * sparsity
                 cells.append(
                     {
                         "seed": seed,
                         "subnetwork": subnetwork,
                         "sparsity": sparsity,
                         **{stage: by_type(of) for stage, of in scores.items()},
-                        "zeros": {"asked": sparsity, "prunable": left, "model": 0.84 * left},
+                        "zeros": {"asked": sparsity, "prunable": zeros, "model": 0.84 * zeros},
                     }
                 )
     return Report.model_validate(
@@ -98,7 +106,7 @@ def swept(
                 {"cell": f"{name}-{100 * sparsity:g}-seed{seed}", "message": "out of memory"}
                 for name, sparsity, seed in without
             ],
-            "beside": swept(enforce=False) if beside else None,
+            "beside": simulated_report(enforce=False) if beside else None,
             "cells_run": len(cells),
             "wall_seconds": 2000.0,
             "environment": {
@@ -115,7 +123,7 @@ def swept(
 
 
 def changed(report: Report, change: Callable[[dict[str, Any]], object]) -> Report:
-    """The report with other figures."""
+    """A copy of the report, with `change` applied to its JSON."""
     figures = json.loads(report.model_dump_json(by_alias=True))
     change(figures)
     return Report.model_validate(figures)

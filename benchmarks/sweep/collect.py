@@ -1,0 +1,97 @@
+"""Collect the results of a sweep's finished runs into its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.sweep.plan import Plan
+from benchmarks.sweep.schema import SCHEMA, Report
+from benchmarks.sweep.significance import compare
+from lxcompress.data.dataset import Dataset
+from lxcompress.errors import RunError
+from lxcompress.evaluation.scoring import Score, read_results, score_results
+from lxcompress.run import Run
+from lxcompress.system.files import read_json
+
+
+def collect(plan: Plan, dataset: Dataset, failures: Mapping[str, str], **invocation: Any) -> Report:
+    """Return the report of all finished runs.
+
+    Args:
+        failures: The error message of each failed run, by name.
+        invocation: The fields of the report about this invocation: `command`, `beside`,
+            `cells_run` and `wall_seconds`.
+
+    Raises:
+        RunError: No run is finished, or one has a damaged result.
+    """
+    score = partial(_score, dataset=dataset)
+    results = {
+        (subnetwork, sparsity, seed): read_json(run.result, "result", RunError)
+        for subnetwork in plan.subnetworks
+        for sparsity in plan.sparsities
+        for seed in plan.seeds
+        if (run := Run(plan.cell(subnetwork, sparsity, seed))).result.exists()
+    }
+    if not results:
+        name, message = next(iter(failures.items()))
+        raise RunError(f"every run of the sweep failed, e.g. {name}: {message}")
+    assert dataset.val  # or no run could have finished
+    seeds = [seed for seed in plan.seeds if any(key[2] == seed for key in results)]
+    dense = {seed: score(Run(plan.dense(seed)).predictions("dense")) for seed in seeds}
+    tickets = {key: score(Run(plan.cell(*key)).predictions("ticket")) for key in results}
+    return Report.model_validate(
+        {
+            "schema": SCHEMA,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "unit": "percent of the validation questions",
+            "metric": next(iter(dense.values())).metric,
+            "dataset": dataset.describe(),
+            "questions": len(dataset.val.questions),
+            "settings": {
+                **plan.settings(),
+                "subnetworks": plan.subnetworks,
+                "sparsities": plan.sparsities,
+                "seeds": plan.seeds,
+            },
+            "dense": [
+                {"seed": seed, "accuracy": found.accuracy()} for seed, found in dense.items()
+            ],
+            "cells": [_cell(key, result) for key, result in results.items()],
+            "against_dense": compare(
+                {seed: _percents(found) for seed, found in dense.items()},
+                {key: _percents(found) for key, found in tickets.items()},
+                [question.image_id for question in dataset.val.questions],
+            ),
+            # That of the runs, which may have been executed on another machine.
+            "environment": next(iter(results.values()))["environment"],
+            "failures": [{"cell": name, "message": message} for name, message in failures.items()],
+            **invocation,
+        }
+    )
+
+
+def _score(predictions: Path, dataset: Dataset) -> Score:
+    assert dataset.val
+    return score_results(read_results(predictions), dataset.val.questions)
+
+
+def _percents(score: Score) -> list[float]:
+    return list(score.per_question.values())  # in the order of the questions
+
+
+def _cell(key: tuple[str, float, int], result: dict[str, Any]) -> dict[str, Any]:
+    subnetwork, sparsity, seed = key
+    return {
+        "seed": seed,
+        "subnetwork": subnetwork,
+        "sparsity": sparsity,
+        "reset": result["theta0_masked"]["accuracy"],
+        "pruned": result["pruning_steps"][-1]["accuracy"],
+        "retrained": result["ticket"]["accuracy"],
+        "zeros": {"asked": sparsity, **result["ticket"]["sparsity"]},
+    }

@@ -1,0 +1,1 @@
+"""How the runs of a sweep are executed: in local processes or on a Ray cluster."""

@@ -1,0 +1,148 @@
+"""Execute the runs of a sweep in processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+from benchmarks.sweep.launchers.worker import Outcome, execute
+from benchmarks.sweep.plan import Task
+from lxcompress.errors import Interrupted
+
+# A task whose process is killed (mostly for lack of memory) is tried this often in all.
+_MAX_ATTEMPTS = 3
+
+_stopping: Event  # set in a worker process: the sweep is being stopped
+
+
+def run_in_processes(
+    tasks: Sequence[Task], jobs: int, gpus: Sequence[str] = ()
+) -> Iterator[Outcome]:
+    """Execute the tasks, `jobs` at a time; yield the outcome of each as it finishes.
+
+    A cell starts after its dense model, if that is among the tasks, and fails with it. The
+    processes use the GPUs in `gpus` in rotation. A process that is killed is replaced, and its
+    task continues from the checkpoint, up to `_MAX_ATTEMPTS` times.
+    """
+    stop = multiprocessing.get_context("spawn").Event()
+    idle = [WorkerSlot(gpus[index % len(gpus)] if gpus else "", stop) for index in range(jobs)]
+    dense = {task.folder for task in tasks if task.dense is None}
+    ready = deque(task for task in tasks if task.dense not in dense)
+    waiting = [task for task in tasks if task.dense in dense]
+    running: dict[Future[str | None], tuple[Task, WorkerSlot]] = {}
+    attempts: Counter[Path] = Counter()
+    try:
+        while ready or running:
+            while ready and idle:
+                task, slot = ready.popleft(), idle.pop()
+                running[slot.start(task)] = task, slot
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                task, slot = running.pop(future)
+                idle.append(slot)
+                try:
+                    failure = future.result()
+                except BrokenProcessPool:
+                    slot.restart()
+                    attempts[task.folder] += 1
+                    if attempts[task.folder] < _MAX_ATTEMPTS:
+                        ready.appendleft(task)
+                        continue
+                    failure = (
+                        f"its process was killed {_MAX_ATTEMPTS} times (out of memory?); "
+                        "use fewer --jobs"
+                    )
+                yield Outcome(task, failure)
+                for cell in [cell for cell in waiting if cell.dense == task.folder]:
+                    waiting.remove(cell)
+                    if failure is None:
+                        ready.append(cell)
+                    else:
+                        yield Outcome(cell, f"{task.name} failed: {failure}")
+    except BaseException:
+        # Ctrl-C does not reach the workers by itself. Each saves a checkpoint and ends.
+        stop.set()
+        for child in multiprocessing.active_children():
+            if child.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGINT)
+        raise
+    finally:
+        for slot in [*idle, *(slot for _, slot in running.values())]:
+            slot.pool.shutdown(cancel_futures=True)
+
+
+class WorkerSlot:
+    """One worker process and the GPU it uses, replaced when it dies.
+
+    Each slot has a pool of its own, because a dead process breaks all tasks of its pool.
+    """
+
+    def __init__(self, gpu: str, stop: Event) -> None:
+        self._gpu, self._stop = gpu, stop
+        self._used = False
+        self.pool = self._new_pool()
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        # Forking would copy a process whose threads hold locks.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, _initialize, (self._gpu, self._stop))
+
+    def restart(self) -> None:
+        """Replace the worker process by a new one."""
+        self.pool.shutdown()
+        self.pool = self._new_pool()
+
+    def start(self, task: Task) -> Future[str | None]:
+        """Start a task; on a GPU in a new process, since a CUDA error outlives its task."""
+        if self._gpu and self._used:
+            self.restart()
+        self._used = True
+        # A process that is just starting would answer Ctrl-C with a traceback.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self.pool.submit(_run_task, task)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _initialize(gpu: str, stop: Event) -> None:
+    """Prepare a worker process: its GPU, its signals, and its end with the sweep's process."""
+    global _stopping
+    _stopping = stop
+    if gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    # In a process group of its own, the worker gets SIGINT from the sweep only, and once; while
+    # idle it ignores it.
+    os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _run_task(task: Task) -> str | None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        if _stopping.is_set():  # SIGINT came while this process was starting
+            raise KeyboardInterrupt
+        return execute(task)
+    except KeyboardInterrupt:
+        raise Interrupted(f"{task.name} was stopped") from None
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _exit_with_parent() -> None:
+    """Exit when the sweep's process is killed, so that no folder stays locked."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,24 @@
+"""The measured blocks of the README and of docs/."""
+
+from pathlib import Path
+
+import pytest
+from simulated_sweep import QUESTIONS, simulated_report
+
+from benchmarks.readme import blocks
+from benchmarks.readme.fill_in import fill_in
+from benchmarks.report.markdown import table_markdown
+from benchmarks.sweep import tables
+from benchmarks.sweep.report import read
+from lxcompress.system.files import write_json
+
+
+def test_the_block_of_the_sweep_is_table_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_json(tmp_path / "sweep.json", simulated_report().model_dump(mode="json", by_alias=True))
+    assert read(tmp_path / "sweep.json") == simulated_report()
+    monkeypatch.setattr(blocks, "RESULTS", tmp_path)
+    text = fill_in("<!-- measured: sweep -->\nprevious text\n<!-- end -->\n")
+    assert table_markdown(tables.table1(simulated_report(), ["test-dev"])) in text
+    assert f"{QUESTIONS} validation questions of shapes-vqa" in text
+    assert "Measured by `lxcompress sweep --output runs/sweep` on AMD EPYC, 2 cores" in text
+    assert "previous text" not in text

@@ -1,9 +1,9 @@
-"""The main job as a user types it, timed: the embedded default, or easy-VQA.
+"""The duration of the main job as a user runs it: on the embedded default, or on easy-VQA.
 
     python -m benchmarks.readme.main_job shapes
     python -m benchmarks.readme.main_job easy-vqa --source ../shared/easy-vqa
 
-Runs the commands in an empty folder with an empty cache, so that making the data counts too.
+The commands run in an empty folder with an empty cache, so the time to make the data counts too.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ prune --output run
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("job", choices=["shapes", "easy-vqa"])
-    parser.add_argument("--source", type=Path, help="the easy-VQA folder")
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--source", type=Path, help="folder of easy-VQA")
+    parser.add_argument(
+        "--output", type=Path, default=Path("benchmarks/results"), help="folder of the result"
+    )
     options = parser.parse_args()
     if options.job == "easy-vqa" and options.source is None:
         parser.error("easy-vqa needs --source")
@@ -53,19 +55,19 @@ def main() -> None:
 
 
 def run_commands(script: str, source: Path | None, folder: Path) -> dict[str, Any]:
-    """Run each command of `script` in `folder`; wall seconds of each, and the run's result."""
+    """Run each command of `script` in `folder`; return their wall seconds and the run's result."""
     cache = {"LXCOMPRESS_CACHE": str(folder / "cache")}
     steps = []
     for command in script.strip().replace("\n    ", " ").splitlines():
-        words = shlex.split(command.format(source=source.resolve() if source else ""))
-        began = time.monotonic()
+        arguments = shlex.split(command.format(source=source.resolve() if source else ""))
+        start = time.monotonic()
         subprocess.run(
-            [sys.executable, "-m", "lxcompress", *words],
+            [sys.executable, "-m", "lxcompress", *arguments],
             cwd=folder,
             env=os.environ | cache,
             check=True,
         )
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - start
         shown = command.format(source=source.name if source else "")
         steps.append({"command": f"lxcompress {shown}", "seconds": round(seconds, 1)})
     result = read_json(folder / "run" / "result.json", "result")

@@ -1,10 +1,11 @@
-"""What the exported files of a full-size LXMERT weigh, and how fast they load and answer.
+"""The size, loading time and latency of the exported files of a full-size LXMERT.
 
     python -m benchmarks.readme.onnx_files --output benchmarks/results/onnx_files.json
 
-Random weights, half of the prunable ones pruned by magnitude; BERT's vocabulary size and VQA v2's
-number of answers. All systems answer the same questions in turns within one run. A sparse file is
-compared with the dense file of the same precision: what precision gains, sparsity does not.
+The weights are random, half of the prunable ones pruned by magnitude; the vocabulary has BERT's
+size, the answer list VQA v2's. All systems answer the same questions in turn. A sparse file is
+compared with the dense file of the same precision, so that the effect of precision is not
+attributed to sparsity.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from transformers import BertTokenizer, LxmertForQuestionAnswering
 
 from benchmarks.measure import latency, loading
 from benchmarks.measure.latency import Answer, Inputs
-from benchmarks.readme import full_size
+from benchmarks.readme import full_size, speed_report
 from exporters.encodings.encode_model import Answerer, assemble
 from exporters.encodings.size_formula import formula
 from exporters.graph.interface import OUTPUT
@@ -44,13 +45,13 @@ _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = full_size.options(MODULE, __doc__)
+    parser = speed_report.options(MODULE, __doc__)
     parser.add_argument("--device", choices=sorted(BATCH_SIZES), default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--compile", action="store_true", help="torch.compile as well")
-    parser.add_argument("--repeats", type=int, default=5, help="processes for each way of loading")
-    parser.add_argument("--runs", type=int, default=30, help="of each system, at least")
-    parser.add_argument("--seconds", type=float, default=60, help="of each batch size, at least")
+    parser.add_argument("--compile", action="store_true", help="measure torch.compile too")
+    parser.add_argument("--repeats", type=int, default=5, help="processes for each way to load")
+    parser.add_argument("--runs", type=int, default=30, help="minimum number for each system")
+    parser.add_argument("--seconds", type=float, default=60, help="minimum for each batch size")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     model, mask = sparse_model(given.small)
@@ -64,12 +65,12 @@ def main(arguments: list[str] | None = None) -> None:
             str(size): time_answers(model, systems, size, given.runs, given.seconds)
             for size in BATCH_SIZES[given.device]
         }
-    full_size.publish(
+    speed_report.publish(
         MODULE,
         given,
         rows(files, loaded, answers, measured),
         sparsity=SPARSITY,
-        questions=full_size.WORDS,
+        questions=full_size.QUESTION_LENGTHS,
         files=files,
         loading=loaded,
         answers=answers,
@@ -78,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def sparse_model(small: bool) -> tuple[LxmertForQuestionAnswering, Mask]:
-    """Random weights under a mask of `SPARSITY`."""
+    """Return a model with random weights under a mask of `SPARSITY`."""
     model = full_size.new_model(small).eval()
     set_labels(model.config, [f"answer {index}" for index in range(model.config.num_qa_labels)])
     weights = prunable_parameters(model)
@@ -90,14 +91,14 @@ def sparse_model(small: bool) -> tuple[LxmertForQuestionAnswering, Mask]:
 def write_files(
     model: LxmertForQuestionAnswering, mask: Mask, folder: Path
 ) -> dict[str, dict[str, Any]]:
-    """Each variant of the same weights: bytes, formula and bound; checked as an export is."""
+    """Write and check each variant of the same weights; return its bytes and expected bytes."""
     words = [f"word{index}" for index in range(model.config.vocab_size - len(_SPECIAL))]
     vocabulary = {word: index for index, word in enumerate([*_SPECIAL, *words])}
     answerer = Answerer.of(model.config, BertTokenizer(vocab=vocabulary), full_size.MAX_TOKENS)
     graph, parameters = build_graph(model.config), dict(model.named_parameters())
     files = {}
     for variant in VARIANTS.values():
-        full_size.note(f"writing {variant.file}")
+        speed_report.status(f"writing {variant.file}")
         path = folder / variant.file
         write_model(assemble(graph, parameters, variant, answerer, mask), path)
         files[variant.file] = {
@@ -110,8 +111,8 @@ def write_files(
 
 
 def load_files(folder: Path, device: str, repeats: int) -> dict[str, dict[str, Any]]:
-    """Every file in stock ONNX Runtime, and the sparse ones with our decoder."""
-    full_size.note("loading, each time in a process of its own")
+    """Load each file with stock ONNX Runtime, and the sparse ones also with our decoder."""
+    speed_report.status("loading, each time in a new process")
     cases = [("stock", folder / variant.file) for variant in VARIANTS.values()]
     cases += [("runtime", path) for _, path in cases if "sparse" in path.name]
     found = loading.compare(cases, device, repeats)
@@ -121,7 +122,7 @@ def load_files(folder: Path, device: str, repeats: int) -> dict[str, dict[str, A
 def all_systems(
     model: LxmertForQuestionAnswering, folder: Path, device: str, compiled: bool, threads: int
 ) -> dict[str, Answer]:
-    """What answers the same questions: PyTorch, and each file both ways."""
+    """Return all systems to be compared: PyTorch, and each file loaded as in `load_files`."""
     stock = LxmertForQuestionAnswering(model.config).eval()
     stock.load_state_dict(model.state_dict())
     precision = torch.float16 if device == "cuda" else torch.float32
@@ -131,7 +132,7 @@ def all_systems(
         systems["PyTorch compiled"] = latency.in_pytorch(compiled_model, device)
     for variant in VARIANTS.values():
         path = folder / variant.file
-        full_size.note(f"loading {path.name}")
+        speed_report.status(f"loading {path.name}")
         if device == "cpu" or variant.precision != "int8":
             systems[f"stock {path.name}"] = _in_stock(folded_session(path, device, threads))
         if variant.sparse:
@@ -151,7 +152,7 @@ def _questions(model: LxmertForQuestionAnswering, batch_size: int) -> list[Input
 def compare_answers(
     model: LxmertForQuestionAnswering, systems: Mapping[str, Answer]
 ) -> dict[str, dict[str, Any]]:
-    """Logits of every system against PyTorch's, and of sparse files against dense ones."""
+    """Compare the logits of every system with PyTorch's, and of sparse files with dense ones."""
     batches = _questions(model, 8)
     logits = {
         name: np.concatenate([system(batch) for batch in batches])
@@ -180,8 +181,8 @@ def time_answers(
     runs: int,
     seconds: float,
 ) -> dict[str, dict[str, Any]]:
-    """Seconds from arrays to logits of each system, all on the same batches in turns."""
-    full_size.note(f"latency of {len(systems)} systems, batch {batch_size}")
+    """Time each system from arrays to logits, on the same batches in turn."""
+    speed_report.status(f"latency of {len(systems)} systems, batch {batch_size}")
     batches = _questions(model, batch_size)
 
     samples = latency.in_turns(
@@ -205,7 +206,7 @@ def rows(
     answers: Mapping[str, dict[str, Any]],
     measured: Mapping[str, dict[str, Any]],
 ) -> list[dict[str, str]]:
-    """The report's lines: sizes, loading, answers, latency."""
+    """Return the lines of the report: sizes, loading, answers, latency."""
     full = files["model.onnx"]["bytes"]
     found = []
     for name, record in files.items():

@@ -1,10 +1,10 @@
-"""How long finding and applying a mask takes, on a full-size LXMERT with random weights.
+"""The time to find, apply and enforce a mask, on a full-size LXMERT with random weights.
 
     python -m benchmarks.readme.pruning_speed --output benchmarks/results/pruning_speed.json
 
-Three questions: one exact global threshold against `torch.nn.utils.prune.global_unstructured`,
-each in processes of their own and in turns; the share of a training step that goes into keeping
-pruned weights at zero; and whether threshold, mask, rewind and save give an exact ticket folder.
+It measures an exact global threshold and `torch.nn.utils.prune.global_unstructured`, in separate
+processes in turn; the share of a training step that enforcing the mask takes; and the time to find
+the threshold, apply the mask to θ0 and save the ticket, whose sparsity it checks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from torch import nn
 from torch.nn.utils import prune
 
 from benchmarks.measure.memory import peak_bytes
-from benchmarks.readme import full_size
+from benchmarks.readme import full_size, speed_report
+from benchmarks.readme.timed_training import TimedTraining, by_part
+from lxcompress.errors import ModelError
 from lxcompress.model.lxmert import load_model, save_model
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.tokenizer import build_tokenizer
@@ -33,7 +35,7 @@ from lxcompress.pruning.mask import Mask
 
 MODULE = "benchmarks.readme.pruning_speed"
 SPARSITY = 0.5
-# Processes in turns; ours measures several times in each, since it takes a fiftieth of the time.
+# The order of the processes. Ours is fast enough to be measured several times in each.
 _TURNS = ("lxcompress", "torch", "lxcompress", "torch", "lxcompress")
 _REPEATS = 3
 _STEPS = 6
@@ -41,7 +43,7 @@ _BATCH_SIZE = 32
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = full_size.options(MODULE, __doc__)
+    parser = speed_report.options(MODULE, __doc__)
     parser.add_argument("--child", choices=sorted(set(_TURNS)), help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.child:
@@ -52,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     subnetworks = each_subnetwork(given.small)
     step = mask_in_training(given.small)
     ticket = ticket_folder(given.small)
-    full_size.publish(
+    speed_report.publish(
         MODULE,
         given,
         _rows(threshold, step, ticket),
@@ -64,17 +66,19 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def compare_thresholds(small: bool) -> dict[str, Any]:
-    """Both ways of pruning to `SPARSITY`, from weights to zeros in the weights."""
+    """Time both ways of pruning to `SPARSITY`: threshold, mask, and zeros in the weights."""
     order = _TURNS[:2] if small else _TURNS
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in order}
     command = [sys.executable, "-m", MODULE, *(["--small"] if small else []), "--child"]
     for number, name in enumerate(order, start=1):
-        full_size.note(f"threshold by {name}, process {number} of {len(order)}")
+        speed_report.status(f"threshold by {name}, process {number} of {len(order)}")
         child = subprocess.run([*command, name], check=True, stdout=subprocess.PIPE)
         found[name].append(json.loads(child.stdout))
     report = {
         name: {
-            "seconds": full_size.seconds([sample for turn in turns for sample in turn["seconds"]]),
+            "seconds": speed_report.seconds(
+                [sample for turn in turns for sample in turn["seconds"]]
+            ),
             "peak_bytes_above_model": {
                 "unit": "bytes",
                 "median": statistics.median(turn["peak_bytes"] for turn in turns),
@@ -95,7 +99,7 @@ def compare_thresholds(small: bool) -> dict[str, Any]:
 
 
 def threshold_of_ours(small: bool) -> dict[str, Any]:
-    """`magnitude_mask` and `Mask.apply`, several times on fresh weights."""
+    """Time `magnitude_mask` and `Mask.apply`, several times on new weights."""
     model = full_size.new_model(small)
     weights = prunable_parameters(model)
     samples, before = [], peak_bytes()
@@ -103,16 +107,16 @@ def threshold_of_ours(small: bool) -> dict[str, Any]:
         with torch.no_grad():
             for weight in weights.values():
                 weight.normal_(std=0.02)
-        began = time.perf_counter()
+        start = time.perf_counter()
         mask = magnitude_mask(weights, SPARSITY)
         mask.apply(weights)
-        samples.append(time.perf_counter() - began)
+        samples.append(time.perf_counter() - start)
         del mask
     return {"seconds": samples, "peak_bytes": peak_bytes() - before}
 
 
 def threshold_of_torch(small: bool) -> dict[str, Any]:
-    """`prune.global_unstructured` with L1Unstructured, and how its choice differs from ours."""
+    """Time `prune.global_unstructured`, and count the weights that it chooses differently."""
     model = full_size.new_model(small)
     weights = prunable_parameters(model)
     count = round(SPARSITY * sum(weight.numel() for weight in weights.values()))
@@ -120,9 +124,9 @@ def threshold_of_torch(small: bool) -> dict[str, Any]:
         (model.get_submodule(name.removesuffix(".weight")), "weight") for name in weights
     ]
     before = peak_bytes()
-    began = time.perf_counter()
+    start = time.perf_counter()
     prune.global_unstructured(modules, pruning_method=prune.L1Unstructured, amount=count)
-    elapsed = time.perf_counter() - began
+    elapsed = time.perf_counter() - start
     peak = peak_bytes() - before
     ours = magnitude_mask(weights, SPARSITY)
     theirs = {
@@ -134,55 +138,58 @@ def threshold_of_torch(small: bool) -> dict[str, Any]:
         "peak_bytes": peak,
         "prunable": ours.size,
         "pruned": ours.pruned,
-        # Not 0 only where magnitudes are equal: torch's choice among ties is arbitrary.
+        # Weights of equal magnitude at the threshold: torch's choice among them is arbitrary.
         "differing": sum(int((keep != theirs[name]).sum()) for name, keep in ours.items()),
     }
 
 
 def each_subnetwork(small: bool) -> dict[str, Any]:
-    """`magnitude_mask` alone for low, high and random, in turns."""
+    """Time `magnitude_mask` for each subnetwork, in turn."""
     weights = prunable_parameters(full_size.new_model(small))
     samples: dict[str, list[float]] = {name: [] for name in SUBNETWORKS}
     for _ in range(_REPEATS):
         for name in SUBNETWORKS:
-            began = time.perf_counter()
+            start = time.perf_counter()
             magnitude_mask(weights, SPARSITY, subnetwork=name)
-            samples[name].append(time.perf_counter() - began)
-    return {name: full_size.seconds(taken) for name, taken in samples.items()}
+            samples[name].append(time.perf_counter() - start)
+    return {name: speed_report.seconds(taken) for name, taken in samples.items()}
 
 
 def mask_in_training(small: bool) -> dict[str, Any]:
-    """Seconds of a step by part, batch 32; `mask` is what the ticket's training adds to it."""
+    """Time a training step by part; the part "mask" is what enforcing the mask adds."""
     model = full_size.new_model(small)
     weights = prunable_parameters(model)
     mask = magnitude_mask(weights, SPARSITY)
     mask.apply(weights)
-    enforcer, trainee = mask.enforcer(weights), full_size.Trainee(model)
+    enforcer, training = mask.enforcer(weights), TimedTraining(model)
     source = full_size.batches(model.config, _BATCH_SIZE)
-    trainee.step(next(source), enforcer)  # the first one allocates
-    parts = []
+    training.step(next(source), enforcer)  # warm-up: the first step allocates memory
+    steps = []
     for number in range(1, _STEPS + 1):
-        full_size.note(f"training step under a mask, {number} of {_STEPS}")
-        parts.append(trainee.step(next(source), enforcer))
+        speed_report.status(f"training step under a mask, {number} of {_STEPS}")
+        steps.append(training.step(next(source), enforcer))
     mask.verify(weights, "the model after training")
-    taken = {name: full_size.seconds([part[name] for part in parts]) for name in parts[0]}
     return {
         "batch_size": _BATCH_SIZE,
-        "questions": full_size.WORDS,
-        "seconds": taken,
-        "mask_share": statistics.median(part["mask"] / part["step"] for part in parts),
+        "questions": full_size.QUESTION_LENGTHS,
+        "seconds": by_part(steps),
+        "mask_share": statistics.median(step["mask"] / step["step"] for step in steps),
     }
 
 
 def ticket_folder(small: bool) -> dict[str, Any]:
-    """Steps 3 and 4 of the lottery, and the ticket's folder read back and counted."""
+    """Time steps 3 and 4 of the lottery, and check the ticket's folder.
+
+    Raises:
+        ModelError: The saved mask is not the one that was found.
+    """
     trained, theta0 = full_size.new_model(small, seed=1), full_size.new_model(small, seed=0)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "ticket"
-        began = time.perf_counter()
+        start = time.perf_counter()
         mask = magnitude_mask(prunable_parameters(trained), SPARSITY)
         mask.apply(prunable_parameters(theta0))
-        chosen = time.perf_counter()
+        rewound = time.perf_counter()
         save_model(theta0, build_tokenizer(["what is it?"]), folder)
         mask.save(folder / "mask.safetensors")
         saved = time.perf_counter()
@@ -193,13 +200,13 @@ def ticket_folder(small: bool) -> dict[str, Any]:
         if not found.pruned == expected or not all(
             torch.equal(keep, mask[name]) for name, keep in found.items()
         ):
-            raise SystemExit(f"the ticket has {found.pruned} pruned weights, not {expected}")
+            raise ModelError(f"the saved ticket has {found.pruned} pruned weights, not {expected}")
         sizes = {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
     return {
         "pruned": found.pruned,
         "prunable": found.size,
-        "threshold_and_rewind_seconds": chosen - began,
-        "save_seconds": saved - chosen,
+        "threshold_and_rewind_seconds": rewound - start,
+        "save_seconds": saved - rewound,
         "file_bytes": sizes,
     }
 
@@ -219,15 +226,15 @@ def _rows(
             "what": f"exact global threshold over {threshold['prunable']:,} weights, mask applied",
             "text": text(ours),
         },
-        {"what": "the same by `torch.nn.utils.prune.global_unstructured`", "text": text(theirs)},
+        {"what": "the same with `torch.nn.utils.prune.global_unstructured`", "text": text(theirs)},
         {"what": "ratio", "text": f"{threshold['times_faster']:.0f} times faster"},
         {
-            "what": f"keeping pruned weights at zero, in a training step of batch {_BATCH_SIZE}",
+            "what": f"enforcing the mask, in a training step of batch {_BATCH_SIZE}",
             "text": f"{1000 * parts['mask']['median']:.3g} ms of "
             f"{parts['step']['median']:.3g} s ({100 * step['mask_share']:.1f}%)",
         },
         {
-            "what": "threshold, mask, rewind; then saving the ticket folder",
+            "what": "threshold, mask and rewind; saving the ticket",
             "text": f"{ticket['threshold_and_rewind_seconds']:.3g} s; "
             f"{ticket['save_seconds']:.3g} s; {ticket['pruned']:,} zeros, exactly half",
         },

@@ -6,18 +6,15 @@ import functools
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from benchmarks.report.record import Record
 from benchmarks.sweep.schema import Subnetwork
 
 _FILE = Path(__file__).with_name("published.json")
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Spread(_Record):
+class Spread(Record):
     """A mean in percent; `std` over seeds is None where the paper gives none."""
 
     mean: float
@@ -33,7 +30,7 @@ def _spread(value: Any) -> Any:
 Spreads = dict[str, Annotated[Spread, BeforeValidator(_spread)]]  # by answer type
 
 
-class Row(_Record):
+class Row(Record):
     """A row of the paper's Table 1; answer types that it does not give are absent."""
 
     method: str
@@ -41,7 +38,7 @@ class Row(_Record):
     test_std: Spreads = Field(alias="test-std")
 
 
-class Paper(_Record):
+class Paper(Record):
     """The paper's Table 1: subnetworks of `sparsity` (0–1), means over `seeds` runs."""
 
     title: str
@@ -56,7 +53,7 @@ class Paper(_Record):
         return next(row for row in self.table1 if row.method.endswith(suffix))
 
 
-class MinivalRun(_Record):
+class MinivalRun(Record):
     """A run in the authors' released logs: accuracies in percent before and after retraining."""
 
     subnetwork: Subnetwork
@@ -66,14 +63,14 @@ class MinivalRun(_Record):
     accuracy_retrained: float
 
 
-class Minival(_Record):
+class Minival(Record):
     """The authors' logs; `Published.note` explains how they differ from the paper's table."""
 
     dense: float
     runs: list[MinivalRun]
 
 
-class Published(_Record):
+class Published(Record):
     """The content of published.json."""
 
     note: str

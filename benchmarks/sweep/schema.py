@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from benchmarks.report.record import Interval
+from benchmarks.report.record import Interval, Record
 
 SCHEMA = "lxcompress-sweep/1"
 
@@ -15,18 +15,14 @@ Subnetwork = Literal["low", "high", "random"]
 Accuracy = dict[str, float | None]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Dense(_Record):
+class Dense(Record):
     """The dense model of one seed: fine-tuned from its θ0 without a mask."""
 
     seed: int
     accuracy: Accuracy
 
 
-class Zeros(_Record):
+class Zeros(Record):
     """Sparsities as fractions (0–1): the `target` (in the JSON "asked"), and after retraining.
 
     `target` and `prunable` are of the prunable weights, `model` is of all parameters.
@@ -37,7 +33,7 @@ class Zeros(_Record):
     model: float
 
 
-class Cell(_Record):
+class Cell(Record):
     """One subnetwork of one seed.
 
     `reset` is the accuracy of θ0 under the mask, `pruned` that of the dense model under the mask,
@@ -53,7 +49,7 @@ class Cell(_Record):
     zeros: Zeros
 
 
-class Comparison(_Record):
+class Comparison(Record):
     """A retrained subnetwork compared with the dense model, on the same questions and seeds.
 
     `difference` is in percentage points (negative: the subnetwork is worse), averaged over seeds,
@@ -70,14 +66,14 @@ class Comparison(_Record):
     kept: float | None
 
 
-class Failure(_Record):
+class Failure(Record):
     """The name of a run that failed, and the error message."""
 
     cell: str
     message: str
 
 
-class Report(_Record):
+class Report(Record):
     """The content of report.json. `beside` is another sweep on the same data, for comparison.
 
     `wall_seconds` is the duration of the last invocation that ran any cells, and `cells_run` their

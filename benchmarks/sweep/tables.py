@@ -112,8 +112,8 @@ def all_sparsities(report: Report) -> Table:
             )
     columns = ["subnetwork", "sparsity", *ANSWER_TYPES, "after pruning", "reset"]
     caption = (
-        "Accuracy, %: retrained, by answer type; after pruning and reset to initial weights, "
-        "overall before retraining"
+        "Accuracy, %: retrained, by answer type; before retraining, overall: after pruning, and "
+        "reset to initial weights"
     )
     return Table(caption, columns, rows)
 

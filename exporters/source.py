@@ -14,7 +14,7 @@ from exporters.variants import VARIANTS, Variant
 from lxcompress.config import PruneConfig
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import open_dataset
-from lxcompress.errors import ConfigError, DataError, ModelError, RunError
+from lxcompress.errors import ConfigError, ModelError, RunError
 from lxcompress.run import Run
 from lxcompress.system.files import sha256
 from lxcompress.training.start_weights import check_fit
@@ -124,11 +124,12 @@ class Source:
 def open_questions(
     source: Source, config: LxmertConfig, tokenizer: PreTrainedTokenizerBase
 ) -> EncodedQuestions:
-    """The validation questions of the source's data; DataError when it has none."""
+    """The validation questions of the source's data, whose missing regions are made first.
+
+    Raises DataError when it has none.
+    """
     dataset = open_dataset(source.data)
-    if dataset.val is None:
-        raise DataError(f"{dataset.folder} has no `val:` split to check the files on")
-    check_fit(config, dataset.name, [dataset.val], tokenizer, source.max_tokens)
-    return EncodedQuestions(
-        dataset.val.questions, dataset.val.regions, tokenizer, max_tokens=source.max_tokens
-    )
+    check_fit(config, dataset, ["val"], tokenizer, source.max_tokens)
+    dataset.prepare_regions("val")
+    split = dataset.split("val")
+    return EncodedQuestions(split.questions, split.regions, tokenizer, max_tokens=source.max_tokens)

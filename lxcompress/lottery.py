@@ -22,7 +22,8 @@ from transformers import LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
 from lxcompress.config import PruneConfig
 from lxcompress.data.batches import EncodedQuestions
-from lxcompress.data.dataset import Dataset, Split
+from lxcompress.data.dataset import Dataset
+from lxcompress.data.dataset_config import SplitName
 from lxcompress.data.questions.answers import label_index, target_scores
 from lxcompress.errors import DataError, ModelError, RunError
 from lxcompress.evaluation.predict import predict
@@ -40,7 +41,7 @@ from lxcompress.system.device import make_accelerator
 from lxcompress.system.environment import describe
 from lxcompress.system.files import atomic_path, read_json, write_json
 from lxcompress.training.loop import Recipe, train
-from lxcompress.training.start_weights import start_weights, training_split
+from lxcompress.training.start_weights import start_weights, training_splits
 from lxcompress.training.tensorboard import training_log
 
 # Late rewinding goes back to this fraction of the training steps (Frankle et al. 2020, section 4).
@@ -91,7 +92,10 @@ class Lottery:
 
     def find_dense(self) -> Accuracy:
         """Steps 1 and 2: the dense model's accuracy."""
-        dense = self.fine_tune_dense(self.save_start_weights())
+        theta0 = self.save_start_weights()
+        # A run that is resumed elsewhere may find its data without the regions made for it.
+        self.dataset.prepare_regions(*training_splits(self.dataset))
+        dense = self.fine_tune_dense(theta0)
         return self.accuracy("dense", partial(load_model, dense))
 
     def save_start_weights(self) -> Path:
@@ -99,6 +103,7 @@ class Lottery:
         if not self.run.theta0.exists():
             model, tokenizer = start_weights(self.config, self.dataset)
             self.check_plan(model)
+            self.dataset.prepare_regions(*training_splits(self.dataset))
             # A process killed before θ0 was in place may have described another dataset.
             self.run.tidy()
             self.run.once("dataset", self.dataset.describe)
@@ -139,14 +144,14 @@ class Lottery:
 
     def check_answers(self) -> None:
         """DataError when there is nothing to learn from, or nothing to measure with."""
-        train, val = training_split(self.dataset), self.validation_split
+        train, val = self.dataset.questions("train"), self.dataset.questions("val")
         index = label_index(self.dataset.answers)
-        if not any(target_scores(question, index) for question in train.questions):
+        if not any(target_scores(question, index) for question in train):
             raise DataError(
                 f"no `train:` question of {self.dataset.folder} has an answer that is in the "
                 "answer list"
             )
-        if not any(question.answers or question.scores for question in val.questions):
+        if not any(question.answers or question.scores for question in val):
             raise DataError(
                 f"the `val:` questions of {self.dataset.folder} have no answers to measure with"
             )
@@ -317,19 +322,12 @@ class Lottery:
     @property
     def total_steps(self) -> int:
         """Optimizer steps of a whole training."""
-        return self.recipe.total_steps(len(training_split(self.dataset).questions))
+        return self.recipe.total_steps(len(self.dataset.questions("train")))
 
     @property
     def late_step(self) -> int:
         """The step to which late rewinding goes back."""
         return self.config.rewind_step or max(1, round(_LATE * self.total_steps))
-
-    @property
-    def validation_split(self) -> Split:
-        """The split to measure on; DataError when the dataset has none."""
-        if self.dataset.val is None:
-            raise DataError(f"{self.dataset.folder} has no `val:` split to measure on")
-        return self.dataset.val
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -339,14 +337,15 @@ class Lottery:
     @cached_property
     def training_questions(self) -> EncodedQuestions:
         """The training split, tokenized, with its soft targets."""
-        return self._encode(training_split(self.dataset), with_answers=True)
+        return self._encode("train", with_answers=True)
 
     @cached_property
     def validation_questions(self) -> EncodedQuestions:
         """The validation split, tokenized."""
-        return self._encode(self.validation_split, with_answers=False)
+        return self._encode("val", with_answers=False)
 
-    def _encode(self, split: Split, *, with_answers: bool) -> EncodedQuestions:
+    def _encode(self, name: SplitName, *, with_answers: bool) -> EncodedQuestions:
+        split = self.dataset.split(name)
         return EncodedQuestions(
             split.questions,
             split.regions,

@@ -54,12 +54,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ShapesVQA of 320 training, 120 validation and 24 test questions, with its regions."""
     from lxcompress.data.dataset import open_dataset
+    from lxcompress.data.dataset_config import SPLITS
     from lxcompress.data.shapes.dataset import make_shapes
 
     folder = tmp_path_factory.mktemp("data") / "tiny"
     make_shapes(folder, train_images=40, val_images=15, test_images=3)
-    dataset = open_dataset(folder)
-    assert dataset.train and dataset.val and dataset.test
+    open_dataset(folder).prepare_regions(*SPLITS)
     return folder
 
 
@@ -79,12 +79,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset) 
 
     from lxcompress.model.tokenizer import build_tokenizer
 
-    assert tiny_dataset.train
-    tokenizer = build_tokenizer(question.text for question in tiny_dataset.train.questions)
+    tokenizer = build_tokenizer(question.text for question in tiny_dataset.questions("train"))
     labels = ["yes", "no", "zebra"]
     config = tiny_config(
         vocab_size=len(tokenizer),
-        visual_feat_dim=tiny_dataset.train.regions.feature_size,
+        visual_feat_dim=tiny_dataset.region_format("train").feature_size,
         l_layers=1,
         x_layers=1,
         num_qa_labels=len(labels),

@@ -40,7 +40,6 @@ def collect(plan: Plan, dataset: Dataset, failures: Mapping[str, str], **invocat
     if not results:
         name, message = next(iter(failures.items()))
         raise RunError(f"every run of the sweep failed, e.g. {name}: {message}")
-    assert dataset.val  # or no run could have finished
     seeds = [seed for seed in plan.seeds if any(key[2] == seed for key in results)]
     dense = {seed: score(Run(plan.dense(seed)).predictions("dense")) for seed in seeds}
     tickets = {key: score(Run(plan.cell(*key)).predictions("ticket")) for key in results}
@@ -51,7 +50,7 @@ def collect(plan: Plan, dataset: Dataset, failures: Mapping[str, str], **invocat
             "unit": "percent of the validation questions",
             "metric": next(iter(dense.values())).metric,
             "dataset": dataset.describe(),
-            "questions": len(dataset.val.questions),
+            "questions": len(dataset.questions("val")),
             "settings": {
                 **plan.settings(),
                 "subnetworks": plan.subnetworks,
@@ -65,7 +64,7 @@ def collect(plan: Plan, dataset: Dataset, failures: Mapping[str, str], **invocat
             "against_dense": compare(
                 {seed: _percents(found) for seed, found in dense.items()},
                 {key: _percents(found) for key, found in tickets.items()},
-                [question.image_id for question in dataset.val.questions],
+                [question.image_id for question in dataset.questions("val")],
             ),
             # That of the runs, which may have been executed on another machine.
             "environment": next(iter(results.values()))["environment"],
@@ -76,8 +75,7 @@ def collect(plan: Plan, dataset: Dataset, failures: Mapping[str, str], **invocat
 
 
 def _score(predictions: Path, dataset: Dataset) -> Score:
-    assert dataset.val
-    return score_results(read_results(predictions), dataset.val.questions)
+    return score_results(read_results(predictions), dataset.questions("val"))
 
 
 def _percents(score: Score) -> list[float]:

@@ -43,8 +43,7 @@ def sweep(plan: Plan, launcher: Launcher, *, command: str, beside: Path | None =
     other = _read_beside(beside, dataset)
     with _claim(plan, dataset):
         start = time.monotonic()
-        # Missing regions are made on first use: here, before several processes would do it at once.
-        _ = dataset.train, dataset.val
+        dataset.prepare_regions("train", "val")  # here, not in every process of the sweep
         tasks = plan.tasks()
         unfinished = [task for task in tasks if not task.is_finished]
         failures = _execute(plan, launcher, tasks, unfinished) if unfinished else {}

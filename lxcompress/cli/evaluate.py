@@ -66,32 +66,33 @@ def evaluate(
     if run.theta0.exists():
         raise ModelError(f"{model} is a run directory; give one of its models, e.g. {run.ticket}")
     dataset = open_dataset(data)
-    questions = getattr(dataset, split)
-    if questions is None:
+    if split not in dataset.splits:
         raise ConfigError(f"--split {split}: {dataset.name} has no such split")
-    has_answers = any(q.answers or q.scores for q in questions.questions)
+    questions = dataset.questions(split)
+    has_answers = any(q.answers or q.scores for q in questions)
     if not has_answers and (predictions is None or json_file is not None):
         raise ConfigError(
             f"the {split} questions have no answers to score against; give --predictions FILE, "
             "which writes the model's, and no --json"
         )
     loaded, tokenizer = load_model(model), load_tokenizer(model)
-    check_fit(loaded.config, dataset.name, [questions], tokenizer, max_tokens)
+    check_fit(loaded.config, dataset, [split], tokenizer, max_tokens)
     mask_file = Path(model) / run.mask.name
     if mask_file.exists():
         weights = prunable_parameters(loaded)
         mask = Mask.load(mask_file, weights)
         mask.verify(weights, model)
         print(f"ticket: {100 * mask.sparsity:.1f}% of the prunable weights are zero")
+    dataset.prepare_regions(split)
     encoded = EncodedQuestions(
-        questions.questions, questions.regions, tokenizer, max_tokens=max_tokens
+        questions, dataset.split(split).regions, tokenizer, max_tokens=max_tokens
     )
     answers = predict(loaded, encoded, torch.device(resolve_device(device)), workers=workers)
     if predictions is not None:
         write_results(predictions, answers)
         print(f"predictions: {predictions}")
     if has_answers:
-        scored = score(answers, questions.questions)
+        scored = score(answers, questions)
         if json_file is not None:
             write_json(json_file, scored.official())
-        Console().print(score_table(scored, questions.questions))
+        Console().print(score_table(scored, questions))

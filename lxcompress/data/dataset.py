@@ -1,9 +1,7 @@
-"""A dataset: what `dataset.yaml` (see `dataset_config.py`) names, read when it is asked for."""
+"""A dataset: the questions, answers and regions that `dataset.yaml` names, read on first use."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,11 +17,14 @@ from lxcompress.data.dataset_config import (
     read_answers,
     read_config,
 )
+from lxcompress.data.fingerprint import fingerprint
 from lxcompress.data.questions.answers import answer_list
 from lxcompress.data.questions.questions import Question, read_lxmert, read_official
-from lxcompress.data.regions.store import RegionStore
+from lxcompress.data.regions.detection import detect_folder, select_pictures, weights_of
+from lxcompress.data.regions.store import RegionStore, is_finished
 from lxcompress.errors import DataError
-from lxcompress.system.files import sha256
+from lxcompress.vision import detectors
+from lxcompress.vision.regions import Detector
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,40 +36,91 @@ class Split:
     regions: RegionStore
 
 
+@dataclass(frozen=True)
+class RegionFormat:
+    """What makes a split's regions, features per region, and the most regions of a picture."""
+
+    detector: str
+    feature_size: int
+    max_regions: int
+
+
 class Dataset:
-    """A dataset folder. Nothing is read before it is asked for, and each part only once.
+    """A dataset folder. Each part is read on first use, and only once.
 
     name: as in `dataset.yaml`; folder: what its paths are relative to; config: its content.
+
+    Splits with `images:` only need `prepare_regions` before `split` can open them.
     """
 
     def __init__(self, folder: Path, config: DatasetConfig) -> None:
         self.folder, self.config, self.name = folder, config, config.name
         self._questions: dict[SplitName, list[Question]] = {}
+        self._splits: dict[SplitName, Split] = {}
 
     @property
     def detector(self) -> str | None:
-        """What made the regions, as `dataset.yaml` says."""
+        """What makes or made the regions, if `dataset.yaml` says so."""
         return self.config.detector
 
-    @cached_property
-    def train(self) -> Split | None:
-        """None when the dataset has no such split. Raises DataError for files that do not fit."""
-        return self._open("train")
+    @property
+    def splits(self) -> list[SplitName]:
+        """The names of the splits that the dataset has, in the order train, val, test."""
+        return [name for name in SPLITS if self.config.split(name)]
 
-    @cached_property
-    def val(self) -> Split | None:
-        """As `train`."""
-        return self._open("val")
+    def split(self, name: SplitName) -> Split:
+        """Open a split: its questions, and the regions that exist.
 
-    @cached_property
-    def test(self) -> Split | None:
-        """As `train`; its questions have no answers."""
-        return self._open("test")
+        Raises:
+            DataError: the dataset has no such split, a file is missing or wrong, or a picture
+                has no regions (for splits with `images:` only, `prepare_regions` makes them).
+        """
+        if name not in self._splits:
+            self._splits[name] = self._open(name)
+        return self._splits[name]
+
+    def prepare_regions(self, *names: SplitName) -> None:
+        """Make the regions that these splits lack; afterwards `split` can open each of them.
+
+        Does nothing where regions exist. Otherwise it runs the dataset's detector on the pictures
+        that the questions ask about, which may take hours, and keeps the regions in the dataset
+        folder. What can be checked is checked before the detector starts.
+
+        Raises:
+            DataError: as `split`, a picture is missing or damaged, or the regions of another
+                split were made with other weights.
+            ConfigError, DeviceError, ModelError: there is no such detector, or it cannot run.
+            Interrupted: stopped by Ctrl-C; the regions made so far are kept.
+        """
+        lacking = [n for n in names if n not in self._splits and self._lacks_regions(n)]
+        for name in names:
+            if name not in lacking:
+                self.split(name)
+        for name in lacking:
+            select_pictures(self._image_folders(name), self._image_ids(name))
+        if lacking:
+            detector = self._load_detector()
+            self._check_weights(detector)
+            for name in lacking:
+                self._make_regions(name, detector)
+                self.split(name)
+
+    def region_format(self, name: SplitName) -> RegionFormat:
+        """The format of a split's regions: of those that exist, else of those to be made.
+
+        Raises DataError when there is no such split or its regions cannot be opened, and the
+        errors of `get_detector` when they are yet to be made.
+        """
+        folders = self.region_folders(name)
+        if not self._config(name).regions and not is_finished(folders[0]):
+            return self._detector_format
+        regions = RegionStore(*folders)
+        return RegionFormat(regions.detector, regions.feature_size, regions.max_regions)
 
     def questions(self, name: SplitName) -> list[Question]:
         """The questions of a split, without its regions.
 
-        Raises DataError when there is no such split or its files do not fit.
+        Raises DataError when there is no such split or its files are missing or wrong.
         """
         if name not in self._questions:
             split = self._config(name)
@@ -95,50 +147,22 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over what a run depends on: questions, answers, and the regions' indices.
-
-        An index holds each shard's own SHA-256, so that no shard is read for it. Where lxcompress
-        makes the regions, the pictures' names and lengths stand for them.
-        """
-        digest = hashlib.sha256()
-
-        def add(*parts: object) -> None:
-            digest.update(json.dumps(parts).encode())
-
-        add(self.config.min_occurrences)
-        if self.config.answers:
-            add("answers", self._digest(self.config.answers))
-        for name in SPLITS:
-            split = self.config.split(name)
-            if split is None:
-                continue
-            for path in [split.questions, split.annotations, *split.samples]:
-                add(name, path and self._digest(path))
-            if split.regions:
-                add(*(self._digest(f"{path}/index.json") for path in split.regions))
-                continue
-            from lxcompress.data.regions.detection import find_pictures
-
-            pictures = find_pictures([self.folder / path for path in split.images])
-            add(self.detector, *((key, path.stat().st_size) for key, path in pictures.items()))
-            if self.config.weights:
-                add("weights", self.config.weights)
-        return digest.hexdigest()
+        """SHA-256 of everything in the dataset that a run depends on; see `fingerprint.py`."""
+        return fingerprint(self.folder, self.config)
 
     def describe(self) -> dict[str, object]:
-        """What a result says of the data that it was measured on."""
-        sizes = {name: len(self.questions(name)) for name in SPLITS if self.config.split(name)}
+        """The `dataset` object of result.json: what the figures were measured on."""
         return {
             "name": self.name,
             "folder": str(self.folder.resolve()),
             "detector": self.detector,
-            "questions": sizes,
+            "questions": {name: len(self.questions(name)) for name in self.splits},
             "answers": len(self.answers),
             "fingerprint": self.fingerprint,
         }
 
     def region_folders(self, name: SplitName) -> list[Path]:
-        """Where the regions of a split are, or will be once they are made from its images.
+        """Where the regions of a split are, or will be once they are made from its pictures.
 
         Raises DataError when there is no such split.
         """
@@ -150,81 +174,86 @@ class Dataset:
     def _config(self, name: SplitName) -> SplitConfig:
         split = self.config.split(name)
         if split is None:
-            raise DataError(f"{self.name} has no {name} split: {self.folder / DATASET_NAME}")
+            raise DataError(f"{self.name} has no `{name}:` split: {self.folder / DATASET_NAME}")
         return split
 
-    def _digest(self, path: str) -> str:
-        try:
-            return sha256(self.folder / path)
-        except OSError as problem:
-            raise DataError(f"cannot read {self.folder / path}: {problem.strerror}") from None
-
-    def _open(self, name: SplitName) -> Split | None:
-        split = self.config.split(name)
-        if split is None:
-            return None
-        questions = self.questions(name)
-        folders = self.region_folders(name)
-        regions = RegionStore(*folders) if split.regions else self._detect(name, folders[0])
+    def _open(self, name: SplitName) -> Split:
+        questions, folders = self.questions(name), self.region_folders(name)
+        regions = RegionStore(*folders)
         if self.detector and regions.detector != self.detector:
             raise DataError(
                 f"the {name} regions are by {regions.detector!r}, but {DATASET_NAME} says "
                 f"detector: {self.detector}: {folders[0]}"
             )
-        absent = set(regions.missing(question.image_id for question in questions))
+        absent = set(regions.missing(self._image_ids(name)))
         if absent:
-            asked = [question.image_id for question in questions if question.image_id in absent]
+            unanswerable = [q.image_id for q in questions if q.image_id in absent]
             raise DataError(
-                f"{len(asked)} of {len(questions)} {name} questions ask about pictures without "
-                f"regions, e.g. image {asked[0]}; the regions in "
+                f"{len(unanswerable)} of {len(questions)} {name} questions ask about pictures "
+                f"without regions, e.g. image {unanswerable[0]}; the regions in "
                 f"{', '.join(map(str, folders))} seem to belong to other pictures"
             )
         return Split(name, questions, regions)
 
-    def _detect(self, name: SplitName, output: Path) -> RegionStore:
-        """The regions of a split that has pictures only: made at the first use, then kept."""
-        from lxcompress.data.regions.detection import detect_folder, weights_of
-        from lxcompress.data.regions.store import is_finished
-        from lxcompress.vision.detectors import get_detector
+    # -- Regions of splits that have pictures only --
 
-        assert self.detector
-        wanted = list(dict.fromkeys(question.image_id for question in self.questions(name)))
-        if is_finished(output):
-            store = RegionStore(output)
-            if not store.missing(wanted):
-                return store
+    def _lacks_regions(self, name: SplitName) -> bool:
+        """Whether there are regions to make. Regions that `dataset.yaml` names are never made."""
+        if self._config(name).regions:
+            return False
+        (folder,) = self.region_folders(name)
+        return not is_finished(folder) or bool(RegionStore(folder).missing(self._image_ids(name)))
+
+    def _image_ids(self, name: SplitName) -> list[str]:
+        """The pictures that a split's questions ask about, each once."""
+        return list(dict.fromkeys(question.image_id for question in self.questions(name)))
+
+    def _image_folders(self, name: SplitName) -> list[Path]:
+        return [self.folder / path for path in self._config(name).images]
+
+    def _make_regions(self, name: SplitName, detector: Detector) -> None:
+        (output,), image_ids = self.region_folders(name), self._image_ids(name)
         print(
-            f"making the regions of {len(wanted)} {name} pictures with {self.detector!r}, "
+            f"making the regions of {len(image_ids)} {name} pictures with {self.detector!r}, "
             f"once, in {output}",
             file=sys.stderr,
         )
-        images = [self.folder / path for path in self._config(name).images]
-        detector = get_detector(self.detector, self._weights)
-        for other in SPLITS:
-            # Features of two sets of weights have nothing in common.
-            split = self.config.split(other)
-            if split is None or split.regions or not is_finished(self.region_folders(other)[0]):
+        detect_folder(self._image_folders(name), output, detector, wanted=image_ids)
+
+    def _check_weights(self, detector: Detector) -> None:
+        """DataError when other splits' regions were made with other weights than the detector's.
+
+        Features that two sets of weights compute have nothing in common.
+        """
+        for name in self.splits:
+            (folder, *_) = self.region_folders(name)
+            if self._config(name).regions or not is_finished(folder):
                 continue
-            made_with = RegionStore(*self.region_folders(other)).source
+            made_with = RegionStore(folder).source
             if made_with != weights_of(detector):
                 raise DataError(
-                    f"the {other} regions were made with {made_with}, but {self.detector} now has "
-                    f"{weights_of(detector)}: delete {self.region_folders(other)[0]} or change "
-                    f"weights: in {self.folder / DATASET_NAME}"
+                    f"the {name} regions were made with {made_with}, but {self.detector} now has "
+                    f"{weights_of(detector)}: delete {folder} or change weights: in "
+                    f"{self.folder / DATASET_NAME}"
                 )
-        return detect_folder(images, output, detector, wanted=wanted)
 
-    @property
-    def _weights(self) -> str | None:
-        """Of the detector: a folder beside `dataset.yaml`, or else a hub id."""
+    @cached_property
+    def _detector_format(self) -> RegionFormat:
+        # Not the detector itself, which may hold hundreds of megabytes on the training's GPU.
+        detector = self._load_detector()
+        return RegionFormat(detector.name, detector.feature_size, detector.max_regions)
+
+    def _load_detector(self) -> Detector:
+        assert self.detector  # checked with the YAML file
         weights = self.config.weights
+        # A folder beside `dataset.yaml`, or else a hub id.
         if weights and (self.folder / weights).is_dir():
-            return str(self.folder / weights)
-        return weights
+            weights = str(self.folder / weights)
+        return detectors.get_detector(self.detector, weights)
 
 
 def open_dataset(data: Path | str) -> Dataset:
-    """Open a dataset folder, a YAML file, or by the word "shapes" the generated default.
+    """Open a dataset folder or its YAML file; "shapes" is ShapesVQA, generated on first use.
 
     A folder that happens to be called shapes is opened as "./shapes".
 

@@ -32,7 +32,7 @@ from lxcompress.system.device import make_accelerator
 from lxcompress.system.environment import describe
 from lxcompress.system.files import atomic_path, read_json, write_json
 from lxcompress.training.loop import Recipe, train
-from lxcompress.training.start_weights import check_fit, from_scratch, training_split
+from lxcompress.training.start_weights import check_fit, from_scratch, training_splits
 from lxcompress.training.tensorboard import training_log
 
 _IGNORE = -100  # what PyTorch's cross-entropy passes over
@@ -128,14 +128,6 @@ def pretrain(config: PretrainConfig, dataset: Dataset, output: Path) -> dict[str
     torch.manual_seed(config.seed)
     model, tokenizer = _start(config, dataset)
     use_fast_attention(model)
-    split = training_split(dataset)
-    data = EncodedQuestions(
-        split.questions,
-        split.regions,
-        tokenizer,
-        max_tokens=config.max_tokens,
-        answers=dataset.answers,
-    )
     recipe = Recipe(
         epochs=config.epochs,
         batch_size=config.batch_size,
@@ -144,7 +136,16 @@ def pretrain(config: PretrainConfig, dataset: Dataset, output: Path) -> dict[str
         weight_decay=config.weight_decay,
         decay_vectors=False,
     )
-    recipe.total_steps(len(data))  # too large a batch: before anything is written
+    recipe.total_steps(len(dataset.questions("train")))  # or too large a batch, found out now
+    dataset.prepare_regions(*training_splits(dataset))
+    split = dataset.split("train")
+    data = EncodedQuestions(
+        split.questions,
+        split.regions,
+        tokenizer,
+        max_tokens=config.max_tokens,
+        answers=dataset.answers,
+    )
     work = output.parent / f".{output.name}.work"
     _claim(work, {**config.dump(), "fingerprint": dataset.fingerprint})
     with training_log(work / "pretraining.jsonl", accelerator, output.name) as log:
@@ -181,8 +182,7 @@ def _start(
     if config.model is not None:
         model = load_pretraining_model(config.model)
         tokenizer = load_tokenizer(config.tokenizer or config.model)
-        splits = (dataset.train, dataset.val)
-        check_fit(model.config, dataset.name, splits, tokenizer, config.max_tokens)
+        check_fit(model.config, dataset, training_splits(dataset), tokenizer, config.max_tokens)
         if labels_of(model.config) != dataset.answers:
             raise ModelError(f"{config.model} knows other answers than {dataset.name} asks for")
         return model, tokenizer
@@ -213,10 +213,11 @@ def _validate(
     device: torch.device,
 ) -> dict[str, Any] | None:
     """How well the pre-trained answer head alone answers the validation questions, unmasked."""
-    if dataset.val is None:
+    if "val" not in dataset.splits:
         return None
+    split = dataset.split("val")
     questions = EncodedQuestions(
-        dataset.val.questions, dataset.val.regions, tokenizer, max_tokens=config.max_tokens
+        split.questions, split.regions, tokenizer, max_tokens=config.max_tokens
     )
     answering = LxmertForQuestionAnswering(model.config)
     answering.lxmert, answering.answer_head = model.lxmert, model.answer_head

@@ -13,8 +13,9 @@ from transformers import (
 )
 
 from lxcompress.config import PRESETS, PruneConfig, TrainingConfig
-from lxcompress.data.dataset import Dataset, Split
-from lxcompress.errors import ConfigError, DataError, ModelError
+from lxcompress.data.dataset import Dataset
+from lxcompress.data.dataset_config import SplitName
+from lxcompress.errors import ConfigError, ModelError
 from lxcompress.model.answer_head import carry_answer_head, fresh_answer_head, labels_of
 from lxcompress.model.lxmert import load_model, read_config
 from lxcompress.model.tokenizer import build_tokenizer, load_tokenizer
@@ -37,9 +38,7 @@ def start_weights(config: PruneConfig, dataset: Dataset) -> Start:
         return model, tokenizer
     model = load_model(config.model, without_head=not config.keep_answer_head)
     tokenizer = load_tokenizer(config.tokenizer or config.model)
-    check_fit(
-        model.config, dataset.name, (dataset.train, dataset.val), tokenizer, config.max_tokens
-    )
+    check_fit(model.config, dataset, training_splits(dataset), tokenizer, config.max_tokens)
     old_head, old_config = model.answer_head, model.config.to_dict()
     fresh_answer_head(model, dataset.answers)
     if config.keep_answer_head:
@@ -73,33 +72,37 @@ def from_scratch(
     if config.tokenizer:
         tokenizer = load_tokenizer(config.tokenizer)
     else:
-        tokenizer = build_tokenizer(question.text for question in training_split(dataset).questions)
+        tokenizer = build_tokenizer(question.text for question in dataset.questions("train"))
     architecture.vocab_size = len(tokenizer)
-    architecture.visual_feat_dim = training_split(dataset).regions.feature_size
+    architecture.visual_feat_dim = dataset.region_format("train").feature_size
     if architecture.hidden_size % architecture.num_attention_heads:
         raise ConfigError(
             f"--model-config {config.architecture}: hidden_size {architecture.hidden_size} is no "
             f"multiple of num_attention_heads {architecture.num_attention_heads}"
         )
-    splits = (dataset.train, dataset.val)
-    check_fit(architecture, dataset.name, splits, tokenizer, config.max_tokens)
+    check_fit(architecture, dataset, training_splits(dataset), tokenizer, config.max_tokens)
     return architecture, tokenizer
 
 
 def check_fit(
     architecture: LxmertConfig,
-    dataset: str,
-    splits: Sequence[Split | None],
+    dataset: Dataset,
+    splits: Sequence[SplitName],
     tokenizer: PreTrainedTokenizerBase,
     max_tokens: int,
 ) -> None:
-    """ModelError when a model cannot read these regions, this tokenizer's words, or so many."""
+    """Check that a model fits the splits' regions, the tokenizer and the number of tokens.
+
+    Regions need not be made yet. Raises ModelError for what does not fit, and as
+    `Dataset.region_format`.
+    """
     for split in splits:
-        if split and split.regions.feature_size != architecture.visual_feat_dim:
+        regions = dataset.region_format(split)
+        if regions.feature_size != architecture.visual_feat_dim:
             raise ModelError(
                 f"the model takes regions of {architecture.visual_feat_dim} features, those of "
-                f"{dataset} ({split.name}, detector {split.regions.detector}) have "
-                f"{split.regions.feature_size}: use regions of the model's own detector"
+                f"{dataset.name} ({split}, detector {regions.detector}) have "
+                f"{regions.feature_size}: use regions of the model's own detector"
             )
     if len(tokenizer) > architecture.vocab_size:
         raise ModelError(
@@ -113,11 +116,9 @@ def check_fit(
         )
 
 
-def training_split(dataset: Dataset) -> Split:
-    """The split to train on; DataError when the dataset has none."""
-    if dataset.train is None:
-        raise DataError(f"{dataset.folder}: dataset.yaml has no `train:` split to learn from")
-    return dataset.train
+def training_splits(dataset: Dataset) -> list[SplitName]:
+    """The splits that training uses, as far as the dataset has them: train and val."""
+    return [name for name in dataset.splits if name != "test"]
 
 
 def _pretrained_labels(config: PruneConfig, architecture: LxmertConfig) -> Sequence[str]:

@@ -355,8 +355,7 @@ def test_accuracies_are_those_of_the_saved_models(find: Start, tiny_dataset: Dat
     """Answered one question at a time by Hugging Face's own model, scored by counting."""
     watched = find(sparsity=0.2)
     tokenizer = load_tokenizer(watched.run.theta0)
-    split = tiny_dataset.val
-    assert split
+    split = tiny_dataset.split("val")
     for model in ("dense", "ticket"):
         stock = LxmertForQuestionAnswering.from_pretrained(watched.run.folder / model).eval()
         right = {"yes/no": 0, "number": 0, "other": 0}
@@ -394,10 +393,9 @@ def test_predictions_are_what_the_accuracies_were_computed_from(
     find: Start, tiny_dataset: Dataset
 ) -> None:
     watched = find(sparsity=0.2)
-    assert tiny_dataset.val
     for model in ("dense", "ticket"):
         answers = read_results(watched.run.predictions(model))
-        scored = score_results(answers, tiny_dataset.val.questions)
+        scored = score_results(answers, tiny_dataset.questions("val"))
         assert scored.accuracy() == watched.result[model]["accuracy"]
 
 
@@ -510,6 +508,20 @@ def test_a_plan_that_cannot_work(
     assert start(tmp_path / "run", sparsity=0.1).result["config"]["sparsity"] == 0.1
 
 
+def test_a_plan_that_cannot_work_makes_no_regions(
+    tiny_model: Path, data: Path, tmp_path: Path
+) -> None:
+    """A detector may take hours, so it starts when everything else is known to be right."""
+    shutil.rmtree(data / "regions")
+    for wrong in ({"batch_size": 999}, {"max_tokens": 25}, {"sparsity": 1e-5}):
+        options = settings(tiny_model, data, **{"sparsity": 0.1, **wrong})
+        with pytest.raises(LxcompressError):
+            run_lottery(tmp_path / "run", open_dataset(data), options)
+        assert not (data / "regions").exists()
+    run_lottery(tmp_path / "run", open_dataset(data), settings(tiny_model, data, sparsity=0.1))
+    assert {path.name for path in (data / "regions").iterdir()} == {"train-pixel", "val-pixel"}
+
+
 def spoil(data: Path, how: str) -> None:
     """Give the dataset a fault."""
     content = yaml.safe_load((data / "dataset.yaml").read_text())
@@ -533,7 +545,7 @@ def spoil(data: Path, how: str) -> None:
         ("other answers", "no `train:` question of .* has an answer that is in the answer list"),
         ("no train annotations", "question .* has no answers to learn from"),
         ("no train", "has neither answers: nor a train split"),
-        ("no val", "has no `val:` split to measure on"),
+        ("no val", r"has no `val:` split: .*dataset\.yaml"),
         ("no val annotations", "the `val:` questions of .* have no answers to measure with"),
         ("no test questions", "absent.json"),
     ],
@@ -574,10 +586,10 @@ def test_another_dataset_after_a_kill_before_theta0(
 def test_whether_model_and_data_fit_is_checked_once(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[str] = []
+    calls: list[Dataset] = []
     check_fit = start_module.check_fit
 
-    def watch(architecture: Any, dataset: str, *rest: Any) -> None:
+    def watch(architecture: Any, dataset: Dataset, *rest: Any) -> None:
         calls.append(dataset)
         check_fit(architecture, dataset, *rest)
 

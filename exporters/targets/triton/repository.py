@@ -33,7 +33,7 @@ from exporters.targets.output_folder import check_place
 from exporters.targets.triton.config import KINDS, LABELS, MARK, triton_config
 from exporters.variants import VARIANTS, Variant
 from lxcompress.data.dataset import open_dataset
-from lxcompress.errors import ConfigError, DataError, ModelError
+from lxcompress.errors import ConfigError, ModelError
 from lxcompress.system.files import atomic_path, sha256
 
 DEFAULTS = {"cuda": "sparse-fp16", "cpu": "sparse-int8"}  # what answers fastest there
@@ -124,9 +124,7 @@ def write_triton(
 def _about(source: Source) -> dict[str, str]:
     """What clients must know of the pictures; the export was checked on the same data."""
     dataset = open_dataset(source.data)
-    if dataset.val is None:
-        raise DataError(f"{dataset.folder} has no `val:` split")
-    regions = dataset.val.regions
+    regions = dataset.region_format("val")
     return {
         "dataset": dataset.name,
         "detector": regions.detector,

@@ -40,9 +40,7 @@ def detect_folder(
     """
     output = Path(output)
     folders = [images] if isinstance(images, Path) else list(images)
-    pictures = find_pictures(folders)
-    if wanted is not None:
-        pictures = _only(pictures, wanted, folders)
+    pictures = find_pictures(folders) if wanted is None else select_pictures(folders, wanted)
     source = weights_of(detector)
     if batch_size is None:
         batch_size = 1 if source else _PICTURES_AT_ONCE
@@ -93,9 +91,9 @@ def find_pictures(folders: Sequence[Path]) -> dict[str, Path]:
     return pictures
 
 
-def _only(
-    pictures: dict[str, Path], wanted: Collection[str], folders: Sequence[Path]
-) -> dict[str, Path]:
+def select_pictures(folders: Sequence[Path], wanted: Collection[str]) -> dict[str, Path]:
+    """As `find_pictures`, only the pictures with these ids; DataError when one is not there."""
+    pictures = find_pictures(folders)
     absent = [image for image in wanted if image not in pictures]
     if absent:
         raise DataError(

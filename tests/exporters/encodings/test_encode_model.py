@@ -271,8 +271,7 @@ def check_tokens(tokenizers: tuple[Tokenizer, Callable[..., dict]], texts: list[
 def test_real_questions(
     tokenizers: tuple[Tokenizer, Callable[..., dict]], tiny_dataset: Dataset
 ) -> None:
-    assert tiny_dataset.val
-    texts = [question.text for question in tiny_dataset.val.questions]
+    texts = [question.text for question in tiny_dataset.questions("val")]
     check_tokens(tokenizers, texts)
     assert {len(each.ids) for each in tokenizers[0].encode_batch(texts)} == {9}
 

@@ -131,9 +131,9 @@ def test_it_answers_as_the_ticket(
     finished: Path, folder: Path, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
     """In stock transformers, stock ONNX Runtime, and by the very lines of its card."""
-    assert tiny_dataset.val
-    question = tiny_dataset.val.questions[0]
-    regions = tiny_dataset.val.regions.gather([question.image_id])
+    split = tiny_dataset.split("val")
+    question = split.questions[0]
+    regions = split.regions.gather([question.image_id])
     inputs = {
         "visual_feats": regions.features.astype(np.float32),
         "visual_pos": regions.boxes,

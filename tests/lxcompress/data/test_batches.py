@@ -195,8 +195,7 @@ def test_evaluation_asks_each_question_once(regions: RegionStore, tokenizer: Ber
 def test_damaged_features_are_one_line_from_any_process(
     workers: int, tiny_dataset: Dataset, tiny_model: Path, tmp_path: Path
 ) -> None:
-    split = tiny_dataset.train
-    assert split
+    split = tiny_dataset.split("train")
     folder = tmp_path / "regions"
     shutil.copytree(split.regions.folders[0], folder)
     (shard,) = folder.glob("*.safetensors")
@@ -211,8 +210,7 @@ def test_damaged_features_are_one_line_from_any_process(
 
 
 def test_worker_processes_give_the_same_batches(tiny_dataset: Dataset, tiny_model: Path) -> None:
-    split = tiny_dataset.train
-    assert split
+    split = tiny_dataset.split("train")
     data = EncodedQuestions(
         split.questions,
         split.regions,

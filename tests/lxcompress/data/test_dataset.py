@@ -11,7 +11,7 @@ from dataset_files import write_json, write_official, write_regions, write_sampl
 from PIL import Image
 from shared import SHARED
 
-from lxcompress.data.dataset import Dataset, open_dataset
+from lxcompress.data.dataset import Dataset, RegionFormat, Split, open_dataset
 from lxcompress.data.regions.detection import detect_folder
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import DataError, Interrupted
@@ -59,15 +59,22 @@ def official(folder: Path, split: str, ids: Sequence[int], **more: Any) -> dict[
     return {key: path.name for key, path in paths.items()} | more
 
 
+def prepared(folder: Path) -> Split:
+    """The validation split, with its missing regions made."""
+    dataset = open_dataset(folder)
+    dataset.prepare_regions("val")
+    return dataset.split("val")
+
+
 def test_official_layout(tmp_path: Path) -> None:
     write_regions(tmp_path / "regions" / "train", map(str, range(12)))
     train = official(tmp_path, "train", range(12), regions="regions/train")
     dataset = open_dataset(write_yaml(tmp_path, train=train))
     assert dataset.name == "test" and dataset.folder == tmp_path
-    assert dataset.val is None and dataset.test is None
-    assert dataset.train is not None
-    assert len(dataset.train.questions) == 24 and len(dataset.train.regions) == 12
-    assert dataset.train.questions[0].answers == ("yes",) * 10
+    assert dataset.splits == ["train"]
+    train_split = dataset.split("train")
+    assert len(train_split.questions) == 24 and len(train_split.regions) == 12
+    assert train_split.questions[0].answers == ("yes",) * 10
     assert dataset.answers == ["yes"]
 
 
@@ -80,8 +87,8 @@ def test_lxmert_layout_with_pictures_from_two_folders(tmp_path: Path) -> None:
     train = {"samples": ["train.json", "nominival.json"], "regions": ["train2014", "val2014"]}
     path = write_yaml(tmp_path, train=train, answers="label2ans.json", detector="butd")
     dataset = open_dataset(path / "dataset.yaml")
-    assert dataset.train is not None
-    assert [question.image_id for question in dataset.train.questions] == ["1", "2", "3"]
+    questions = dataset.split("train").questions
+    assert [question.image_id for question in questions] == ["1", "2", "3"]
     assert dataset.answers == ["", "cat", "dog"]
 
 
@@ -91,10 +98,10 @@ def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
     write_json(tmp_path / "answers.json", ["yes"])
     absent = {"questions": "absent.json", "regions": "absent"}
     dataset = open_dataset(write_yaml(tmp_path, train=absent, val=val, answers="answers.json"))
-    assert dataset.val is not None and dataset.answers == ["yes"]
-    assert dataset.val is dataset.val
+    assert dataset.split("val").questions and dataset.answers == ["yes"]
+    assert dataset.split("val") is dataset.split("val")
     with pytest.raises(DataError, match=r"absent\.json"):
-        _ = dataset.train
+        dataset.split("train")
 
 
 def test_a_test_split_has_no_answers(tmp_path: Path) -> None:
@@ -102,7 +109,7 @@ def test_a_test_split_has_no_answers(tmp_path: Path) -> None:
     part = official(tmp_path, "test", [1], regions="r")
     del part["annotations"]
     dataset = open_dataset(write_yaml(tmp_path, test=part))
-    assert dataset.test is not None and dataset.test.questions[0].answers is None
+    assert dataset.split("test").questions[0].answers is None
     with pytest.raises(DataError, match="neither answers: nor a train split"):
         _ = dataset.answers
 
@@ -166,10 +173,10 @@ def test_regions_of_other_pictures_or_another_detector(tmp_path: Path) -> None:
     write_regions(tmp_path / "r", ["1", "2"])
     part = official(tmp_path, "val", [1, 42, 43], regions="r")
     with pytest.raises(DataError, match=r"4 of 6 val questions .* e\.g\. image 42.*other pictures"):
-        _ = open_dataset(write_yaml(tmp_path, val=part)).val
+        open_dataset(write_yaml(tmp_path, val=part)).split("val")
     part = official(tmp_path, "val", [1], regions="r")
     with pytest.raises(DataError, match=r"regions are by 'pixel', but dataset\.yaml says .* butd"):
-        _ = open_dataset(write_yaml(tmp_path, val=part, detector="butd")).val
+        open_dataset(write_yaml(tmp_path, val=part, detector="butd")).split("val")
 
 
 def test_regions_are_made_once_and_only_for_the_questions(
@@ -181,24 +188,59 @@ def test_regions_are_made_once_and_only_for_the_questions(
     fingerprint = open_dataset(folder).fingerprint
     assert stub.seen == 0
 
-    val = open_dataset(folder).val
-    assert val is not None and val.regions.image_ids == ["1", "3"] and stub.seen == 2
+    with pytest.raises(DataError, match="folder of regions not found"):
+        open_dataset(folder).split("val")
+    assert stub.seen == 0, "opening makes nothing"
+
+    val = prepared(folder)
+    assert val.regions.image_ids == ["1", "3"] and stub.seen == 2
     assert val.regions.image_size("3") == (10, 23)
     assert val.regions.gather(["3"]).features[0].tolist() == [[23, 10]]
     assert (tmp_path / "regions" / "val-pixel" / "index.json").exists()
     assert capfd.readouterr().err.startswith("making the regions of 2 val pictures")
 
-    assert open_dataset(folder).val is not None and stub.seen == 2
+    assert prepared(folder).regions.image_ids == ["1", "3"] and stub.seen == 2
+    assert open_dataset(folder).split("val").regions.image_ids == ["1", "3"]
     assert capfd.readouterr().err == ""
     assert open_dataset(folder).fingerprint == fingerprint
 
     official(tmp_path, "val", [1, 3, 5])
-    more = open_dataset(folder).val
-    assert more is not None and more.regions.image_ids == ["1", "3", "5"] and stub.seen == 3
+    more = prepared(folder)
+    assert more.regions.image_ids == ["1", "3", "5"] and stub.seen == 3
 
     official(tmp_path, "val", [1, 9])
     with pytest.raises(DataError, match=r"1 of 2 pictures, e\.g\. '9', are not in"):
-        _ = open_dataset(folder).val
+        prepared(folder)
+
+
+def test_what_can_be_checked_is_checked_before_the_detector_runs(
+    tmp_path: Path, stub: StubDetector
+) -> None:
+    write_pictures(tmp_path / "pictures", range(1, 6))
+    train = official(tmp_path, "train", [1, 3], images="pictures")
+    official(tmp_path, "val", [2, 9])
+    val = {key: value.replace("train", "val") for key, value in train.items()}
+    for part, message in (
+        (val, r"1 of 2 pictures, e\.g\. '9', are not in"),
+        ({**val, "regions": "absent"}, "folder of regions not found"),
+    ):
+        dataset = open_dataset(write_yaml(tmp_path, train=train, val=part, detector="pixel"))
+        with pytest.raises(DataError, match=message):
+            dataset.prepare_regions("train", "val")
+        assert stub.seen == 0
+    with pytest.raises(DataError, match=r"test has no `test:` split: .*dataset\.yaml"):
+        dataset.prepare_regions("train", "test")
+    assert stub.seen == 0 and not (tmp_path / "regions").exists()
+
+
+def test_the_format_of_regions_that_are_yet_to_be_made(tmp_path: Path, stub: StubDetector) -> None:
+    write_pictures(tmp_path / "pictures", [1])
+    part = official(tmp_path, "val", [1], images="pictures")
+    folder = write_yaml(tmp_path, val=part, detector="pixel")
+    expected = RegionFormat("pixel", feature_size=2, max_regions=1)
+    assert open_dataset(folder).region_format("val") == expected and stub.seen == 0
+    prepared(folder)
+    assert open_dataset(folder).region_format("val") == expected and stub.seen == 1
 
 
 def test_detection_keeps_what_was_done(
@@ -277,6 +319,6 @@ def test_a_public_dataset(tmp_path: Path, stub: StubDetector) -> None:
         "annotations": str(EASY_VQA / "v2_mscoco_val2014_annotations.json"),
         "images": str(EASY_VQA / "val2014"),
     }
-    val = open_dataset(write_yaml(tmp_path, val=part, detector="pixel")).val
-    assert val is not None and len(val.questions) == 9673
+    val = prepared(write_yaml(tmp_path, val=part, detector="pixel"))
+    assert len(val.questions) == 9673
     assert len(val.regions) == stub.seen == 1000

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from lxcompress.cli.data import app
-from lxcompress.data.dataset import open_dataset
+from lxcompress.data.dataset import Split, open_dataset
 from lxcompress.data.dataset_config import SplitName
 from lxcompress.data.importing import SplitSource, import_dataset
 from lxcompress.errors import ConfigError, DataError
@@ -42,14 +42,14 @@ def test_official_files(tmp_path: Path, sources: dict[SplitName, SplitSource]) -
     assert train.questions is not None
     assert (output / "train_questions.json").read_bytes() == train.questions.read_bytes()
     dataset = open_dataset(output)
-    assert dataset.train is not None and len(dataset.train.questions) == 10
+    assert len(dataset.split("train").questions) == 10
     assert dataset.answers == ["yes"]
 
     shutil.move(tmp_path / "out", tmp_path / "moved")  # no longer beside what it refers to
     (tmp_path / "moved" / "x").mkdir()
     shutil.move(tmp_path / "moved" / "data", tmp_path / "moved" / "x" / "data")
     with pytest.raises(DataError, match="folder of regions not found"):
-        _ = open_dataset(tmp_path / "moved" / "x" / "data").train
+        open_dataset(tmp_path / "moved" / "x" / "data").split("train")
 
 
 def test_lxmert_files_and_their_answer_list(tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_lxmert_files_and_their_answer_list(tmp_path: Path) -> None:
     )
     dataset = open_dataset(output)
     assert dataset.answers == ["", "dog", "cat"] and dataset.detector == "butd"
-    assert dataset.train is not None and dataset.val is not None
-    assert [question.image_id for question in dataset.train.questions] == ["1", "3"]
+    assert dataset.split("val").regions.folders == (output / "../val2014",)
+    assert [question.image_id for question in dataset.split("train").questions] == ["1", "3"]
 
 
 def test_nothing_is_written_when_something_is_wrong(
@@ -122,8 +122,14 @@ def test_force_replaces_its_own_files_only(
     import_dataset(output, {"train": inside}, name="one", force=True)
     import_dataset(output, {"train": inside}, name="two", force=True)
     dataset = open_dataset(output)
-    assert dataset.name == "two" and dataset.train is not None
+    assert dataset.name == "two" and dataset.split("train").questions
     assert not list(output.glob(".import-*"))
+
+
+def prepared(folder: Path) -> Split:
+    dataset = open_dataset(folder)
+    dataset.prepare_regions("train")
+    return dataset.split("train")
 
 
 def test_force_with_other_pictures_drops_the_regions_made_of_the_old(
@@ -138,8 +144,7 @@ def test_force_with_other_pictures_drops_the_regions_made_of_the_old(
 
     output, one, two = tmp_path / "data", source("one", "red"), source("two", "blue")
     import_dataset(output, one, name="x", detector="pixel")
-    first = open_dataset(output).train
-    assert first is not None
+    first = prepared(output)
     made = (output / "regions" / "train-pixel" / "index.json").stat().st_ino
 
     import_dataset(output, one, name="x", detector="pixel", force=True)
@@ -147,8 +152,7 @@ def test_force_with_other_pictures_drops_the_regions_made_of_the_old(
 
     before = first.regions.gather(["1"]).features
     import_dataset(output, two, name="x", detector="pixel", force=True)
-    second = open_dataset(output).train
-    assert second is not None
+    second = prepared(output)
     assert (second.regions.gather(["1"]).features != before).any()
 
 

@@ -16,9 +16,10 @@ from lxcompress.model.tokenizer import load_tokenizer
 
 @pytest.fixture(scope="module")
 def data(tiny_dataset: Dataset, tiny_model: Path) -> EncodedQuestions:
-    assert tiny_dataset.val
-    questions, regions = tiny_dataset.val.questions, tiny_dataset.val.regions
-    return EncodedQuestions(questions, regions, load_tokenizer(tiny_model), max_tokens=20)
+    split = tiny_dataset.split("val")
+    return EncodedQuestions(
+        split.questions, split.regions, load_tokenizer(tiny_model), max_tokens=20
+    )
 
 
 def test_each_question_gets_its_own_answer(

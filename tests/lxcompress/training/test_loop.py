@@ -44,8 +44,7 @@ class Killed(Exception):
 
 @pytest.fixture(scope="module")
 def data(tiny_dataset: Dataset, tiny_model: Path) -> EncodedQuestions:
-    split = tiny_dataset.train
-    assert split
+    split = tiny_dataset.split("train")
     return EncodedQuestions(
         split.questions[:QUESTIONS],
         split.regions,

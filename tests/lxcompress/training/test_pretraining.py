@@ -178,8 +178,7 @@ Untrained = tuple[LxmertForPreTraining, PreTrainedTokenizerBase, EncodedQuestion
 @pytest.fixture
 def untrained(tiny_dataset: Dataset, tiny_model: Path) -> Untrained:
     """A new model, its tokenizer, and the questions that it can learn from."""
-    split = tiny_dataset.train
-    assert split
+    split = tiny_dataset.split("train")
     tokenizer = load_tokenizer(tiny_model)
     data = EncodedQuestions(
         split.questions, split.regions, tokenizer, max_tokens=20, answers=tiny_dataset.answers

@@ -50,14 +50,14 @@ def test_from_scratch_fits_the_data(start, tiny_dataset: Dataset, tmp_path: Path
     path = tmp_path / "config.json"
     path.write_text(tiny_config(vocab_size=9, visual_feat_dim=5).to_json_string())
     model, tokenizer = start(model=None, model_config=str(path))
-    assert tiny_dataset.train
-    assert model.config.visual_feat_dim == tiny_dataset.train.regions.feature_size
+    split = tiny_dataset.split("train")
+    assert model.config.visual_feat_dim == split.regions.feature_size
     embeddings = model.lxmert.embeddings.word_embeddings
     assert embeddings.num_embeddings == model.config.vocab_size == len(tokenizer)
     assert list(model.config.id2label.values()) == tiny_dataset.answers
     assert model.answer_head.logit_fc[3].out_features == len(tiny_dataset.answers)
     assert len(model.lxmert.encoder.layer) == 2
-    assert "[UNK]" not in tokenizer.tokenize(tiny_dataset.train.questions[0].text)
+    assert "[UNK]" not in tokenizer.tokenize(split.questions[0].text)
 
 
 def test_carried_answers(start, tiny_model: Path, tiny_dataset: Dataset) -> None:

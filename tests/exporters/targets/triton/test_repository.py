@@ -78,11 +78,11 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def pictures_of(dataset: Dataset, count: int) -> tuple[list[str], list[Regions]]:
     """Questions, and the regions of their pictures: not as many in each."""
-    assert dataset.val
-    questions = dataset.val.questions[:: len(dataset.val.questions) // count][:count]
+    split = dataset.split("val")
+    questions = split.questions[:: len(split.questions) // count][:count]
     pictures = []
     for question in questions:
-        batch = dataset.val.regions.gather([question.image_id])
+        batch = split.regions.gather([question.image_id])
         pictures.append(Regions(batch.features[0].astype(np.float32), batch.boxes[0]))
     assert len({len(picture.features) for picture in pictures}) > 1
     return [question.text for question in questions], pictures

@@ -142,18 +142,21 @@ def test_a_dataset_makes_its_regions_with_its_weights(pictures: Path, tmp_path: 
     folder = dataset_of(tmp_path / "data", pictures, weights="weights")
     dataset = open_dataset(folder)
     before = dataset.fingerprint
-    assert dataset.train and len(dataset.train.regions) == 2
-    assert dataset.train.regions.feature_size == 256
+    assert dataset.region_format("train").feature_size == 256, "before there are any"
+    dataset.prepare_regions("train")
+    train = dataset.split("train")
+    assert len(train.regions) == 2 and train.regions.feature_size == 256
 
     # Another network in the same folder, before the other split's regions are made.
     write_weights(folder / "weights", random_network(1))
     with pytest.raises(DataError, match="the train regions were made with weights sha256:.*delete"):
-        _ = open_dataset(folder).val
-    assert open_dataset(folder).train, "what is made needs no weights"
+        open_dataset(folder).prepare_regions("val")
+    open_dataset(folder).prepare_regions("train")  # what is made needs no weights
     write_weights(folder / "weights", random_network(0))
     again = open_dataset(folder)
-    assert again.val and len(again.val.regions) == 2
-    assert again.val.regions.source == dataset.train.regions.source
+    again.prepare_regions("train", "val")
+    val = again.split("val")
+    assert len(val.regions) == 2 and val.regions.source == train.regions.source
     assert json.loads((folder / "regions/val-butd/index.json").read_text())["source"]
     assert again.fingerprint == before
     assert open_dataset(dataset_of(folder, pictures)).fingerprint != before
@@ -162,7 +165,7 @@ def test_a_dataset_makes_its_regions_with_its_weights(pictures: Path, tmp_path: 
 def test_weights_of_a_detector_without_any(pictures: Path, tmp_path: Path) -> None:
     folder = dataset_of(tmp_path, pictures, detector="pixel", weights="weights")
     with pytest.raises(ConfigError, match="weights weights: the detector pixel has none"):
-        _ = open_dataset(folder).train
+        open_dataset(folder).prepare_regions("train")
     text = yaml.safe_load((folder / "dataset.yaml").read_text())
     del text["detector"]
     for split in ("train", "val"):

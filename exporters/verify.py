@@ -22,14 +22,13 @@ from exporters.graph.interface import OUTPUT
 from exporters.graph.onnx_file import SEAL, OnnxFile, file_hashes, in_words, seal
 from exporters.runtime.vqa_model import OnnxVqaModel, read_labels, stock_session
 from exporters.variants import VARIANTS
-from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_arrays, model_inputs
+from lxcompress.data.batches import EncodedQuestions, model_arrays
 from lxcompress.errors import ModelError
-from lxcompress.evaluation.predict import answers_of, batch_size
+from lxcompress.evaluation.predict import answers_of, predict_logits, pytorch_forward
 from lxcompress.evaluation.scoring import score
 from lxcompress.model.answer_head import labels_of
 from lxcompress.model.unused_branch import unused_parameters
 from lxcompress.pruning.mask import Mask
-from lxcompress.system.progress import progress
 
 # The root mean square of the logits' differences over the standard deviation of the logits.
 LOGIT_TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 2e-1}
@@ -140,13 +139,10 @@ def reference_logits(
     model: LxmertForQuestionAnswering, data: EncodedQuestions, device: str
 ) -> np.ndarray:
     """float32 `[N, answers]` of PyTorch, in the order of the questions."""
-    model.to(device).eval()
+    forward = pytorch_forward(model, torch.device(device))
     logits = np.empty((len(data), len(labels_of(model.config))), np.float32)
-    with progress("Answering in PyTorch", len(data), "questions") as meter, torch.inference_mode():
-        for batch in evaluation_batches(data, batch_size(data), 0):
-            found = model(**model_inputs(batch, torch.device(device))).question_answering_score
-            logits[batch["rows"]] = found.cpu().numpy()
-            meter.advance(len(found))
+    for rows, found in predict_logits(forward, data, description="Answering in PyTorch", workers=0):
+        logits[rows] = found
     return logits
 
 
@@ -166,15 +162,16 @@ def check_answers(
         run = OnnxVqaModel(path, device).run
     squares = largest = 0.0
     chosen = np.empty(len(data), np.int64)
-    with progress(f"Checking {path.name}", len(data), "questions") as meter:
-        for batch in evaluation_batches(data, batch_size(data), 0):
-            rows = batch["rows"].numpy()
-            logits = run(model_arrays(batch))[0]
-            difference = np.abs(logits - reference[rows])
-            largest = max(largest, float(difference.max()))
-            squares += float(np.square(difference, dtype=np.float64).sum())
-            chosen[rows] = logits.argmax(axis=1)
-            meter.advance(len(rows))
+    for rows, logits in predict_logits(
+        lambda batch: run(model_arrays(batch))[0],
+        data,
+        description=f"Checking {path.name}",
+        workers=0,
+    ):
+        difference = np.abs(logits - reference[rows])
+        largest = max(largest, float(difference.max()))
+        squares += float(np.square(difference, dtype=np.float64).sum())
+        chosen[rows] = logits.argmax(axis=1)
     spread = float(reference.std(axis=1).mean()) or 1.0  # a model of one answer has no spread
     relative = float(np.sqrt(squares / reference.size)) / spread
     expected = reference.argmax(axis=1)

@@ -14,9 +14,9 @@ from benchmarks.bench.latency import EAGER, ONNX, System
 from benchmarks.bench.schema import Isolates
 from benchmarks.measure import statistics
 from exporters.runtime.vqa_model import OnnxVqaModel
-from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_arrays
+from lxcompress.data.batches import EncodedQuestions, model_arrays
 from lxcompress.data.questions.questions import Question, QuestionId
-from lxcompress.evaluation.predict import answers_of, batch_size, predict
+from lxcompress.evaluation.predict import predict, predict_labels
 from lxcompress.evaluation.scoring import ANSWER_TYPES, Score, score
 from lxcompress.model.lxmert import load_model
 from lxcompress.system.progress import progress
@@ -37,13 +37,12 @@ def answers_in_pytorch(folder: Path, data: EncodedQuestions, device: str) -> Ans
 def answers_in_onnx(path: Path, data: EncodedQuestions, device: str, threads: int) -> Answers:
     """An exported file's answer to every question, by question id."""
     model = OnnxVqaModel(path, device, threads=threads)
-    chosen = np.empty(len(data), np.int64)
-    with progress(f"Answering, {path.name}", len(data), "questions") as meter:
-        for batch in evaluation_batches(data, batch_size(data)):
-            logits = model.logits(model_arrays(batch))
-            chosen[batch["rows"].numpy()] = logits.argmax(axis=1)
-            meter.advance(len(logits))
-    return answers_of(data, model.labels, chosen.tolist())
+    return predict_labels(
+        lambda batch: model.logits(model_arrays(batch)),
+        model.labels,
+        data,
+        description=f"Answering, {path.name}",
+    )
 
 
 def compare(

@@ -1,19 +1,77 @@
-"""Answering a split's questions with a model, and scoring the answers."""
+"""Predict the answers to a split's questions with a model, and score them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import LxmertForQuestionAnswering
 
-from lxcompress.data.batches import EncodedQuestions, evaluation_batches, model_inputs
+from lxcompress.data.batches import Batch, EncodedQuestions, evaluation_batches, model_inputs
 from lxcompress.data.questions.questions import QuestionId
 from lxcompress.evaluation.scoring import Score, score
 from lxcompress.model.answer_head import labels_of
 from lxcompress.system.progress import progress
 
 _BATCH_SIZE = 512
+
+# From a batch to its logits, float32 [B, answers], in whatever runtime.
+Forward = Callable[[Batch], NDArray[np.float32]]
+
+
+def predict_logits(
+    forward: Forward, data: EncodedQuestions, *, description: str, workers: int | None = None
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Run a model over all questions; yield each batch's rows in `data` `[B]` and its logits.
+
+    Batches are of questions of similar length, so rows do not come in order. Nothing is kept, so
+    that a caller may reduce logits that would not fit into memory (VQA v2: 2.7 GB).
+    """
+    with progress(description, len(data), "questions") as meter:
+        for batch in evaluation_batches(data, batch_size(data), workers):
+            rows = batch["rows"].numpy()
+            yield rows, forward(batch)
+            meter.advance(len(rows))
+
+
+def predict_labels(
+    forward: Forward,
+    labels: Sequence[str],
+    data: EncodedQuestions,
+    *,
+    description: str,
+    workers: int | None = None,
+) -> dict[QuestionId, str]:
+    """The label of the highest logit for every question, by question id in the questions' order."""
+    chosen = np.empty(len(data), np.int64)
+    for rows, logits in predict_logits(forward, data, description=description, workers=workers):
+        chosen[rows] = logits.argmax(axis=1)
+    return answers_of(data, labels, chosen.tolist())
+
+
+def answers_of(
+    data: EncodedQuestions, labels: Sequence[str], chosen: Sequence[int]
+) -> dict[QuestionId, str]:
+    """The label of the index that was `chosen` for each question, by question id."""
+    return {
+        question.question_id: labels[index]
+        for question, index in zip(data.questions, chosen, strict=True)
+    }
+
+
+def pytorch_forward(model: LxmertForQuestionAnswering, device: torch.device) -> Forward:
+    """The model in PyTorch, moved to `device` and set to evaluation mode."""
+    model.to(device).eval()
+
+    @torch.inference_mode()
+    def forward(batch: Batch) -> NDArray[np.float32]:
+        logits = model(**model_inputs(batch, device)).question_answering_score
+        found: NDArray[np.float32] = logits.cpu().numpy()
+        return found
+
+    return forward
 
 
 def predict(
@@ -28,25 +86,8 @@ def predict(
 
     Computed in fp32, whatever the model was trained in, so that figures compare everywhere.
     """
-    labels = labels_of(model.config)
-    model.to(device).eval()
-    chosen = torch.empty(len(data), dtype=torch.int64)
-    with progress(description, len(data), "questions") as meter, torch.inference_mode():
-        for batch in evaluation_batches(data, batch_size(data), workers):
-            logits = model(**model_inputs(batch, device)).question_answering_score
-            chosen[batch["rows"]] = logits.argmax(dim=1).cpu()
-            meter.advance(len(batch["rows"]))
-    return answers_of(data, labels, chosen.tolist())
-
-
-def answers_of(
-    data: EncodedQuestions, labels: Sequence[str], chosen: Sequence[int]
-) -> dict[QuestionId, str]:
-    """The label of the index that was `chosen` for each question, by question id."""
-    return {
-        question.question_id: labels[index]
-        for question, index in zip(data.questions, chosen, strict=True)
-    }
+    labels, forward = labels_of(model.config), pytorch_forward(model, device)
+    return predict_labels(forward, labels, data, description=description, workers=workers)
 
 
 def evaluate(
@@ -57,12 +98,12 @@ def evaluate(
     description: str = "Evaluating",
     workers: int | None = None,
 ) -> Score:
-    """Official VQA v2 accuracy where the split has ten answers a question, else LXMERT's score."""
+    """Official VQA v2 accuracy where the questions have human answers, else LXMERT's soft score."""
     predictions = predict(model, data, device, description=description, workers=workers)
     return score(predictions, data.questions)
 
 
 def batch_size(data: EncodedQuestions) -> int:
-    """Fewer pictures at once where their features are large (36 x 2048: 128)."""
+    """Questions per batch: 512, or fewer where a picture's features are large (36 x 2048: 128)."""
     values = data.regions.max_regions * data.regions.feature_size
     return max(32, min(_BATCH_SIZE, (128 * 36 * 2048) // values))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -41,6 +42,25 @@ def test_each_question_gets_its_own_answer(
         found = predict(model.train(), data, torch.device("cpu"))
         assert list(found) == [question.question_id for question in data.questions]
         assert list(found.values()) == expected
+
+
+def test_logits_come_with_the_rows_of_their_questions(
+    data: EncodedQuestions, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(tiny_model)
+    monkeypatch.setattr(evaluation, "batch_size", lambda data: 50)
+    forward = evaluation.pytorch_forward(model, torch.device("cpu"))
+    batches = list(evaluation.predict_logits(forward, data, description="Answering", workers=0))
+    assert [len(rows) for rows, _ in batches] == [50, 50, 20]
+    rows = np.concatenate([rows for rows, _ in batches])
+    assert sorted(rows.tolist()) == list(range(120)) != rows.tolist()
+    logits = np.concatenate([logits for _, logits in batches])
+    assert logits.dtype == np.float32 and logits.shape == (120, 3)
+    for row, found in zip(rows.tolist(), logits, strict=True):
+        with torch.no_grad():
+            inputs = model_inputs(data[[row]], torch.device("cpu"))
+            alone = model(**inputs).question_answering_score[0]
+        torch.testing.assert_close(torch.from_numpy(found), alone)
 
 
 def test_the_score_is_that_of_the_answers(data: EncodedQuestions, tiny_model: Path) -> None:

@@ -1,3 +1,5 @@
+"""Ctrl-C and SIGTERM: finish what is under way, then stop."""
+
 from __future__ import annotations
 
 import signal
@@ -10,23 +12,27 @@ from typing import Any
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C (or SIGTERM) finish the step that is under way; a second one stops at once."""
-    asked = False
+    """Defer Ctrl-C and SIGTERM; yield a function that returns whether one has arrived.
 
-    def ask(signum: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+    A second signal raises KeyboardInterrupt at once. Signals are handled in the main thread only;
+    in another thread the function always returns False.
+    """
+    requested = False
+
+    def request(signum: int, frame: FrameType | None) -> None:
+        nonlocal requested
+        if requested:
             raise KeyboardInterrupt
-        asked = True
+        requested = True
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     before: dict[int, Any] = {
-        number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield lambda: asked
+        yield lambda: requested
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,3 +1,5 @@
+"""Checkpoints of a training: the weights and moments after a step, in one safetensors file."""
+
 from __future__ import annotations
 
 import time
@@ -13,17 +15,15 @@ from lxcompress.errors import RunError
 from lxcompress.system.files import atomic_path
 from lxcompress.training.optimizer import BertAdam
 
-# Saving a checkpoint may cost this share of the time at most; small models save every few seconds.
+# At most this share of the time is spent on saving; small models save every few seconds.
 _CHECKPOINT_SHARE = 0.02
-
-
 _CHECKPOINT_SECONDS = 5.0
 
 
 def training_state(
     trainable: Mapping[str, nn.Parameter], optimizer: BertAdam
 ) -> dict[str, torch.Tensor]:
-    """Everything that changes while training, by name; views, not copies."""
+    """Return everything that changes in training, by name: views, not copies."""
     tensors: dict[str, torch.Tensor] = {}
     for name, parameter in trainable.items():
         tensors[f"weight/{name}"] = parameter.detach()
@@ -33,7 +33,11 @@ def training_state(
 
 
 def load_checkpoint(checkpoint: Path, tensors: Mapping[str, torch.Tensor]) -> int:
-    """Fill `tensors` from the checkpoint and give its step; 0 where there is none."""
+    """Fill `tensors` in place from the checkpoint and return its step, 0 where there is no file.
+
+    Raises:
+        RunError: the file is damaged or of another model.
+    """
     if not checkpoint.exists():
         return 0
     try:
@@ -43,21 +47,24 @@ def load_checkpoint(checkpoint: Path, tensors: Mapping[str, torch.Tensor]) -> in
             return int(file.metadata()["step"])
     except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as problem:
         raise RunError(
-            f"checkpoint {checkpoint} is damaged ({problem}); delete it to train this part again"
+            f"checkpoint {checkpoint} is damaged ({problem}); delete it to repeat this training"
         ) from None
 
 
 class CheckpointSaver:
-    """Saves checkpoints as often as `_CHECKPOINT_SHARE` of the time allows."""
+    """Save checkpoints as often as `_CHECKPOINT_SHARE` of the time allows."""
 
     def __init__(self, path: Path, tensors: dict[str, torch.Tensor]) -> None:
+        """Prepare to save `tensors`, which training changes in place, to `path`."""
         self._path, self._tensors = path, tensors
         self._next = time.monotonic() + _CHECKPOINT_SECONDS
 
     def due(self) -> bool:
+        """Return whether it is time for the next checkpoint."""
         return time.monotonic() >= self._next
 
     def save(self, step: int) -> None:
+        """Write the tensors as they are after `step` steps, whole or not at all."""
         began = time.monotonic()
         with atomic_path(self._path) as temporary:
             save_file(self._tensors, temporary, metadata={"step": str(step)})

@@ -1,3 +1,5 @@
+"""The losses of a training, as JSON lines."""
+
 from __future__ import annotations
 
 import json
@@ -7,21 +9,22 @@ from lxcompress.system.files import atomic_path
 
 
 class TrainingLog:
-    """Losses as JSON lines, kept through a resume: one line for each step that is logged."""
+    """A log of losses with one JSON object a line, consistent across interruptions."""
 
     def __init__(self, path: Path) -> None:
+        """Log to `path`, which may exist already."""
         self.path = path
 
     def rewind(self, step: int) -> None:
-        """Forget what was logged after `step`, the step that training continues from."""
+        """Delete the lines after `step`, the step from which training continues."""
         lines = self.path.read_text().splitlines() if self.path.exists() else []
-        # A killed process may leave its last line half-written; it is after the checkpoint.
+        # A killed process may leave a last line half-written; it is later than the checkpoint.
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
         with atomic_path(self.path) as temporary:
             temporary.write_text("".join(line + "\n" for line in kept))
 
     def __call__(self, step: int, learning_rate: float, loss: float) -> None:
-        """Append one line."""
+        """Append the loss of one step."""
         line = json.dumps({"step": step, "learning_rate": learning_rate, "loss": loss})
         with self.path.open("a") as file:
             file.write(line + "\n")

@@ -14,8 +14,8 @@ class BertAdam(torch.optim.Optimizer):
         m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g²
         w = w - lr (m / (√v + eps) + decay w)
 
-    Source: `BertAdam` in LXMERT's src/lxrt/optimization.py (from pytorch-pretrained-BERT), with
-    its gradient clipping outside, as there. State of a parameter: `exp_avg`, `exp_avg_sq`.
+    Source: `BertAdam` in LXMERT's src/lxrt/optimization.py (from pytorch-pretrained-BERT), without
+    its gradient clipping, which LXMERT does outside too. State: `exp_avg`, `exp_avg_sq`.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class BertAdam(torch.optim.Optimizer):
 
 
 def linear_warmup(step: int, total: int, warmup: float = 0.1) -> float:
-    """The factor of the learning rate at `step` of `total`: up over `warmup`, then down to 0.
+    """Return the learning-rate factor at `step` of `total`: linear warm-up, then linear decay to 0.
 
-    0 at step 0, as in LXMERT, whose first step therefore changes nothing but the moments.
+    It is 0 at step 0, as in LXMERT, so the first step changes the moments only.
     """
     progress = step / total
     if progress < warmup:
@@ -72,7 +72,7 @@ def linear_warmup(step: int, total: int, warmup: float = 0.1) -> float:
 
 
 def exempt_vectors_from_decay(optimizer: BertAdam) -> None:
-    """Move biases and LayerNorm to a group without weight decay, in place."""
+    """Move biases and LayerNorm parameters to a group without weight decay, in place."""
     (group,) = optimizer.param_groups
     vectors = [parameter for parameter in group["params"] if parameter.dim() == 1]
     group["params"] = [parameter for parameter in group["params"] if parameter.dim() > 1]

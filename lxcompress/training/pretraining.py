@@ -1,10 +1,10 @@
-"""LXMERT's pre-training in small: how the embedded `lxmert-shapes` is made.
+"""LXMERT's pre-training at small scale; `lxmert-shapes`, the embedded model, comes from it.
 
-Four of LXMERT's tasks (Tan & Bansal 2019, section 3.1), all on every batch: masked words, masked
-region features (regression), matching of picture and sentence, and question answering. The
-classification of detected objects is left out: a pixel detector gives no object labels. LXMERT
-masks the questions that it answers too; here a share of each batch is left whole and only that is
-answered, because a short question with its colour masked has no answer to learn from.
+Four of LXMERT's tasks (Tan & Bansal 2019, section 3.1) on every batch: masked words, masked region
+features (regression), matching of picture and sentence, and question answering. Classification of
+detected objects is left out, because the pixel detector gives no object labels. LXMERT also masks
+the questions that it answers; here a share of each batch stays unmasked and only that share is
+answered, because a short question with its colour masked does not determine its answer.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ from lxcompress.run import first_difference
 from lxcompress.system.device import make_accelerator
 from lxcompress.system.environment import describe
 from lxcompress.system.files import atomic_path, read_json, write_json
-from lxcompress.training.loop import Recipe, train
+from lxcompress.training.loop import train
+from lxcompress.training.recipe import Recipe
 from lxcompress.training.start_weights import check_fit, from_scratch, training_splits
 from lxcompress.training.tensorboard import training_log
 
-_IGNORE = -100  # what PyTorch's cross-entropy passes over
+_IGNORE = -100  # the label that PyTorch's cross-entropy ignores
 
 
 @dataclass(frozen=True, slots=True)
 class Masking:
-    """Rates of LXMERT's src/param.py, the 80/10/10 rule of BERT, and the share left whole."""
+    """Rates of LXMERT's src/param.py, BERT's 80/10/10 rule, and the share that stays unmasked."""
 
-    whole: float = 0.6
+    unmasked: float = 0.6
     words: float = 0.15
     regions: float = 0.15
     mismatched: float = 0.5
@@ -51,7 +52,7 @@ class Masking:
 
 
 class PretrainingLoss:
-    """The sum of the four tasks' losses on a batch; random choices come from torch's generator."""
+    """The sum of the four tasks' losses on a batch; random choices use torch's generator."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, masking: Masking | None = None) -> None:
         self.masking = masking or Masking()
@@ -60,20 +61,20 @@ class PretrainingLoss:
         self.vocabulary = len(tokenizer)
 
     def __call__(self, model: nn.Module, batch: Batch, device: torch.device) -> torch.Tensor:
-        """Scalar loss of an `LxmertForPreTraining`."""
+        """Return the scalar loss of an `LxmertForPreTraining` on `batch`."""
         batch = dict(batch)
-        whole = torch.rand(len(batch["input_ids"])) < self.masking.whole
-        matched = self.mismatch_pictures(batch, whole)
-        words = self.mask_words(batch, whole)
+        unmasked = torch.rand(len(batch["input_ids"])) < self.masking.unmasked
+        matched = self.mismatch_pictures(batch, unmasked)
+        words = self.mask_words(batch, unmasked)
         features = batch["visual_feats"].float()
         batch["visual_feats"], masked_regions = self.mask_regions(
-            features, batch["visual_attention_mask"], whole
+            features, batch["visual_attention_mask"], unmasked
         )
         scores, answers = batch["targets"].max(dim=1)
-        answers = torch.where((scores > 0) & whole, answers, _IGNORE)
+        answers = torch.where((scores > 0) & unmasked, answers, _IGNORE)
         output = model(
             **model_inputs(batch, device),
-            # A cross-entropy over nothing is not a number, so an empty task is left out.
+            # A cross-entropy without any label is NaN, so a task without labels is left out.
             labels=words.to(device) if (words != _IGNORE).any() else None,
             matched_label=matched.long().to(device),
             obj_labels={"feat": (features.to(device), masked_regions.float().to(device))},
@@ -81,41 +82,41 @@ class PretrainingLoss:
         )
         return output.loss
 
-    def mismatch_pictures(self, batch: Batch, whole: torch.Tensor) -> torch.Tensor:
-        """Give some questions the next row's picture, in place; `[B]` bool, True where it fits."""
+    def mismatch_pictures(self, batch: Batch, unmasked: torch.Tensor) -> torch.Tensor:
+        """Give some questions the next row's picture, in place; return what matches, bool `[B]`."""
         rows = len(batch["input_ids"])
-        matched = whole | (torch.rand(rows) >= self.masking.mismatched)
+        matched = unmasked | (torch.rand(rows) >= self.masking.mismatched)
         source = torch.where(matched, torch.arange(rows), (torch.arange(rows) + 1) % rows)
         for name in ("visual_feats", "visual_pos", "visual_attention_mask"):
             batch[name] = batch[name][source]
         return matched
 
-    def mask_words(self, batch: Batch, whole: torch.Tensor) -> torch.Tensor:
-        """Mask words of `input_ids` (a new tensor); gives the labels `[B, T]`, -100 elsewhere."""
+    def mask_words(self, batch: Batch, unmasked: torch.Tensor) -> torch.Tensor:
+        """Mask words in a new `input_ids`; return the labels `[B, T]`, -100 elsewhere."""
         ids = batch["input_ids"]
         chosen = (torch.rand(ids.shape) < self.masking.words) & ~torch.isin(ids, self.special)
-        chosen &= ~whole[:, None]
-        how = torch.rand(ids.shape)
-        as_mask, as_random = self._replacements(how)
+        chosen &= ~unmasked[:, None]
+        replacement = torch.rand(ids.shape)
+        as_mask, as_random = self._replacements(replacement)
         random_ids = torch.randint(self.vocabulary, ids.shape)
         masked = torch.where(chosen & as_mask, self.mask_token_id, ids)
         batch["input_ids"] = torch.where(chosen & as_random, random_ids, masked)
         return torch.where(chosen, ids, _IGNORE)
 
     def mask_regions(
-        self, features: torch.Tensor, seen: torch.Tensor, whole: torch.Tensor
+        self, features: torch.Tensor, seen: torch.Tensor, unmasked: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mask regions of `features [B, R, F]`, to zero or another row's; tells which `[B, R]`."""
-        chosen = (torch.rand(seen.shape) < self.masking.regions) & seen.bool() & ~whole[:, None]
+        """Return `features [B, R, F]` with some masked, and which ones, bool `[B, R]`."""
+        chosen = (torch.rand(seen.shape) < self.masking.regions) & seen.bool() & ~unmasked[:, None]
         as_zero, as_random = self._replacements(torch.rand(seen.shape))
         others = features[torch.randperm(len(features))]
         masked = torch.where((chosen & as_zero)[..., None], 0.0, features)
         return torch.where((chosen & as_random)[..., None], others, masked), chosen
 
-    def _replacements(self, how: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        as_mask = how < self.masking.replaced_by_mask
+    def _replacements(self, draw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        as_mask = draw < self.masking.replaced_by_mask
         limit = self.masking.replaced_by_mask + self.masking.replaced_by_random
-        return as_mask, ~as_mask & (how < limit)
+        return as_mask, ~as_mask & (draw < limit)
 
 
 def pretrain(config: PretrainConfig, dataset: Dataset, output: Path) -> dict[str, Any]:
@@ -178,13 +179,13 @@ def pretrain(config: PretrainConfig, dataset: Dataset, output: Path) -> dict[str
 def _start(
     config: PretrainConfig, dataset: Dataset
 ) -> tuple[LxmertForPreTraining, PreTrainedTokenizerBase]:
-    """A new model, or with `--model` one that this command made and that learns on."""
+    """Return a new model, or with `--model` one that this command wrote, and its tokenizer."""
     if config.model is not None:
         model = load_pretraining_model(config.model)
         tokenizer = load_tokenizer(config.tokenizer or config.model)
         check_fit(model.config, dataset, training_splits(dataset), tokenizer, config.max_tokens)
         if labels_of(model.config) != dataset.answers:
-            raise ModelError(f"{config.model} knows other answers than {dataset.name} asks for")
+            raise ModelError(f"{config.model} has another answer list than {dataset.name}")
         return model, tokenizer
     architecture, tokenizer = from_scratch(config, dataset)
     architecture.visual_obj_loss = architecture.visual_attr_loss = False
@@ -193,7 +194,7 @@ def _start(
 
 
 def _claim(work: Path, settings: dict[str, Any]) -> None:
-    """Continue only what was begun with the same settings, the dataset's fingerprint included."""
+    """Continue only what began with the same settings and the same dataset."""
     began = work / "config.json"
     if began.exists():
         difference = first_difference(read_json(began, "settings", RunError), settings)
@@ -212,7 +213,7 @@ def _validate(
     config: PretrainConfig,
     device: torch.device,
 ) -> dict[str, Any] | None:
-    """How well the pre-trained answer head alone answers the validation questions, unmasked."""
+    """Return the accuracy of the pre-trained answer head on the validation questions."""
     if "val" not in dataset.splits:
         return None
     split = dataset.split("val")

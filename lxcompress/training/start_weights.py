@@ -1,4 +1,4 @@
-"""θ0: the weights that everything starts from, a pre-trained LXMERT with a fresh answer head."""
+"""The start weights θ0: a pre-trained LXMERT with a new answer head."""
 
 from __future__ import annotations
 
@@ -25,10 +25,14 @@ Start = tuple[LxmertForQuestionAnswering, PreTrainedTokenizerBase]
 
 
 def start_weights(config: PruneConfig, dataset: Dataset) -> Start:
-    """θ0 and its tokenizer, from `--model` or, untrained, from `--model-config`.
+    """Return θ0 and its tokenizer, from `--model` or, untrained, from `--model-config`.
 
-    The answer head is fresh (N(0, 0.02), zero bias), or with `--keep-answer-head` carried over for
-    the answers that both lists share. Depends on the configuration and its seed alone.
+    The answer head is new (N(0, 0.02), zero bias); with `--keep-answer-head` the answers that both
+    lists share keep their pre-trained weights. Depends only on the configuration and its seed.
+
+    Raises:
+        ConfigError, ModelError: the model cannot be loaded or does not fit the data.
+        DataError: a split is missing or a file of the dataset is wrong.
     """
     torch.manual_seed(config.seed)
     if config.model is None:
@@ -55,9 +59,10 @@ def start_weights(config: PruneConfig, dataset: Dataset) -> Start:
 def from_scratch(
     config: TrainingConfig, dataset: Dataset
 ) -> tuple[LxmertConfig, PreTrainedTokenizerBase]:
-    """The architecture of `--model-config` fitted to the data, and `--tokenizer` or a new one.
+    """Return the architecture of `--model-config` for the data, and `--tokenizer` or a new one.
 
-    Regions decide `visual_feat_dim`, the tokenizer `vocab_size`, the answers `num_qa_labels`.
+    `visual_feat_dim` follows from the regions, `vocab_size` from the tokenizer and
+    `num_qa_labels` from the answers.
     """
     assert config.architecture is not None
     if config.architecture in PRESETS:
@@ -77,8 +82,8 @@ def from_scratch(
     architecture.visual_feat_dim = dataset.region_format("train").feature_size
     if architecture.hidden_size % architecture.num_attention_heads:
         raise ConfigError(
-            f"--model-config {config.architecture}: hidden_size {architecture.hidden_size} is no "
-            f"multiple of num_attention_heads {architecture.num_attention_heads}"
+            f"--model-config {config.architecture}: hidden_size {architecture.hidden_size} is not "
+            f"a multiple of num_attention_heads {architecture.num_attention_heads}"
         )
     check_fit(architecture, dataset, training_splits(dataset), tokenizer, config.max_tokens)
     return architecture, tokenizer
@@ -122,7 +127,7 @@ def training_splits(dataset: Dataset) -> list[SplitName]:
 
 
 def _pretrained_labels(config: PruneConfig, architecture: LxmertConfig) -> Sequence[str]:
-    """The answers of the pre-trained head; LXMERT's own list is `[{"ans": ...}, ...]`."""
+    """Return the answers of the pre-trained head; LXMERT's own file is `[{"ans": ...}, ...]`."""
     if config.pretrained_answers is None:
         return labels_of(architecture)
     path = Path(config.pretrained_answers)
@@ -131,7 +136,7 @@ def _pretrained_labels(config: PruneConfig, architecture: LxmertConfig) -> Seque
     rows = [row.get("ans") if isinstance(row, dict) else row for row in rows]
     labels = [row for row in rows if isinstance(row, str)]
     if len(labels) != len(rows):
-        raise ConfigError(f"{path} is no list of answers")
+        raise ConfigError(f"{path} is not a list of answers")
     if len(labels) != architecture.num_qa_labels:
         raise ConfigError(
             f"{path} lists {len(labels)} answers, the pre-trained head has "

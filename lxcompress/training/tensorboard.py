@@ -13,10 +13,10 @@ from lxcompress.training.log import TrainingLog
 
 @contextmanager
 def training_log(path: Path, accelerator: Accelerator, name: str) -> Iterator[TrainingLog]:
-    """The log of one training, as JSON lines in `path`.
+    """Yield the log of one training, which writes JSON lines to `path`.
 
-    Where the accelerator has trackers (`make_accelerator(..., tensorboard=FOLDER)`), the same
-    losses also go to them, under `name`.
+    Where the accelerator has trackers (`make_accelerator(..., tensorboard=FOLDER)`), the losses
+    are also written to them, under `name`.
     """
     if not accelerator.log_with:
         yield TrainingLog(path)
@@ -25,7 +25,7 @@ def training_log(path: Path, accelerator: Accelerator, name: str) -> Iterator[Tr
         yield _TrackedLog(path, accelerator, name)
     finally:
         accelerator.end_training()
-        accelerator.trackers.clear()  # it would go on logging to those of the last training
+        accelerator.trackers.clear()  # otherwise the next training would log to these too
 
 
 class _TrackedLog(TrainingLog):
@@ -35,7 +35,7 @@ class _TrackedLog(TrainingLog):
 
     def rewind(self, step: int) -> None:
         super().rewind(step)
-        # TensorBoard then forgets what a killed process logged after its last checkpoint.
+        # Makes TensorBoard drop what a killed process logged after its last checkpoint.
         purge = {"tensorboard": {"purge_step": step + 1}}
         self._accelerator.init_trackers(self._name, init_kwargs=purge)
 

@@ -19,7 +19,8 @@ from lxcompress.model.unused_branch import skip_unused_branch
 from lxcompress.pruning.magnitude import magnitude_mask
 from lxcompress.system.device import make_accelerator
 from lxcompress.training.log import TrainingLog
-from lxcompress.training.loop import Recipe, train
+from lxcompress.training.loop import train
+from lxcompress.training.recipe import Recipe
 
 SAMPLE = SHARED / "coco-sample"
 

@@ -27,8 +27,10 @@ from lxcompress.pruning.mask import Mask
 from lxcompress.system.device import make_accelerator
 from lxcompress.training import loop
 from lxcompress.training.log import TrainingLog
-from lxcompress.training.loop import Recipe, answer_loss, train
+from lxcompress.training.loop import train
 from lxcompress.training.optimizer import linear_warmup
+from lxcompress.training.recipe import Recipe
+from lxcompress.training.step import answer_loss
 
 RECIPE = Recipe(epochs=2, batch_size=8, learning_rate=1e-2, seed=3)
 QUESTIONS = 84  # ten steps an epoch, and four questions that fill no batch
@@ -382,7 +384,7 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(
         calls += 1
         return answer_loss(model, batch, device) * (float("nan") if calls == 9 else 1)
 
-    with pytest.raises(DataError, match=r"loss is nan by step 9: lower --learning-rate"):
+    with pytest.raises(DataError, match=r"loss is nan at step 9: lower --learning-rate"):
         run(make(), data, tmp_path, loss=breaking)
     path = tmp_path / "checkpoint.safetensors"
     with safe_open(path, framework="pt") as file:

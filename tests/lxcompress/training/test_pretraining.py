@@ -80,13 +80,13 @@ def test_defaults_are_lxmerts() -> None:
 
 
 def test_words(loss: PretrainingLoss, batch: Batch) -> None:
-    whole = torch.arange(ROWS) % 2 == 0
+    unmasked = torch.arange(ROWS) % 2 == 0
     before = batch["input_ids"].clone()
     original = batch["input_ids"]
-    labels = loss.mask_words(batch, whole)
+    labels = loss.mask_words(batch, unmasked)
     assert torch.equal(original, before)  # the tensor of the data set is not written to
     after = batch["input_ids"]
-    words = ~torch.isin(before, torch.tensor([0, 2, 3])) & ~whole[:, None]
+    words = ~torch.isin(before, torch.tensor([0, 2, 3])) & ~unmasked[:, None]
     chosen = labels != -100
     assert not chosen[~words].any()
     assert torch.equal(labels[chosen], before[chosen])
@@ -102,12 +102,12 @@ def test_words(loss: PretrainingLoss, batch: Batch) -> None:
 
 
 def test_regions(loss: PretrainingLoss, batch: Batch) -> None:
-    whole = torch.arange(ROWS) % 2 == 0
+    unmasked = torch.arange(ROWS) % 2 == 0
     features, seen = batch["visual_feats"], batch["visual_attention_mask"].bool()
     before = features.clone()
-    after, chosen = loss.mask_regions(features, batch["visual_attention_mask"], whole)
+    after, chosen = loss.mask_regions(features, batch["visual_attention_mask"], unmasked)
     assert torch.equal(features, before)
-    possible = seen & ~whole[:, None]
+    possible = seen & ~unmasked[:, None]
     assert not chosen[~possible].any()
     assert torch.equal(after[~chosen], before[~chosen])
     assert share(chosen, possible) == nearly(0.15, possible)
@@ -121,11 +121,11 @@ def test_regions(loss: PretrainingLoss, batch: Batch) -> None:
 
 
 def test_pictures(loss: PretrainingLoss, batch: Batch) -> None:
-    whole = torch.arange(ROWS) % 4 == 0
+    unmasked = torch.arange(ROWS) % 4 == 0
     before = {name: batch[name].clone() for name in batch}
-    matched = loss.mismatch_pictures(batch, whole)
-    assert matched[whole].all()
-    assert share(~matched, ~whole) == nearly(0.5, ~whole)
+    matched = loss.mismatch_pictures(batch, unmasked)
+    assert matched[unmasked].all()
+    assert share(~matched, ~unmasked) == nearly(0.5, ~unmasked)
     source = torch.where(matched, torch.arange(ROWS), torch.arange(1, ROWS + 1) % ROWS)
     for name, value in before.items():
         expected = value[source] if name.startswith("visual") else value
@@ -142,7 +142,7 @@ def test_what_the_model_is_given(loss: PretrainingLoss, batch: Batch) -> None:
     given = model.inputs
     same_words = (given["input_ids"] == before["input_ids"]).all(1)
     answered = given["ans"] != -100
-    # Answered is only what was left whole: words, regions and picture as they were.
+    # Only unmasked questions are answered: words, regions and picture are unchanged.
     assert same_words[answered].all()
     assert torch.equal(given["visual_feats"][answered], before["visual_feats"][answered])
     assert given["matched_label"][answered].all()
@@ -221,7 +221,9 @@ def test_the_sum_of_four_losses(untrained: Untrained) -> None:
     torch.testing.assert_close(total, words + matched + answers + regions)
 
 
-@pytest.mark.parametrize("masking", [Masking(whole=1.0), Masking(whole=0.0), Masking(words=0.0)])
+@pytest.mark.parametrize(
+    "masking", [Masking(unmasked=1.0), Masking(unmasked=0.0), Masking(words=0.0)]
+)
 @pytest.mark.parametrize("rows", [1, 8])
 def test_a_task_without_examples_is_no_problem(
     masking: Masking, rows: int, untrained: Untrained

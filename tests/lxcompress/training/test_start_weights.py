@@ -93,9 +93,9 @@ def test_carried_answers_by_a_given_list(
     [
         ('["yes", "no"]', ConfigError, "lists 2 answers, the pre-trained head has 3"),
         ('["cow", "dog", "cat"]', ModelError, "share no answer"),
-        ("[1, 2, 3]", ConfigError, "is no list of answers"),
-        ('[["yes"], ["no"], ["zebra"]]', ConfigError, "is no list of answers"),
-        ("5", ConfigError, "is no list of answers"),
+        ("[1, 2, 3]", ConfigError, "is not a list of answers"),
+        ('[["yes"], ["no"], ["zebra"]]', ConfigError, "is not a list of answers"),
+        ("5", ConfigError, "is not a list of answers"),
         ("[", ConfigError, "is not valid JSON"),
         (None, ConfigError, "pre-trained answer list not found"),
     ],

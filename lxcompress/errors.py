@@ -1,4 +1,4 @@
-"""Every error that lxcompress raises on purpose.
+"""The errors that lxcompress raises for its users.
 
     LxcompressError          exit code 2: the input or the environment is wrong
     ├── ConfigError          an option or a configuration file
@@ -13,7 +13,7 @@ Each message is one line: what is wrong, where, and what to do.
 
 
 class LxcompressError(Exception):
-    """Base of all errors; its text is meant for the person at the terminal."""
+    """Base of all errors; the message is written for the person at the terminal."""
 
 
 class ConfigError(LxcompressError):
@@ -21,7 +21,7 @@ class ConfigError(LxcompressError):
 
 
 class DataError(LxcompressError):
-    """A data file is missing, truncated, or does not say what it should."""
+    """A data file is missing, truncated or of another form."""
 
 
 class ModelError(LxcompressError):
@@ -29,11 +29,11 @@ class ModelError(LxcompressError):
 
 
 class RunError(LxcompressError):
-    """A run directory belongs to something else or lacks a part."""
+    """A run directory belongs to another run or is incomplete."""
 
 
 class DeviceError(LxcompressError):
-    """A device or precision was asked for that this machine does not have."""
+    """The requested device or precision is not available on this machine."""
 
 
 class Interrupted(Exception):

@@ -1,3 +1,5 @@
+"""The answer head: a new one, one carried over from pre-training, and the answer list."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -18,9 +20,10 @@ _HEAD_STD = 0.02  # of LXMERT, whatever the width
 
 
 def fresh_answer_head(model: LxmertForQuestionAnswering, answers: Sequence[str]) -> None:
-    """Give `model` a new head for `answers`: N(0, 0.02) weights, zero biases, in place.
+    """Replace the answer head by a new one for `answers`, in place.
 
-    Draws from torch's global generator. The answers become the model's `id2label`.
+    Weights are drawn from N(0, 0.02) with torch's global generator; biases are zero, as in
+    LXMERT. The answers become the configuration's `id2label`.
     """
     config = model.config
     set_labels(config, answers)
@@ -36,10 +39,10 @@ def fresh_answer_head(model: LxmertForQuestionAnswering, answers: Sequence[str])
 def carry_answer_head(
     model: LxmertForQuestionAnswering, head: LxmertVisualAnswerHead, labels: Sequence[str]
 ) -> int:
-    """Fill the answer head from a pre-trained `head`, row by row, as LXMERT's `load_lxmert_qa`.
+    """Copy a pre-trained `head` into the model's answer head, as LXMERT's `load_lxmert_qa`.
 
-    Answers that both lists share get their pre-trained row; the others start at zero, so that
-    they neither win nor lose at first. Gives the number of shared answers.
+    Answers in both lists get their pre-trained row; the rows of the others start at zero, so that
+    their first logits are neutral. Returns the number of shared answers.
     """
     rows = {label: row for row, label in enumerate(labels)}
     old, new = head.logit_fc, model.answer_head.logit_fc
@@ -65,11 +68,11 @@ def set_labels(config: LxmertConfig, answers: Sequence[str]) -> None:
 
 
 def labels_of(config: LxmertConfig) -> list[str]:
-    """The answer list of a model; ModelError when its configuration does not name the answers."""
+    """Return a model's answer list; raise ModelError when its configuration has none."""
     labels = [config.id2label[index] for index in sorted(config.id2label)]
     if len(labels) != config.num_qa_labels:
         raise ModelError(
             f"the model's config.json names {len(labels)} answers in id2label, but its head has "
-            f"{config.num_qa_labels}; give the answer list that it was trained with"
+            f"{config.num_qa_labels}; add the answer list that it was trained with"
         )
     return labels

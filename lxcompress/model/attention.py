@@ -1,3 +1,5 @@
+"""LXMERT's attention as one fused operation."""
+
 from __future__ import annotations
 
 import torch
@@ -9,7 +11,7 @@ from transformers.models.lxmert.modeling_lxmert import (
 
 
 class FastAttention(LxmertAttention):
-    """LXMERT's attention through `scaled_dot_product_attention`; same parameters, same result."""
+    """LXMERT's attention through `scaled_dot_product_attention`: same parameters, same result."""
 
     def forward(
         self,
@@ -18,8 +20,8 @@ class FastAttention(LxmertAttention):
         attention_mask: torch.Tensor | None = None,
         output_attentions: bool = False,
     ) -> tuple[torch.Tensor, ...]:
-        """`[B, Tq, H]` attends to `[B, Tk, H]`; `attention_mask` is additive `[B, 1, 1, Tk]`."""
-        if output_attentions:  # the fused kernel does not give the probabilities
+        """Let `[B, Tq, H]` attend to `[B, Tk, H]`; `attention_mask` is additive `[B, 1, 1, Tk]`."""
+        if output_attentions:  # the fused kernel does not return the probabilities
             return super().forward(hidden_states, context, attention_mask, output_attentions)
         heads = (self.num_attention_heads, self.attention_head_size)
         query = self.query(hidden_states).unflatten(-1, heads).transpose(1, 2)
@@ -36,7 +38,7 @@ class FastAttention(LxmertAttention):
 
 
 def use_fast_attention(model: nn.Module) -> None:
-    """Switch every attention of `model` to `FastAttention`, in place."""
+    """Replace every attention of `model` by `FastAttention`, in place."""
     for module in model.modules():
         if type(module) is LxmertAttention:
             module.__class__ = FastAttention

@@ -1,3 +1,5 @@
+"""Where a model is: the embedded one, a folder or a hub id; and errors of loading as ModelError."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -13,9 +15,10 @@ _ASSETS = Path(__file__).parents[1] / "assets"
 
 
 def locate(source: str | Path) -> str | Path:
-    """The folder of the embedded model for its name; anything else as it is.
+    """Return the folder of the embedded model for its name, and anything else unchanged.
 
-    Raises ModelError for a folder that is not there, where the name can be no hub id (owner/name).
+    Raises:
+        ModelError: there is no such folder, and the name is not a hub id (owner/name) either.
     """
     if str(source) == EMBEDDED_MODEL:
         return _ASSETS / EMBEDDED_MODEL
@@ -28,7 +31,7 @@ def locate(source: str | Path) -> str | Path:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """No tables about heads that a task does not use; what matters is checked by us."""
+    """Silence transformers' reports on unused heads while the block runs; callers check weights."""
     level = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

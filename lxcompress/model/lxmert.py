@@ -1,9 +1,9 @@
-"""LXMERT as Hugging Face has it: loading, the parts that can be pruned, and saving.
+"""Loading and saving LXMERT in Hugging Face's format.
 
-Weights and folder format are Hugging Face's, unchanged; `from_pretrained` loads what
-`save_model` wrote. Two things differ while it runs here, and neither changes an answer:
-attention goes through `scaled_dot_product_attention`, and the visual half of the last
-cross-modality layer, which never reaches the answer, is not computed.
+Weights and folders are Hugging Face's, unchanged: stock `from_pretrained` loads what `save_model`
+wrote. In memory two things differ, and neither changes an answer: attention is fused
+(`attention.py`), and the visual half of the last cross-modality layer is skipped
+(`unused_branch.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lxcompress.system.files import atomic_path
 
 
 def load_pretraining_model(source: str | Path) -> LxmertForPreTraining:
-    """What `lxcompress pretrain` wrote, heads included; ModelError when it is not that."""
+    """Load what `lxcompress pretrain` wrote, with its heads; raise ModelError for anything else."""
     source = locate(source)
     config = read_config(source)
     with quiet_transformers(), model_errors(source):
@@ -43,10 +43,12 @@ def load_pretraining_model(source: str | Path) -> LxmertForPreTraining:
 
 
 def load_model(source: str | Path, *, without_head: bool = False) -> LxmertForQuestionAnswering:
-    """A question-answering LXMERT from a folder or hub id, in fp32, ready to run here.
+    """Load a question-answering LXMERT in fp32 from a folder or hub id.
 
-    `without_head` accepts a checkpoint that has no answer head; its head is random.
-    Raises ModelError when it is not LXMERT, is incomplete, or cannot be had.
+    With `without_head`, a checkpoint without an answer head is accepted; the head is then random.
+
+    Raises:
+        ModelError: it is not LXMERT, is incomplete, or cannot be loaded.
     """
     source = locate(source)
     config = read_config(source)
@@ -70,13 +72,13 @@ def load_model(source: str | Path, *, without_head: bool = False) -> LxmertForQu
 
 
 def read_config(source: str | Path) -> LxmertConfig:
-    """The configuration of a model folder, hub id or `config.json`; ModelError if not LXMERT."""
+    """Read a model's configuration (folder, hub id, file); raise ModelError if not LXMERT's."""
     source = locate(source)
     with quiet_transformers(), model_errors(source):
         config = AutoConfig.from_pretrained(source)
     if not isinstance(config, LxmertConfig):
         raise ModelError(
-            f"{source} is a {config.model_type} model; lxcompress prunes LXMERT "
+            f"{source} is a {config.model_type} model; lxcompress is for LXMERT "
             '(model_type "lxmert" in config.json)'
         )
     return config

@@ -1,3 +1,5 @@
+"""Which weights can be pruned, and to which part of the model they belong."""
+
 from __future__ import annotations
 
 import re
@@ -20,20 +22,21 @@ _MODALITIES = {"layer": "language", "r_layers": "vision"}
 
 
 def prunable_parameters(model: LxmertForQuestionAnswering) -> dict[str, nn.Parameter]:
-    """The weight matrices that pruning may touch, in the model's order.
+    """Return the prunable weight matrices by name, in the model's order.
 
-    Those of the encoders, the cross-modality layers, the pooler and the first layer of the answer
-    head; not embeddings, the answer head's output, biases, LayerNorm, or `unused_parameters`.
+    They are those of the encoders, the cross-modality layers, the pooler and the first layer of
+    the answer head. Embeddings, the answer head's output layer, biases, LayerNorm and
+    `unused_parameters` are not prunable.
     """
-    dead = unused_parameters(model)
+    unused = unused_parameters(model)
     return {
         name: parameter
         for name, parameter in model.named_parameters()
-        if _PRUNABLE.fullmatch(name) and parameter.dim() == 2 and name not in dead
+        if _PRUNABLE.fullmatch(name) and parameter.dim() == 2 and name not in unused
     }
 
 
 def modality(name: str) -> str:
-    """ "language", "vision" or "cross-modality" (to which pooler and answer head belong)."""
+    """Return "language", "vision" or "cross-modality" (with the pooler and the answer head)."""
     match = re.match(r"lxmert\.encoder\.(layer|r_layers)\.", name)
     return _MODALITIES[match[1]] if match else "cross-modality"

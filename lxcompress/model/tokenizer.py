@@ -1,4 +1,4 @@
-"""A tokenizer for models that start without one."""
+"""The tokenizer of a model, and a new one for models without."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def build_tokenizer(texts: Iterable[str], max_words: int = 10_000) -> BertTokenizer:
-    """BERT's uncased tokenizer with the commonest words of `texts` as its vocabulary.
+    """Build BERT's uncased tokenizer with the most frequent words of `texts` as vocabulary.
 
-    Every character is in it too, alone and as "##" piece, so that a rarer word is spelt out
-    rather than lost. The same texts give the same vocabulary, whatever their order.
+    Every character is a token too, alone and as a "##" piece, so that a rare word is spelled out
+    instead of becoming [UNK]. The vocabulary does not depend on the order of the texts.
     """
     normalizer, splitter = BertNormalizer(lowercase=True), BertPreTokenizer()
     counts: Counter[str] = Counter()
@@ -39,11 +39,11 @@ def build_tokenizer(texts: Iterable[str], max_words: int = 10_000) -> BertTokeni
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer beside a model; ModelError if there is none."""
+    """Load the tokenizer saved with a model; raise ModelError if there is none."""
     source = locate(source)
     with quiet_transformers(), model_errors(source):
         tokenizer = AutoTokenizer.from_pretrained(source)
-    # Of a folder without its files, transformers makes a tokenizer that knows no word.
+    # For a folder without tokenizer files, transformers returns one with an empty vocabulary.
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise ModelError(f"{source} has no tokenizer; give one with --tokenizer")
     if tokenizer.pad_token_id is None:

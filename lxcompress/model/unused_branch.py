@@ -1,3 +1,9 @@
+"""The visual half of the last cross-modality layer, which never reaches the answer.
+
+In LXMERT the answer is read from the language stream, so what the last layer computes for the
+visual stream is unused: 7,087,872 parameters at full size that are never trained.
+"""
+
 from __future__ import annotations
 
 import torch
@@ -10,7 +16,7 @@ from transformers.models.lxmert.modeling_lxmert import (
 
 
 class AnswerOnlyCrossLayer(LxmertXLayer):
-    """The last cross-modality layer without its visual output, which no answer depends on."""
+    """The last cross-modality layer without its unused visual output."""
 
     def forward(
         self,
@@ -20,7 +26,7 @@ class AnswerOnlyCrossLayer(LxmertXLayer):
         visual_attention_mask: torch.Tensor | None,
         output_attentions: bool = False,
     ) -> tuple[torch.Tensor, ...]:
-        """Language `[B, T, H]` and unchanged vision `[B, R, H]`, then attention if asked."""
+        """Return language `[B, T, H]`, vision `[B, R, H]` unchanged, and attention if requested."""
         attended = self.visual_attention(
             lang_feats, visual_feats, visual_attention_mask, output_attentions=output_attentions
         )
@@ -30,16 +36,16 @@ class AnswerOnlyCrossLayer(LxmertXLayer):
 
 
 def skip_unused_branch(model: LxmertForQuestionAnswering) -> None:
-    """Neither compute nor train what never reaches the answer (`unused_parameters`), in place."""
+    """Neither compute nor train what never reaches the answer, in place."""
     model.lxmert.encoder.x_layers[-1].__class__ = AnswerOnlyCrossLayer
-    dead = unused_parameters(model)
+    unused = unused_parameters(model)
     for name, parameter in model.named_parameters():
-        if name in dead:
+        if name in unused:
             parameter.requires_grad_(False)
 
 
 def unused_parameters(model: LxmertForQuestionAnswering) -> set[str]:
-    """Names in the last cross layer's visual half: 7,087,872 weights at full size."""
+    """Return the names of the parameters in the last cross layer's visual half."""
     last = f"lxmert.encoder.x_layers.{len(model.lxmert.encoder.x_layers) - 1}."
     prefixes = tuple(last + part for part in ("visn_self_att.", "visn_inter.", "visn_output."))
     return {name for name, _ in model.named_parameters() if name.startswith(prefixes)}

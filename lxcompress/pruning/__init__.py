@@ -1,1 +1,1 @@
-"""Which weights go: masks, their selection by magnitude, and pruning schedules."""
+"""Masks, their selection by magnitude, and pruning schedules."""

@@ -1,8 +1,8 @@
-"""Masks: which weights stay, enforced during training, proved afterwards, and on disk.
+"""Masks: which weights remain; applied, enforced during training, verified, saved and loaded.
 
 File format (version 1), a safetensors file: for each pruned tensor of the model, under its own
 name, `ceil(n / 8)` bytes; bit `i % 8` of byte `i // 8`, least significant first, is 1 when
-element `i` (row-major) stays. Spare bits of the last byte are 0. The metadata gives `format`,
+element `i` (row-major) remains. Unused bits of the last byte are 0. The metadata gives `format`,
 `version`, `bit_order` and, as JSON, the `shapes`.
 """
 
@@ -24,13 +24,13 @@ _METADATA = {"format": "lxcompress-mask", "version": "1", "bit_order": "little"}
 
 
 class Mask:
-    """For each prunable tensor, a bool tensor of its shape: True where the weight stays."""
+    """For each prunable tensor, a bool tensor of its shape: True where the weight remains."""
 
     def __init__(self, kept: Mapping[str, torch.Tensor]) -> None:
         self._kept = dict(kept)
         for name, keep in self._kept.items():
             if keep.dtype != torch.bool:
-                raise ModelError(f"the mask of {name} holds {keep.dtype}, not true and false")
+                raise ModelError(f"the mask of {name} has dtype {keep.dtype}, not bool")
 
     def __getitem__(self, name: str) -> torch.Tensor:
         return self._kept[name]
@@ -39,22 +39,22 @@ class Mask:
         return iter(self._kept)
 
     def items(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Names and bool tensors, in the model's order."""
+        """Yield names and bool tensors, in the model's order."""
         return iter(self._kept.items())
 
     @property
     def size(self) -> int:
-        """How many weights it speaks of."""
+        """Number of weights that the mask covers."""
         return sum(keep.numel() for keep in self._kept.values())
 
     @property
     def pruned(self) -> int:
-        """How many weights it removes."""
+        """Number of weights that the mask prunes."""
         return self.size - sum(int(keep.count_nonzero()) for keep in self._kept.values())
 
     @property
     def sparsity(self) -> float:
-        """The fraction of prunable weights that it removes."""
+        """Fraction of the prunable weights that the mask prunes."""
         return self.pruned / self.size
 
     @torch.no_grad()
@@ -64,18 +64,18 @@ class Mask:
             _zero_pruned(parameter, keep)
 
     def enforcer(self, parameters: Mapping[str, torch.Tensor]) -> MaskEnforcer:
-        """What keeps the pruned weights at zero while `parameters` are trained."""
+        """Return an enforcer that keeps the pruned weights of `parameters` at zero in training."""
         return MaskEnforcer((parameter, keep) for _, parameter, keep in self._fitted(parameters))
 
     def verify(self, parameters: Mapping[str, torch.Tensor], what: str) -> None:
-        """ModelError unless every pruned weight is exactly zero."""
+        """Raise ModelError, naming `what` was verified, unless every pruned weight is zero."""
         for name, parameter, keep in self._fitted(parameters):
-            alive = int((parameter.detach()[~keep] != 0).count_nonzero())
-            if alive:
-                raise ModelError(f"{alive} pruned weights of {name} are not zero in {what}")
+            nonzero = int((parameter.detach()[~keep] != 0).count_nonzero())
+            if nonzero:
+                raise ModelError(f"{nonzero} pruned weights of {name} are not zero in {what}")
 
     def check_fit(self, parameters: Mapping[str, torch.Tensor]) -> None:
-        """ModelError unless it has a mask of the right shape for each of `parameters`, no more."""
+        """Raise ModelError unless names and shapes are exactly those of `parameters`."""
         for name, keep in self._kept.items():
             if name not in parameters:
                 raise ModelError(f"the mask has a tensor {name} that this model does not prune")
@@ -94,13 +94,13 @@ class Mask:
     def _fitted(
         self, parameters: Mapping[str, torch.Tensor]
     ) -> Iterator[tuple[str, torch.Tensor, torch.Tensor]]:
-        """Names, parameters and their masks, on the parameters' device."""
-        self.check_fit(parameters)  # all of them before the first is touched
+        """Yield names, parameters and their masks, on the parameters' device."""
+        self.check_fit(parameters)  # before the first one is changed
         for name, keep in self._kept.items():
             yield name, parameters[name], keep.to(parameters[name].device)
 
     def save(self, path: Path) -> None:
-        """Write the mask, one bit a weight, whole or not at all."""
+        """Write the mask, one bit per weight, whole or not at all."""
         packed = {name: packed_bits.pack(keep.cpu().numpy()) for name, keep in self._kept.items()}
         shapes = {name: list(keep.shape) for name, keep in self._kept.items()}
         with atomic_path(path) as temporary:
@@ -110,7 +110,8 @@ class Mask:
     def load(cls, path: Path, parameters: Mapping[str, torch.Tensor]) -> Mask:
         """Read a mask for `parameters` (the model's prunable ones).
 
-        Raises ModelError when the file is missing, damaged, of another version, or does not fit.
+        Raises:
+            ModelError: the file is missing, damaged, of another version, or does not fit.
         """
         try:
             with safe_open(path, framework="np") as file:
@@ -146,9 +147,9 @@ class Mask:
 class MaskEnforcer:
     """Keeps pruned weights at zero through an optimizer's steps.
 
-    Weights start at zero and their gradients are set to zero before they are clipped or reach the
-    optimizer. So both moments of a pruned weight stay exactly zero, decoupled weight decay
-    multiplies a zero, and the gradient norm counts only weights that exist.
+    Pruned weights start at zero, and their gradients are set to zero before clipping and before
+    the optimizer's step. So both moments of a pruned weight stay exactly zero, decoupled weight
+    decay multiplies a zero, and the gradient norm covers only the remaining weights.
     """
 
     def __init__(self, pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
@@ -159,7 +160,7 @@ class MaskEnforcer:
 
     @torch.no_grad()
     def mask_gradients(self) -> None:
-        """Call after `backward`, before clipping and `optimizer.step`."""
+        """Set the gradients of pruned weights to zero: after `backward`, before clipping."""
         for parameter, keep in zip(self._parameters, self._kept, strict=True):
             if parameter.grad is not None:
                 _zero_pruned(parameter.grad, keep)
@@ -168,7 +169,8 @@ class MaskEnforcer:
 def _zero_pruned(values: torch.Tensor, keep: torch.Tensor) -> None:
     """Make float32 `values` positive zero where `keep` is not True, in place, NaN included.
 
-    All 32 bits times 0 or 1. torch does this six times as fast as `masked_fill_`, and multiplying
-    by the bytes of `keep` three times as fast as by bool; no memory beyond the mask is needed.
+    The bits, read as int32, are multiplied by 0 or 1. This is six times as fast as torch's
+    `masked_fill_`, and with `keep` viewed as int8 three times as fast as with bool. It needs no
+    memory besides the mask.
     """
     values.view(torch.int32).mul_(keep.view(torch.int8))

@@ -6,7 +6,7 @@ _STEP_PERCENT = 10
 
 
 def pruning_levels(sparsity: float) -> list[float]:
-    """Steps of 10% of the original weights up to `sparsity` (the paper's section 3.2).
+    """Return the steps of 10% of the original weights up to `sparsity` (the paper, section 3.2).
 
     The last step ends at the target: 0.25 gives [0.1, 0.2, 0.25].
     """

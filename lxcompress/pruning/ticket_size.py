@@ -1,4 +1,4 @@
-"""What a model weighs: as dense safetensors, and with its pruned tensors as bitmask and values."""
+"""Bytes of a ticket: dense, and with its pruned tensors stored as a bitmask and values."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ _FLOAT32 = 4
 
 
 def ticket_sizes(model: nn.Module, mask: Mask) -> dict[str, int]:
-    """Bytes of fp32 weights: "dense" as they are, "bitmask" with one bit for each prunable weight
-    plus the values that are left (the encoding of `lxcompress export`), "mask" those bits alone.
+    """Return the bytes of the fp32 weights in three forms.
+
+    "dense" counts every parameter; "bitmask" one bit per prunable weight plus the remaining
+    values (the encoding of `lxcompress export`); "mask" those bits alone.
     """
     dense = _FLOAT32 * sum(parameter.numel() for parameter in model.parameters())
     bits = sum((keep.numel() + 7) // 8 for _, keep in mask.items())

@@ -1,4 +1,4 @@
-"""Where lxcompress keeps what it made or converted for this user."""
+"""The folder for generated and converted files of this user."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """What is kept for this user: `$LXCOMPRESS_CACHE`, else `~/.cache/lxcompress`."""
+    """Return `$LXCOMPRESS_CACHE`, or `~/.cache/lxcompress` where it is not set."""
     return Path(os.environ.get("LXCOMPRESS_CACHE") or "~/.cache/lxcompress").expanduser()

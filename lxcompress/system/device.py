@@ -1,4 +1,4 @@
-"""The device and precision that a run computes with, through `accelerate`."""
+"""The device and precision of a computation, through `accelerate`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lxcompress.errors import ConfigError, DeviceError
 
 
 def make_accelerator(device: str, precision: str, tensorboard: str | None = None) -> Accelerator:
-    """An Accelerator on exactly the device that was asked for.
+    """Return an Accelerator on exactly the requested device.
 
     "auto" takes CUDA, then Apple's MPS, then the CPU; precision "auto" is bf16 on a CUDA device
     that has it, else fp32. Makes torch deterministic, so that a resumed run equals an
@@ -21,7 +21,7 @@ def make_accelerator(device: str, precision: str, tensorboard: str | None = None
     DeviceError when the machine lacks what was asked for, ConfigError without TensorBoard.
     """
     if tensorboard is not None and find_spec("tensorboard") is None:
-        # accelerate would go on without it.
+        # accelerate would silently continue without it.
         raise ConfigError("--tensorboard: install it with `pip install 'lxcompress[tensorboard]'`")
     device = resolve_device(device)
     precision = resolve_precision(precision, device)
@@ -29,7 +29,7 @@ def make_accelerator(device: str, precision: str, tensorboard: str | None = None
         # cuBLAS is deterministic only with a fixed workspace, set before CUDA starts.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
-    # accelerate keeps its choice for the life of the process; one process may do several runs.
+    # accelerate keeps its choice for the whole process, which may do several runs.
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
         cpu=device == "cpu",
@@ -46,7 +46,7 @@ def make_accelerator(device: str, precision: str, tensorboard: str | None = None
 
 
 def resolve_device(device: str) -> str:
-    """ "auto" made definite; DeviceError for a device that this machine does not have."""
+    """Resolve "auto"; raise DeviceError for a device that this machine does not have."""
     if device == "auto":
         if torch.cuda.is_available():
             return "cuda"
@@ -64,7 +64,7 @@ def resolve_device(device: str) -> str:
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """ "auto" made definite; DeviceError for bf16 where the device does not have it."""
+    """Resolve "auto"; raise DeviceError for bf16 where the device does not support it."""
     bf16 = device == "cpu" or (
         device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     )

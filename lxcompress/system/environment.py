@@ -1,4 +1,4 @@
-"""What a result was measured with: versions and machine."""
+"""Versions and machine, saved with every result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PACKAGES = (
 
 
 def describe(device: str | None = None) -> dict[str, Any]:
-    """Versions, processor, memory in bytes, and the GPU where `device` is one."""
+    """Return versions, processor, memory in bytes, and the GPU where `device` is one."""
     found = {"lxcompress": lxcompress.__version__, "python": platform.python_version()}
     found |= {name: version for name in _PACKAGES if (version := installed_version(name))}
     description: dict[str, Any] = {
@@ -46,7 +46,7 @@ def describe(device: str | None = None) -> dict[str, Any]:
 
 
 def installed_version(package: str) -> str | None:
-    """The version of an installed distribution, or None."""
+    """Return the version of an installed distribution, or None."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -54,7 +54,7 @@ def installed_version(package: str) -> str | None:
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells."""
+    """Return the processor's name, as far as the system reports it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():
@@ -64,7 +64,7 @@ def processor() -> str:
 
 
 def memory_bytes() -> int | None:
-    """Physical memory in bytes, or None where the system does not tell."""
+    """Return the physical memory in bytes, or None where the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):

@@ -1,4 +1,4 @@
-"""Reading and writing files so that nothing half-written is ever left behind."""
+"""Reading and writing files so that nothing is ever left half-written."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ _TEMPORARY = ".tmp-"
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` when the block succeeds.
 
-    Works for a file or a folder that the block creates under the temporary name. When the block
-    fails, what it wrote is removed and `path` is as it was. Raises LxcompressError when `path` is
-    a folder already (renaming over one cannot be done in one step) and when the disk is full.
+    The block creates a file or a folder under the temporary name. When the block fails, what it
+    wrote is deleted and `path` is unchanged.
+
+    Raises:
+        LxcompressError: `path` is a folder already (which cannot be replaced in one step), or the
+            disk is full.
     """
     if path.is_dir():
         raise LxcompressError(f"cannot write {path}: there is a folder of that name")
@@ -37,7 +40,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except Exception as problem:
-        # safetensors and tokenizers report a full disk as text only.
+        # safetensors and tokenizers report a full disk in their message only.
         full = getattr(problem, "errno", None) == errno.ENOSPC or "os error 28" in str(problem)
         if not full:
             raise
@@ -53,7 +56,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def locked(lock: Path, busy: str, patience: float = 0) -> Iterator[None]:
     """Hold a lock file while the block runs.
 
-    RunError `busy` when another process holds it for longer than `patience` seconds.
+    Raises:
+        RunError: with the message `busy`, when another process holds it for more than `patience`
+            seconds.
     """
     held = FileLock(lock)
     try:
@@ -67,12 +72,12 @@ def locked(lock: Path, busy: str, patience: float = 0) -> Iterator[None]:
 
 
 def temporary_name(path: Path) -> Path:
-    """A hidden name beside `path` that tells which process it belongs to."""
+    """Return a hidden name beside `path` that contains the process id."""
     return path.parent / f".{path.name}{_TEMPORARY}{os.getpid()}"
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what killed processes left half-written under a temporary name of `path`."""
+    """Delete what killed processes left under temporary names of `path`."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}{_TEMPORARY}*"):
         owner = leftover.name.rpartition(_TEMPORARY)[2]
         if not (owner.isdigit() and _is_running(int(owner))):
@@ -81,7 +86,7 @@ def remove_leftovers(path: Path) -> None:
 
 def _is_running(pid: int) -> bool:
     if pid == os.getpid():
-        return False  # our own earlier attempt in this process, already given up
+        return False  # an earlier attempt in this process, already abandoned
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -108,7 +113,8 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path, what: str, error: type[LxcompressError] = DataError) -> Any:
     """Read a JSON file; `what` names it in messages ("questions file", "result file").
 
-    Raises `error` when the file is missing, cannot be read, is cut off or is not JSON.
+    Raises:
+        error: the file is missing, cannot be read, is truncated or is not JSON.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -128,6 +134,6 @@ def read_json(path: Path, what: str, error: type[LxcompressError] = DataError) -
 
 
 def sha256(path: Path) -> str:
-    """The file's SHA-256 in hex."""
+    """Return the SHA-256 of a file as hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

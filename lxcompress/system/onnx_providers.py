@@ -1,4 +1,4 @@
-"""Which execution providers ONNX Runtime can really use, found out by trying."""
+"""Which execution providers ONNX Runtime can really use, found by opening a session on each."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from onnx import TensorProto, helper
 
 
 def why_unusable(provider: str) -> str | None:
-    """None when ONNX Runtime opens a session on `provider`, else why not, in words.
+    """Return None when ONNX Runtime opens a session on `provider`, otherwise the reason why not.
 
     `get_available_providers()` lists those it was built with; whether CUDA's libraries are there
     shows only when a session is made.
     """
-    import onnxruntime  # `lxcompress doctor` tells of one that cannot be loaded
+    import onnxruntime  # `lxcompress doctor` reports one that cannot be loaded
 
     if provider not in onnxruntime.get_available_providers():
         return f"this ONNX Runtime is built without {provider}"
     if provider == "CUDAExecutionProvider" and hasattr(onnxruntime, "preload_dlls"):
-        # Those that PyTorch or NVIDIA's packages brought along. What it cannot find it prints.
+        # Libraries from PyTorch's or NVIDIA's packages. It prints what it cannot find.
         with contextlib.redirect_stdout(io.StringIO()):
             onnxruntime.preload_dlls()
-    # Its complaint about a provider goes to standard error from C++; the caller says it itself.
+    # ONNX Runtime writes its reason to standard error from C++; the caller reports it instead.
     onnxruntime.set_default_logger_severity(4)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -32,7 +32,7 @@ def why_unusable(provider: str) -> str | None:
         session = onnxruntime.InferenceSession(
             _tiny_model(), options, providers=[provider], enable_fallback=0
         )
-    except Exception as problem:  # ONNX Runtime's own classes have no base of their own
+    except Exception as problem:  # ONNX Runtime's exceptions have no common base class
         return str(problem).strip().partition("\n")[0]
     if provider in session.get_providers():
         return None
@@ -40,7 +40,7 @@ def why_unusable(provider: str) -> str | None:
 
 
 def _missing_library(folder: Path, provider: str) -> str:
-    """Why a provider's library does not load, in the words of the system's linker."""
+    """Return the dynamic linker's message on why a provider's library does not load."""
     name = provider.removesuffix("ExecutionProvider").lower()
     for library in folder.glob(f"*onnxruntime_providers_{name}.*"):
         try:

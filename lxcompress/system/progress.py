@@ -1,4 +1,4 @@
-"""Progress for anything that runs longer than a few seconds: bars on a terminal, lines in a log."""
+"""Progress of long operations: a bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Meter:
-    """Counts work done; shows rate and time left on standard error."""
+    """Counts finished units of work and shows the rate and the time left on standard error."""
 
     def __init__(self, description: str, total: int, unit: str, start: int) -> None:
         self.description, self.total, self.unit, self.done = description, total, unit, start
@@ -30,7 +30,7 @@ class Meter:
         self._began = self._spoke = time.monotonic()
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        """`count` more units are done; `note` is a short state such as a loss."""
+        """Record `count` more finished units; `note` is a short status such as a loss."""
         self.done += count
         now = time.monotonic()
         if now - self._spoke >= _SECONDS_BETWEEN_LINES:

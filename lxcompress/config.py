@@ -1,4 +1,4 @@
-"""Everything that a run depends on, from the command line or a YAML file."""
+"""The settings of a run, from the command line or a YAML file, validated."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lxcompress.choices import Rewind, Schedule, Scope, Subnetwork
 from lxcompress.errors import ConfigError
 
 EMBEDDED_DATA = "shapes"
 EMBEDDED_MODEL = "lxmert-shapes"
 
-# Small LXMERTs learn faster than the full-size one, whose own recipe is the default elsewhere.
+# A small LXMERT trains with a higher learning rate; LXMERT's own recipe is the default otherwise.
 SMALL_RECIPE = {"epochs": 2, "batch-size": 32, "learning-rate": 2e-4}
 LXMERT_RECIPE = {"epochs": 4, "batch-size": 32, "learning-rate": 5e-5}
 
@@ -29,9 +30,9 @@ PRESETS: dict[str, dict[str, int | float]] = {
         "x_layers": 2,
         "r_layers": 1,
         "max_position_embeddings": 32,
-        # 0.02 is made for a width of 768; at 128, attention would start out almost uniform.
+        # LXMERT's 0.02 is for a width of 768; at 128, attention would start almost uniform.
         "initializer_range": 0.08,
-        # So small a model underfits; dropout would only slow it down.
+        # A model this small underfits, so dropout would only slow it down.
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
     },
@@ -43,9 +44,9 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 class TrainingConfig(BaseModel):
-    """What `lxcompress prune` and `lxcompress pretrain` share.
+    """The settings that `lxcompress prune` and `lxcompress pretrain` share.
 
-    Fields are named by their aliases, the options of the command line, in YAML and in messages.
+    YAML files and messages use the fields' aliases, which are the command-line options.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -65,19 +66,19 @@ class TrainingConfig(BaseModel):
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> Self:
-        """Validate; ConfigError names the option and says what is wrong with it."""
+        """Validate `settings`; raise ConfigError naming the option and what is wrong with it."""
         try:
             return cls.model_validate(dict(settings))
         except ValidationError as problem:
-            raise ConfigError(_in_words(problem)) from None
+            raise ConfigError(_error_message(problem)) from None
 
     def on(self, device: str, precision: str) -> Self:
-        """The same on a definite device and precision, so that what is saved says which."""
+        """Return a copy with the resolved device and precision, which is what a run records."""
         return self.model_copy(update={"device": device, "precision": precision})
 
     def dump(self) -> dict[str, Any]:
-        """The effective settings under the names of the options, ready for JSON or YAML."""
-        return self.model_dump(by_alias=True)
+        """Return the effective settings by option name, as plain values for JSON or YAML."""
+        return self.model_dump(by_alias=True, mode="json")
 
 
 class PruneConfig(TrainingConfig):
@@ -87,10 +88,10 @@ class PruneConfig(TrainingConfig):
     pretrained_answers: str | None = Field(None, alias="pretrained-answers")
     keep_answer_head: bool = Field(False, alias="keep-answer-head")
     sparsity: float = Field(0.5, gt=0, lt=1)
-    subnetwork: Literal["low", "high", "random"] = "low"
-    scope: Literal["global", "layer", "modality"] = "global"
-    schedule: Literal["paper", "iterative"] = "paper"
-    rewind: Literal["weights", "late", "lr"] = "weights"
+    subnetwork: Subnetwork = Subnetwork.LOW
+    scope: Scope = Scope.GLOBAL
+    schedule: Schedule = Schedule.PAPER
+    rewind: Rewind = Rewind.WEIGHTS
     rewind_step: int | None = Field(None, alias="rewind-step", ge=1)
     enforce_mask: bool = Field(True, alias="enforce-mask")
 
@@ -106,24 +107,24 @@ class PruneConfig(TrainingConfig):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if (self.model is None) == (self.architecture is None):
-            # A mistyped "shapes" has no model of its own either; the dataset is what is wrong.
+            # A mistyped "shapes" lacks a model too, but the dataset is what is wrong.
             if self.data != EMBEDDED_DATA and not Path(self.data).exists():
                 raise ValueError(f"--data {self.data}: there is no such dataset folder")
             raise ValueError(
-                "give either --model, a pre-trained LXMERT (folder or hub id, such as "
-                "unc-nlp/lxmert-base-uncased), or --model-config, to train one from scratch"
+                "give either --model (a pre-trained LXMERT: a folder, or a hub id such as "
+                "unc-nlp/lxmert-base-uncased) or --model-config (to train one from scratch)"
             )
-        if self.rewind_step is not None and self.rewind != "late":
-            raise ValueError("--rewind-step belongs to --rewind late")
+        if self.rewind_step is not None and self.rewind != Rewind.LATE:
+            raise ValueError("--rewind-step can only be used with --rewind late")
         if self.keep_answer_head and self.model is None:
             raise ValueError("--keep-answer-head needs a pre-trained --model")
         if self.pretrained_answers and not self.keep_answer_head:
-            raise ValueError("--pretrained-answers belongs to --keep-answer-head")
+            raise ValueError("--pretrained-answers can only be used with --keep-answer-head")
         return self
 
     @property
     def run_name(self) -> str:
-        """What the run directory is called when no --output is given; says what sets it apart."""
+        """Name of the run directory when no --output is given: data, subnetwork, sparsity, …"""
         parts = [self.data_name, self.subnetwork, f"{100 * self.sparsity:g}", *self.procedure]
         if self.seed:
             parts.append(f"seed{self.seed}")
@@ -131,14 +132,19 @@ class PruneConfig(TrainingConfig):
 
     @property
     def data_name(self) -> str:
-        """The dataset as a part of a folder's name."""
+        """Name of the dataset, as part of a folder's name."""
         return Path(self.data).resolve().name if self.data != EMBEDDED_DATA else self.data
 
     @property
     def procedure(self) -> list[str]:
-        """In what the procedure is not the paper's, as parts of a folder's name."""
-        choices = ((self.scope, "global"), (self.schedule, "paper"), (self.rewind, "weights"))
-        parts = [str(choice) for choice, usual in choices if choice != usual]
+        """Where the procedure differs from the paper's, as parts of a folder's name."""
+        defaults = (Scope.GLOBAL, Schedule.PAPER, Rewind.WEIGHTS)
+        chosen = (self.scope, self.schedule, self.rewind)
+        parts = [
+            str(choice)
+            for choice, default in zip(chosen, defaults, strict=True)
+            if choice != default
+        ]
         return parts if self.enforce_mask else [*parts, "unenforced"]
 
 
@@ -154,9 +160,10 @@ class PretrainConfig(TrainingConfig):
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Settings from a YAML file; its keys are option names, with dashes or underscores.
+    """Read settings from a YAML file whose keys are option names, with dashes or underscores.
 
-    Raises ConfigError when it is missing, not YAML, or not a mapping.
+    Raises:
+        ConfigError: the file is missing, not YAML, or not a mapping.
     """
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -171,17 +178,17 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def _is_small(model: str | None) -> bool:
-    """Whether a model is the embedded one, or a folder with one that is no wider than twice it."""
+    """Return whether a model is the embedded one or a folder of one at most twice as wide."""
     if model is None or model == EMBEDDED_MODEL:
         return model == EMBEDDED_MODEL
     try:
         found = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
         return found["hidden_size"] <= 2 * PRESETS["small"]["hidden_size"]
     except (OSError, ValueError, KeyError, TypeError):
-        return False  # a hub id, or a folder that loading will complain of
+        return False  # a hub id, or a folder whose loading will raise an error
 
 
-def _in_words(problem: ValidationError) -> str:
+def _error_message(problem: ValidationError) -> str:
     first = problem.errors()[0]
     reason = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":

@@ -1,18 +1,19 @@
-"""A run directory: the name of every artefact, and whose it is.
+"""A run directory: the name of every artefact, and which run owns the folder.
 
-config.json             effective settings; first thing written, says whose the folder is
+config.json             effective settings; written first, identifies the run
 theta0/                 θ0: start weights (Hugging Face model folder, as are the next two)
 dense/                  fine-tuned without a mask
 ticket/                 fine-tuned from θ0 under ticket/mask.safetensors
-predictions/            answers of the dense model and the ticket, as the EvalAI server takes them
-logs/                   losses
-result.json             what came out; last thing written, says that the run is finished
-onnx/  bench/           made by `lxcompress export` and `lxcompress bench`
-work/                   what an unfinished run needs to continue; removed at the end
+predictions/            answers of the dense model and the ticket, in EvalAI's result format
+logs/                   training losses
+result.json             accuracies, sparsities, sizes; written last, marks the run as finished
+onnx/  bench/           written by `lxcompress export` and `lxcompress bench`
+work/                   what an unfinished run needs to continue; deleted at the end
 """
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,23 +21,30 @@ from pathlib import Path
 from typing import Any
 
 from lxcompress.errors import RunError
+from lxcompress.result import RunResult
 from lxcompress.system.files import locked, read_json, write_json
 
-# How a run is computed on this machine but not what it computes.
+# Files of a model folder, in a run or elsewhere.
+MODEL_CONFIG = "config.json"
+MODEL_WEIGHTS = "model.safetensors"
+MASK_FILE = "mask.safetensors"
+
+# Settings that change how a run is computed on this machine, but not what it computes.
 _FREE_SETTINGS = {"workers", "tensorboard"}
 _SETTINGS_OF_A_RUN = {"data", "sparsity", "subnetwork"}
 
 
 class Run:
-    """Artefacts of the run in `folder`."""
+    """The artefacts of the run in `folder`, whether they exist yet or not."""
 
     def __init__(self, folder: Path) -> None:
+        """Name the artefacts; nothing is read or written."""
         self.folder = folder
         self.config = folder / "config.json"
         self.theta0 = folder / "theta0"
         self.dense = folder / "dense"
         self.ticket = folder / "ticket"
-        self.mask = self.ticket / "mask.safetensors"
+        self.mask = self.ticket / MASK_FILE
         self.result = folder / "result.json"
         self.onnx = folder / "onnx"
         self.bench = folder / "bench"
@@ -46,30 +54,73 @@ class Run:
         self.lock = folder / ".lock"
         self._deleted = folder / ".deleted"
 
+    @classmethod
+    def open_finished(cls, folder: Path) -> Run:
+        """Open a finished run.
+
+        Raises:
+            RunError: the folder is not a run directory, its ticket is not finished, or a model
+                was deleted from it.
+        """
+        run = cls(folder)
+        if not run.exists():
+            raise RunError(f"{folder} is not a run directory; `lxcompress prune` makes one")
+        if not run.is_finished():
+            raise RunError(
+                f"{folder} has no finished ticket; "
+                f"`{shlex.join(['lxcompress', 'prune', '--resume', str(folder)])}` finds it"
+            )
+        for model in (run.dense, run.ticket):
+            if not (model / MODEL_CONFIG).exists():
+                raise RunError(f"{folder} is incomplete: {model} is no longer a model folder")
+        return run
+
+    def exists(self) -> bool:
+        """Return whether the folder holds a run, finished or not."""
+        return self.theta0.is_dir()
+
+    def is_finished(self) -> bool:
+        """Return whether the run has ended with a result."""
+        return self.result.is_file()
+
+    def read_result(self) -> RunResult:
+        """Return what `result.json` says; raise RunError when it is missing or damaged."""
+        return RunResult.read(self.result)
+
     def checkpoint(self, stage: str) -> Path:
-        """Where training of `stage` ("dense", "ticket", "round-1"…) can continue."""
+        """Return where the training of `stage` ("dense", "ticket", "round-1"…) can continue."""
         return self.work / f"{stage}.checkpoint.safetensors"
 
     def log(self, stage: str) -> Path:
-        """Losses of `stage`, one JSON object a line."""
+        """Return the losses of `stage`, one JSON object a line."""
         return self.logs / f"{stage}.jsonl"
 
     def predictions(self, stage: str) -> Path:
-        """Answers of the "dense" model or the "ticket" on the validation split: a result file."""
+        """Return the result file of the "dense" model or the "ticket" on the validation split."""
         return self.folder / "predictions" / f"{stage}.json"
 
+    def stage_mask(self, stage: str) -> Path:
+        """Return the mask that `stage` is to be trained under, found by step 3."""
+        return self.work / f"{stage}.{MASK_FILE}"
+
     def retrained(self, stage: str) -> Path:
-        """What training under a mask makes: the ticket, or a round of the iterative schedule."""
+        """Return the folder of the ticket, or of a round of the iterative schedule."""
         return self.ticket if stage == "ticket" else self.work / stage
 
     @contextmanager
     def claim(
         self, settings: dict[str, Any], *, force: bool = False, patience: float = 0
     ) -> Iterator[None]:
-        """Own the folder while the block runs; continue what an equal run left there.
+        """Own the folder while the block runs, and continue the run of equal settings in it.
 
-        Raises RunError when it holds another run (unless `force`, which removes that first), is
-        no run at all, or another process works in it for `patience` seconds more.
+        Args:
+            settings: the effective settings, by option name.
+            force: delete a run that is already there.
+            patience: seconds to wait for another process that works in the folder.
+
+        Raises:
+            RunError: the folder holds another run (and not `force`), something that is not a
+                run, or another process works in it.
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise RunError(f"--output {self.folder} is a file")
@@ -87,8 +138,8 @@ class Run:
             yield
 
     def _clear(self) -> None:
-        # Moved, then deleted, so that a kill leaves nothing half-deleted; θ0 and config.json last,
-        # so that until then the folder is known to be the old run's.
+        # Moved, then deleted, so that a kill leaves nothing half-deleted. θ0 and config.json go
+        # last: until then the folder is recognised as the old run's.
         last = [self.theta0, self.config]
         self._deleted.mkdir()
         rest = set(self.folder.iterdir()) - {self.lock, self._deleted, *last}
@@ -98,18 +149,18 @@ class Run:
         shutil.rmtree(self._deleted)
 
     def _check_owner(self, settings: dict[str, Any] | None) -> None:
-        """RunError unless the folder is new, or a run (that of `settings` where they are given)."""
-        # Hidden are the lock and what a killed process left half-written.
+        """Raise RunError unless the folder is new, or a run (of `settings`, where given)."""
+        # Hidden files are the lock and what a killed process left half-written.
         if not self.folder.is_dir() or all(p.name.startswith(".") for p in self.folder.iterdir()):
             return
         found = self.settings() if self.config.exists() else None
         # A model folder has a config.json too.
         if not isinstance(found, dict) or not found.keys() >= _SETTINGS_OF_A_RUN:
             raise RunError(
-                f"{self.folder} has files in it but is no run directory; choose another --output"
+                f"{self.folder} has files in it but is not a run directory; choose another --output"
             )
         if settings is None or not self.theta0.exists():
-            return  # nothing was made yet: a first try with other settings failed early
+            return  # nothing was made yet: an earlier attempt with other settings failed at once
         difference = first_difference(found, settings)
         if difference:
             raise RunError(
@@ -118,22 +169,22 @@ class Run:
             )
 
     def tidy(self) -> None:
-        """Remove what only an unfinished run needs."""
+        """Delete what only an unfinished run needs."""
         if self.work.exists():
             shutil.rmtree(self.work)
 
     def settings(self) -> dict[str, Any]:
-        """The settings that the folder was made with; RunError where there are none."""
+        """Return the settings that the folder was made with; raise RunError without any."""
         if not self.config.exists():
-            raise RunError(f"{self.folder} is no run directory: it has no config.json")
+            raise RunError(f"{self.folder} is not a run directory: it has no {self.config.name}")
         return read_json(self.config, "run configuration", RunError)
 
     def once_path(self, name: str) -> Path:
-        """Where `once` keeps the value of a finished step."""
+        """Return where `once` keeps the value called `name`."""
         return self.work / f"{name}.json"
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """The JSON value of a finished step; made by `make` and kept when it is not there yet."""
+        """Return the JSON value called `name`, computed by `make` the first time and saved."""
         path = self.once_path(name)
         if not path.exists():
             write_json(path, make())
@@ -141,7 +192,7 @@ class Run:
 
 
 def first_difference(found: dict[str, Any], settings: dict[str, Any]) -> str | None:
-    """The first setting, in words, in which what is `found` would compute something else."""
+    """Describe the first setting that differs and changes the computation; None if none does."""
     for name in sorted((found.keys() | settings.keys()) - _FREE_SETTINGS):
         if found.get(name) != settings.get(name):
             return f"{name} is {found.get(name)} there and {settings.get(name)} here"

@@ -26,11 +26,12 @@ from torch.nn.utils import prune
 from benchmarks.measure.memory import peak_bytes
 from benchmarks.readme import full_size, speed_report
 from benchmarks.readme.timed_training import TimedTraining, by_part
+from lxcompress.choices import Subnetwork
 from lxcompress.errors import ModelError
 from lxcompress.model.lxmert import load_model, save_model
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.tokenizer import build_tokenizer
-from lxcompress.pruning.magnitude import SUBNETWORKS, magnitude_mask
+from lxcompress.pruning.magnitude import magnitude_mask
 from lxcompress.pruning.mask import Mask
 
 MODULE = "benchmarks.readme.pruning_speed"
@@ -146,9 +147,9 @@ def threshold_of_torch(small: bool) -> dict[str, Any]:
 def each_subnetwork(small: bool) -> dict[str, Any]:
     """Time `magnitude_mask` for each subnetwork, in turn."""
     weights = prunable_parameters(full_size.new_model(small))
-    samples: dict[str, list[float]] = {name: [] for name in SUBNETWORKS}
+    samples: dict[str, list[float]] = {name: [] for name in Subnetwork}
     for _ in range(_REPEATS):
-        for name in SUBNETWORKS:
+        for name in Subnetwork:
             start = time.perf_counter()
             magnitude_mask(weights, SPARSITY, subnetwork=name)
             samples[name].append(time.perf_counter() - start)

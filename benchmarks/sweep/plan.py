@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lxcompress.choices import Subnetwork
 from lxcompress.config import EMBEDDED_DATA, EMBEDDED_MODEL, PRESETS, PruneConfig
 from lxcompress.errors import ConfigError
 from lxcompress.run import Run
 
-SUBNETWORKS = ("low", "high", "random")
+SUBNETWORKS = tuple(str(subnetwork) for subnetwork in Subnetwork)
 SPARSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 SEEDS = (0, 1, 2)
 QUICK_SPARSITIES = (0.1, 0.3, 0.5, 0.7, 0.9)

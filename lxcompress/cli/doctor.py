@@ -1,4 +1,4 @@
-"""`lxcompress doctor`: what this machine has, and what would go wrong."""
+"""`lxcompress doctor`: check this machine and the installation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 def doctor(
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
-    """Show versions, devices, what ONNX Runtime can really use, disk, and what would go wrong.
+    """Check versions, devices, what ONNX Runtime can really use, memory and disk.
 
     Exit code 2 when something that lxcompress needs is missing.
     """

@@ -1,4 +1,4 @@
-"""What `lxcompress doctor` finds out by trying, not by asking what is listed."""
+"""The checks of `lxcompress doctor`. Devices are tried, not just listed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DEFAULT_DISK = 200_000_000
 
 
 def examine() -> dict[str, Any]:
-    """`found` (name: what it is), `notes`, and `problems` that keep lxcompress from working."""
+    """Return "found" (name: value), "notes", and "problems" that keep lxcompress from working."""
     notes: list[str] = []
     problems = wrong_versions()
     environment = describe()
@@ -41,7 +41,7 @@ def examine() -> dict[str, Any]:
 
 
 def wrong_versions() -> list[str]:
-    """Requirements of the installed lxcompress that are missing or too old, in words."""
+    """Return a message for each requirement that is missing or too old."""
     wrong = []
     for line in metadata.requires("lxcompress") or []:
         requirement = Requirement(line)
@@ -68,7 +68,7 @@ def _torch_device(notes: list[str]) -> str:
 
 
 def usable_providers(problems: list[str], notes: list[str]) -> list[str]:
-    """The execution providers with which ONNX Runtime really opens a session."""
+    """Return the execution providers with which ONNX Runtime really opens a session."""
     try:
         import onnxruntime
     except ImportError as problem:

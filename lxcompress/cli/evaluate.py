@@ -30,9 +30,9 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that load batches.")] = None,
 ) -> None:
-    """Measure a model on a split: VQA v2 accuracy, or LXMERT's soft score where only labels are.
+    """Measure a model on a split: VQA v2 accuracy, or LXMERT's soft score for its own labels.
 
-    A split without answers (test) gives predictions only.
+    For a split without answers (test), only predictions can be written.
 
     Example: lxcompress evaluate runs/shapes-low-50/ticket --predictions answers.json
     """
@@ -47,12 +47,11 @@ def evaluate(
     from lxcompress.evaluation.predict import predict
     from lxcompress.evaluation.scoring import score, write_results
     from lxcompress.model.lxmert import load_model
-    from lxcompress.model.prunable import prunable_parameters
     from lxcompress.model.tokenizer import load_tokenizer
-    from lxcompress.pruning.mask import Mask
     from lxcompress.run import Run
     from lxcompress.system.device import resolve_device
     from lxcompress.system.files import write_json
+    from lxcompress.ticket import is_ticket, load_ticket
     from lxcompress.training.start_weights import check_fit
 
     for option, value, known in (
@@ -63,7 +62,7 @@ def evaluate(
             raise ConfigError(f"--{option} {value}: choose {', '.join(known)}")
     check_outputs((), (predictions, json_file))
     run = Run(Path(model))
-    if run.theta0.exists():
+    if run.exists():
         raise ModelError(f"{model} is a run directory; give one of its models, e.g. {run.ticket}")
     dataset = open_dataset(data)
     if split not in dataset.splits:
@@ -75,14 +74,13 @@ def evaluate(
             f"the {split} questions have no answers to score against; give --predictions FILE, "
             "which writes the model's, and no --json"
         )
-    loaded, tokenizer = load_model(model), load_tokenizer(model)
-    check_fit(loaded.config, dataset, [split], tokenizer, max_tokens)
-    mask_file = Path(model) / run.mask.name
-    if mask_file.exists():
-        weights = prunable_parameters(loaded)
-        mask = Mask.load(mask_file, weights)
-        mask.verify(weights, model)
+    if is_ticket(Path(model)):
+        loaded, mask = load_ticket(Path(model))
         print(f"ticket: {100 * mask.sparsity:.1f}% of the prunable weights are zero")
+    else:
+        loaded = load_model(model)
+    tokenizer = load_tokenizer(model)
+    check_fit(loaded.config, dataset, [split], tokenizer, max_tokens)
     dataset.prepare_regions(split)
     encoded = EncodedQuestions(
         questions, dataset.split(split).regions, tokenizer, max_tokens=max_tokens

@@ -1,4 +1,4 @@
-"""The `lxcompress` command: registers the subcommands and puts errors in one line."""
+"""The `lxcompress` command: its subcommands, and errors as one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     name="lxcompress",
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",  # in Rich's own, "[default: 0.5]" would be mark-up and vanish
+    rich_markup_mode="markdown",  # Rich's own markup would swallow "[default: 0.5]"
     epilog="Add --debug to any command for the traceback of an error.",
 )
 app.command("prune")(prune.prune)
@@ -44,7 +44,7 @@ app.command("unpack")(pack.unpack)
 app.command("pretrain")(pretrain.pretrain)
 app.command("doctor")(doctor.doctor)
 
-# Base of typer's complaints about the command line, whichever click it brings along.
+# Base of typer's usage errors, whichever click it depends on.
 _UsageError = typer.BadParameter.__mro__[1]
 
 
@@ -74,7 +74,7 @@ def main() -> None:
         print(stop, file=sys.stderr)
         sys.exit(130)
     except Exception as problem:
-        message = _in_words(problem)
+        message = _error_message(problem)
         if debug or message is None:
             raise
         print(f"error: {message}", file=sys.stderr)
@@ -82,8 +82,8 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _in_words(problem: Exception) -> str | None:
-    """One line for a person, or None for what is a bug of ours."""
+def _error_message(problem: Exception) -> str | None:
+    """Return the message of an expected error in one line, or None for a bug."""
     if isinstance(problem, LxcompressError):
         return " ".join(str(problem).split())
     if isinstance(problem, _UsageError):

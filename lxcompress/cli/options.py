@@ -1,4 +1,4 @@
-"""Options that commands share: what a run of the lottery depends on."""
+"""Options that commands share: the settings of a run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from lxcompress import choices
 
 TRAINING = "Training"
 LOTTERY = "Lottery"
@@ -21,42 +23,51 @@ ModelConfig = Annotated[
     str | None, typer.Option(help="Train from scratch instead: small, base, or a config.json.")
 ]
 Tokenizer = Annotated[
-    str | None, typer.Option(help="Tokenizer folder or hub id; else the model's, or a new one.")
+    str | None,
+    typer.Option(help="Tokenizer folder or hub id. [default: the model's, or a new one]"),
 ]
 KeepAnswerHead = Annotated[
     bool | None,
-    typer.Option("--keep-answer-head", help="Carry over the answers that both lists share."),
+    typer.Option(
+        "--keep-answer-head",
+        help="Keep the head's weights of the answers that both lists share.",
+    ),
 ]
 PretrainedAnswers = Annotated[
     Path | None, typer.Option(help="Answer list of the pre-trained head, e.g. all_ans.json.")
 ]
+Subnetwork = Annotated[
+    str | None,
+    typer.Option(
+        help=choices.Subnetwork.help("Which weights are pruned", choices.Subnetwork.LOW),
+        rich_help_panel=LOTTERY,
+    ),
+]
 Scope = Annotated[
     str | None,
     typer.Option(
-        help="Where one threshold holds: global, layer, modality. [default: global]",
+        help=choices.Scope.help("What is ranked together", choices.Scope.GLOBAL),
         rich_help_panel=LOTTERY,
     ),
 ]
 Schedule = Annotated[
     str | None,
     typer.Option(
-        help="paper: train, prune in steps, train; iterative: train after each step. "
-        "[default: paper]",
+        help=choices.Schedule.help("How pruning and training alternate", choices.Schedule.PAPER),
         rich_help_panel=LOTTERY,
     ),
 ]
 Rewind = Annotated[
     str | None,
     typer.Option(
-        help="To θ0 (weights), to early weights (late), or only the learning rate "
-        "(lr). [default: weights]",
+        help=choices.Rewind.help("Where the remaining weights restart", choices.Rewind.WEIGHTS),
         rich_help_panel=LOTTERY,
     ),
 ]
 RewindStep = Annotated[
     int | None,
     typer.Option(
-        help="With --rewind late: the training step. [default: 5% of them]",
+        help="With --rewind late: the training step. [default: 5% of all]",
         rich_help_panel=LOTTERY,
     ),
 ]
@@ -64,27 +75,32 @@ EnforceMask = Annotated[
     bool | None,
     typer.Option(
         "--enforce-mask/--no-enforce-mask",
-        help="Hold pruned weights at zero while retraining; off, as in the paper's released "
-        "code, they grow back: for study only. [default: on]",
+        help="Keep pruned weights at zero in retraining. Without it they grow back, as in the "
+        "paper's released code; for study only. [default: on]",
         show_default=False,
         rich_help_panel=LOTTERY,
     ),
 ]
 Epochs = Annotated[
     int | None,
-    typer.Option(help="[default: LXMERT's 4; 2 for small]", rich_help_panel=TRAINING),
+    typer.Option(
+        help="Passes over the questions. [default: LXMERT's 4; 2 for small models]",
+        rich_help_panel=TRAINING,
+    ),
 ]
 BatchSize = Annotated[
-    int | None, typer.Option(help="Questions a step. [default: 32]", rich_help_panel=TRAINING)
+    int | None, typer.Option(help="Questions per step. [default: 32]", rich_help_panel=TRAINING)
 ]
 LearningRate = Annotated[
     float | None,
-    typer.Option(help="[default: LXMERT's 5e-5; 2e-4 for small]", rich_help_panel=TRAINING),
+    typer.Option(
+        help="Its peak. [default: LXMERT's 5e-5; 2e-4 for small models]", rich_help_panel=TRAINING
+    ),
 ]
 MaxTokens = Annotated[
     int | None,
     typer.Option(
-        help="Longest question, [CLS] and [SEP] included. [default: 20]",
+        help="Longest question in tokens, with [CLS] and [SEP]. [default: 20]",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -99,18 +115,18 @@ Device = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        help="Processes that load batches. [default: as the data needs]",
+        help="Processes that load batches. [default: chosen by the data]",
         rich_help_panel=TRAINING,
     ),
 ]
 Tensorboard = Annotated[
     str | None,
-    typer.Option(help="Folder to log losses to, for TensorBoard.", rich_help_panel=TRAINING),
+    typer.Option(help="Also log losses to this folder, for TensorBoard.", rich_help_panel=TRAINING),
 ]
 
 
 def given(context: typer.Context, own: Collection[str]) -> dict[str, Any]:
-    """The options that were given, by name and ready for a configuration, but a command's `own`."""
+    """Return the options given on the command line, by option name, except the command's `own`."""
     return {
         name.replace("_", "-"): str(value) if isinstance(value, Path) else value
         for name, value in context.params.items()

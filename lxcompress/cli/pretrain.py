@@ -1,4 +1,4 @@
-"""`lxcompress pretrain`: pre-train a small LXMERT, as the embedded one was."""
+"""`lxcompress pretrain`: pre-train a small LXMERT."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ def pretrain(
         str | None, typer.Option(help="small, base, or a config.json. [default: small]")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Continue from a model that this command made.")
+        str | None, typer.Option(help="Start from a model that this command wrote.")
     ] = None,
     tokenizer: Annotated[
-        str | None, typer.Option(help="Tokenizer folder or hub id; else a new one.")
+        str | None, typer.Option(help="Tokenizer folder or hub id. [default: a new one]")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="[default: 0]")] = None,
     epochs: Annotated[int | None, typer.Option(help="[default: 7]")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Questions a step. [default: 64]")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Questions per step. [default: 64]")
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="[default: 5e-4]")] = None,
     weight_decay: Annotated[
         float | None, typer.Option(help="Of the weight matrices. [default: 0.01]")
@@ -40,8 +42,9 @@ def pretrain(
 ) -> None:
     """Pre-train an LXMERT on a dataset with four of LXMERT's tasks.
 
-    Masked words, masked region features, matching of picture and question, and answers. The
-    embedded lxmert-shapes was made so. Killed at any moment, the same command again continues.
+    The tasks: masked words, masked region features, matching of picture and question, question
+    answering. The embedded lxmert-shapes was pre-trained this way. If it is interrupted or
+    killed, the same command continues.
 
     Example: lxcompress pretrain --data data/shapes-20000 --output models/my-lxmert
     """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,7 @@ from lxcompress.cli import options
 
 if TYPE_CHECKING:
     from lxcompress.config import PruneConfig
+    from lxcompress.result import RunResult
     from lxcompress.run import Run
 
 
@@ -25,24 +27,19 @@ def prune(
     sparsity: Annotated[
         float | None,
         typer.Option(
-            help="Fraction of prunable weights to remove. [default: 0.5]",
+            help="Target: fraction of the prunable weights to prune. [default: 0.5]",
             rich_help_panel=options.LOTTERY,
         ),
     ] = None,
-    subnetwork: Annotated[
-        str | None,
-        typer.Option(
-            help="Which weights go: low, high or random. [default: low]",
-            rich_help_panel=options.LOTTERY,
-        ),
-    ] = None,
+    subnetwork: options.Subnetwork = None,
     scope: options.Scope = None,
     schedule: options.Schedule = None,
     rewind: options.Rewind = None,
     rewind_step: options.RewindStep = None,
     enforce_mask: options.EnforceMask = None,
     seed: Annotated[
-        int | None, typer.Option(help="[default: 0]", rich_help_panel=options.TRAINING)
+        int | None,
+        typer.Option(help="Of all random choices. [default: 0]", rich_help_panel=options.TRAINING),
     ] = None,
     epochs: options.Epochs = None,
     batch_size: options.BatchSize = None,
@@ -53,10 +50,10 @@ def prune(
     workers: options.Workers = None,
     tensorboard: options.Tensorboard = None,
     output: Annotated[
-        Path | None, typer.Option(help="Run directory. [default: runs/, by what it is]")
+        Path | None, typer.Option(help="Run directory. [default: in runs/, named by the settings]")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="The same options in a YAML file; the command line wins.")
+        Path | None, typer.Option(help="YAML file of these options; the command line wins.")
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Continue this run directory with its own settings.")
@@ -67,8 +64,8 @@ def prune(
 ) -> None:
     """Find a lottery ticket of LXMERT: fine-tune, prune, rewind, fine-tune again under the mask.
 
-    With no option at all it runs the embedded default, small and real, in minutes on a CPU.
-    Killed at any moment, the same command again continues.
+    Without options it runs the embedded default: a small model on generated pictures, in minutes
+    on a CPU. If it is interrupted or killed, the same command continues.
 
     Example: lxcompress prune --data data/vqa --model unc-nlp/lxmert-base-uncased --sparsity 0.6
     """
@@ -93,56 +90,49 @@ def prune(
     report(run, find_ticket(run, parsed, force))
 
 
-def find_ticket(run: Run, config: PruneConfig, force: bool = False) -> dict[str, Any]:
-    """Make the run, or what is left of it, and give its result; also for `lxcompress demo`.
+def find_ticket(run: Run, config: PruneConfig, force: bool = False) -> RunResult:
+    """Find the run's ticket, telling the user what happens; also for `lxcompress demo`.
 
-    Raises Interrupted, saying how to continue.
+    Raises Interrupted, whose message says how to continue.
     """
-    from lxcompress.data.dataset import open_dataset
+    from lxcompress import lottery
     from lxcompress.errors import Interrupted
-    from lxcompress.lottery import Lottery
-    from lxcompress.system.device import resolve_device, resolve_precision
 
-    device = resolve_device(config.device)
-    config = config.on(device, resolve_precision(config.precision, device))
+    was_finished = run.is_finished() and not force
     try:
-        dataset = open_dataset(config.data)
-        lottery = Lottery(run, config, dataset)
-        with run.claim(config.dump(), force=force):
-            if run.result.exists():
-                print(f"finished before: {run.folder} (--force does it again)")
-            return lottery.find_ticket()
+        result = lottery.find_ticket(run, config, force=force)
     except Interrupted as stop:
-        raise Interrupted(
-            f"{stop}; the same command again, or `lxcompress prune --resume {run.folder}`, "
-            "continues"
-        ) from None
+        resume = shlex.join(["lxcompress", "prune", "--resume", str(run.folder)])
+        raise Interrupted(f"{stop}; the same command again, or `{resume}`, continues") from None
+    if was_finished:
+        print(f"already finished: {run.folder} (--force repeats it)")
+    return result
 
 
-def report(run: Run, result: dict[str, Any]) -> None:
-    """Print a run's figures and where its parts are."""
+def report(run: Run, result: RunResult) -> None:
+    """Print a run's accuracies, sparsities and sizes, and where its artefacts are."""
     from rich.console import Console
     from rich.table import Table
 
-    dense, ticket = result["dense"]["accuracy"], result["ticket"]["accuracy"]
-    table = Table("", title=f"{result['metric']}, {result['dataset']['name']}, validation")
+    dense, ticket = result.dense.accuracy, result.ticket.accuracy
+    table = Table("", title=f"{result.metric}, {result.dataset.name}, validation")
     for column in ("dense", "ticket", "difference"):
         table.add_column(column, justify="right")
-    for name in ("overall", "yes/no", "number", "other"):
-        if dense[name] is not None:
-            change = ticket[name] - dense[name]
-            table.add_row(name, f"{dense[name]:.2f}", f"{ticket[name]:.2f}", f"{change:+.2f}")
+    for name, before in dense.items():
+        after = ticket[name]
+        if before is not None and after is not None:
+            table.add_row(name, f"{before:.2f}", f"{after:.2f}", f"{after - before:+.2f}")
     table.add_section()
-    sparsity, size = result["ticket"]["sparsity"], result["bytes"]
-    table.add_row("zeros, of prunable weights", "", f"{100 * sparsity['prunable']:.1f}%", "")
-    table.add_row("zeros, of all parameters", "", f"{100 * sparsity['model']:.1f}%", "")
+    sparsity, size = result.ticket.sparsity, result.bytes
+    table.add_row("zeros, of prunable weights", "", f"{100 * sparsity.prunable:.1f}%", "")
+    table.add_row("zeros, of all parameters", "", f"{100 * sparsity.model:.1f}%", "")
     table.add_row(
-        "fp32 MB, zeros left out",
-        f"{size['dense'] / 1e6:.2f}",
-        f"{size['bitmask'] / 1e6:.2f}",
-        f"{100 * (size['bitmask'] / size['dense'] - 1):+.1f}%",
+        "fp32 MB, without zeros",
+        f"{size.dense / 1e6:.2f}",
+        f"{size.bitmask / 1e6:.2f}",
+        f"{100 * (size.bitmask / size.dense - 1):+.1f}%",
     )
     Console().print(table)
     print(f"ticket: {run.ticket}  mask: {run.mask}")
     print(f"dense: {run.dense}  start weights: {run.theta0}  figures: {run.result}")
-    print(f"next: lxcompress export {run.folder}")
+    print("next: " + shlex.join(["lxcompress", "export", str(run.folder)]))

@@ -78,7 +78,7 @@ def read_config(source: str | Path) -> LxmertConfig:
         config = AutoConfig.from_pretrained(source)
     if not isinstance(config, LxmertConfig):
         raise ModelError(
-            f"{source} is a {config.model_type} model; lxcompress is for LXMERT "
+            f"{source} is a {config.model_type} model; lxcompress prunes LXMERT "
             '(model_type "lxmert" in config.json)'
         )
     return config

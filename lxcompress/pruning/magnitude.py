@@ -1,13 +1,13 @@
-"""Which weights to remove: one exact threshold over any number of tensors, ties included.
+"""Magnitude pruning: one exact threshold over any number of tensors, ties included.
 
-Weights are ranked by an integer key of 31 bits. For a float32, the bits of |w| read as an integer
-order exactly as the numbers do (IEEE 754), so that the k-th smallest key is found by counting: a
-histogram of the upper 16 bits, then one of the lower 15 within the bucket that matters. No sort,
-and no copy of the weights: each pass makes the keys anew, a piece at a time, small enough for the
-processor's cache. The result is the same on every device and in every run.
+Weights are ranked by a 31-bit integer key. The bits of a float32 |w|, read as an integer, are
+ordered as the numbers are (IEEE 754), so the k-th smallest key is found by a radix selection: a
+histogram of the upper 16 bits, then one of the lower 15 bits within the bucket that holds it.
+Nothing is sorted and the weights are not copied: each pass computes the keys again, in blocks
+that fit the processor's cache. The result is the same on every device and in every run.
 
-numpy does the work, since torch would split each of these small operations among its threads,
-whose waiting for one another takes 100 times as long as the work when other programs are running.
+The computation uses numpy. torch would split each small operation among its threads, and when
+other programs are running, waiting for those threads takes 100 times as long as the operation.
 """
 
 from __future__ import annotations
@@ -18,44 +18,49 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from lxcompress.choices import Scope, Subnetwork
 from lxcompress.errors import ConfigError, ModelError
 from lxcompress.model.prunable import modality
 from lxcompress.pruning.mask import Mask
 
-SUBNETWORKS = ("low", "high", "random")
-SCOPES = ("global", "layer", "modality")
-
 _LOW_BITS = 15
 _BUCKETS = 1 << 16
 _LARGEST_KEY = (1 << 31) - 1
-# Elements in a piece: half a MiB of keys, and an even number of them (see `_random_keys`).
-_PIECE = 1 << 17
+# Elements of a block: half a MiB of keys, and an even number of them (see `_random_keys`).
+_BLOCK = 1 << 17
 
 
 def magnitude_mask(
     weights: Mapping[str, torch.Tensor],
     sparsity: float,
     *,
-    subnetwork: str = "low",
-    scope: str = "global",
+    subnetwork: str = Subnetwork.LOW,
+    scope: str = Scope.GLOBAL,
     seed: int = 0,
     previous: Mask | None = None,
 ) -> Mask:
-    """Remove exactly `round(sparsity * n)` of the n float32 `weights`.
+    """Find the mask that prunes exactly `round(sparsity * n)` of the n float32 `weights`.
 
-    `subnetwork` "low" removes the smallest magnitudes (the paper's low-magnitude pruning, the
-    winning ticket), "high" the largest, "random" a uniform choice that depends on `seed` alone.
-    `scope` is where the threshold holds: over all tensors, one for each tensor ("layer"), or one
-    for each of the language, vision and cross-modality parts. Ties go in the order of tensors and
-    elements. What `previous` removed stays removed and is counted in.
+    Args:
+        weights: the prunable tensors by name, in the model's order.
+        sparsity: the target, a fraction in 0-1 of all of them.
+        subnetwork: which weights are pruned (`Subnetwork`): "low" prunes the smallest magnitudes
+            (the paper's low-magnitude pruning), "high" the largest, "random" a uniform choice
+            that depends on `seed` alone.
+        scope: over which weights one threshold holds (`Scope`): all, those of one tensor
+            ("layer"), or those of the language, vision or cross-modality part ("modality").
+        previous: a mask whose pruned weights stay pruned and count towards the target.
 
-    Raises ConfigError when the sparsity removes nothing, everything, or less than `previous`, and
-    ModelError when the weights are of another type or `previous` is not of their names and shapes.
+    Ties are pruned in the order of tensors and elements.
+
+    Raises:
+        ConfigError: the sparsity prunes nothing, everything, or less than `previous`.
+        ModelError: a weight is not float32, or `previous` has other names or shapes.
     """
     count = pruned_weights(sum(weight.numel() for weight in weights.values()), sparsity)
-    ranked = _ranked(weights, _key_maker(subnetwork, seed), previous)
+    ranked = _ranked(weights, _key_maker(Subnetwork.parse(subnetwork), seed), previous)
     kept: dict[str, torch.Tensor] = {}
-    groups = [[ranked[name] for name in group] for group in _groups(weights, scope)]
+    groups = [[ranked[name] for name in group] for group in _groups(weights, Scope.parse(scope))]
     sizes = [sum(tensor.weight.numel() for tensor in group) for group in groups]
     for group, share in zip(groups, _apportion(count, sizes), strict=True):
         kept.update(_keep_all_but_lowest(group, share))
@@ -63,77 +68,77 @@ def magnitude_mask(
 
 
 def pruned_weights(total: int, sparsity: float) -> int:
-    """How many of `total` weights a sparsity removes: `round(sparsity * total)`.
+    """Return how many of `total` weights a sparsity prunes: `round(sparsity * total)`.
 
-    Raises ConfigError when that is none or all of them.
+    Raises:
+        ConfigError: that is none or all of them.
     """
     count = round(sparsity * total) if 0 < sparsity < 1 else 0
     if not 0 < count < total:
         raise ConfigError(
-            f"sparsity {sparsity:g} would not remove some of the {total:,} prunable weights and "
-            "leave others; choose one between 0 and 1"
+            f"sparsity {sparsity:g} prunes none or all of the {total:,} prunable weights; choose "
+            "one between 0 and 1"
         )
     return count
 
 
-# Of a tensor's number and its values' bits, flat: its keys, piece by piece; the lowest go.
+# From a tensor's index and its values' bits `[n]`: its keys, block by block. The lowest are pruned.
 KeyMaker = Callable[[int, np.ndarray], Iterator[np.ndarray]]
 
 
-def _key_maker(subnetwork: str, seed: int) -> KeyMaker:
-    if subnetwork == "low":
-        return lambda _, bits: (piece & _LARGEST_KEY for piece in _pieces(bits))
-    if subnetwork == "high":
-        return lambda _, bits: (~piece & _LARGEST_KEY for piece in _pieces(bits))
-    if subnetwork == "random":
-        return lambda number, bits: _random_keys((seed, number), bits)
-    raise ConfigError(f"subnetwork {subnetwork!r} is not one of {', '.join(SUBNETWORKS)}")
+def _key_maker(subnetwork: Subnetwork, seed: int) -> KeyMaker:
+    if subnetwork == Subnetwork.LOW:
+        return lambda _, bits: (block & _LARGEST_KEY for block in _blocks(bits))
+    if subnetwork == Subnetwork.HIGH:
+        return lambda _, bits: (~block & _LARGEST_KEY for block in _blocks(bits))
+    return lambda index, bits: _random_keys((seed, index), bits)
 
 
 def _random_keys(seed: tuple[int, int], bits: np.ndarray) -> Iterator[np.ndarray]:
-    # A stream of its own per tensor: the choice does not depend on how often keys are asked for.
-    # The raw stream, since numpy promises never to change that one.
+    # One stream per tensor, so that the choice does not depend on how often keys are computed.
+    # The raw stream of PCG64, because numpy guarantees that it never changes.
     stream = np.random.PCG64(seed)
-    for piece in _pieces(bits):
-        raw = stream.random_raw((piece.size + 1) // 2).view(np.int32)
-        yield raw[: piece.size] & _LARGEST_KEY
+    for block in _blocks(bits):
+        raw = stream.random_raw((block.size + 1) // 2).view(np.int32)
+        yield raw[: block.size] & _LARGEST_KEY
 
 
-def _pieces(flat: np.ndarray) -> Iterator[np.ndarray]:
-    return (flat[start : start + _PIECE] for start in range(0, flat.size, _PIECE))
+def _blocks(flat: np.ndarray) -> Iterator[np.ndarray]:
+    return (flat[start : start + _BLOCK] for start in range(0, flat.size, _BLOCK))
 
 
 @dataclass(frozen=True, slots=True)
 class _Ranked:
-    """A tensor, its place in the model, and what `previous` left of it, seen through its keys."""
+    """A tensor, its index in the model, and which of its weights `previous` left."""
 
     name: str
-    number: int
+    index: int
     weight: torch.Tensor
     kept_before: torch.Tensor | None
     make_keys: KeyMaker
 
-    def key_pieces(self) -> Iterator[np.ndarray]:
-        """int32 keys in 0…2^31-1, in order, piece by piece; 0 for what `previous` removed."""
-        keys = self.make_keys(self.number, _flat(self.weight).view(np.int32))
+    def key_blocks(self) -> Iterator[np.ndarray]:
+        """Yield int32 keys in 0…2^31-1 block by block, in order; 0 for weights pruned before."""
+        keys = self.make_keys(self.index, _flat(self.weight).view(np.int32))
         if self.kept_before is None:
             return keys
-        before = _pieces(_flat(self.kept_before))
-        return (piece * kept for piece, kept in zip(keys, before, strict=True))
+        before = _blocks(_flat(self.kept_before))
+        return (block * kept for block, kept in zip(keys, before, strict=True))
 
-    def start(self) -> np.ndarray:
-        """A new bool array `[n]`: what there is to keep."""
+    def remaining(self) -> np.ndarray:
+        """Return a new bool array `[n]`: the weights that can still be pruned."""
         if self.kept_before is None:
             return np.ones(self.weight.numel(), dtype=bool)
         return _flat(self.kept_before).copy()
 
-    def removed_before(self) -> int:
+    def pruned_before(self) -> int:
+        """Return how many weights `previous` prunes."""
         kept = self.kept_before
         return 0 if kept is None else kept.numel() - int(kept.count_nonzero())
 
 
 def _flat(tensor: torch.Tensor) -> np.ndarray:
-    """The values as `[n]`; not a copy when they lie on the CPU in order."""
+    """Return the values as `[n]`, without a copy where they are contiguous on the CPU."""
     return tensor.detach().cpu().reshape(-1).numpy()
 
 
@@ -142,28 +147,26 @@ def _ranked(
 ) -> dict[str, _Ranked]:
     for name, weight in weights.items():
         if weight.dtype != torch.float32:
-            raise ModelError(f"{name} holds {weight.dtype}; a mask is found from float32 weights")
+            raise ModelError(f"{name} is {weight.dtype}; magnitude pruning needs float32")
     if previous is not None:
         previous.check_fit(weights)
     ranked = {}
-    for number, (name, weight) in enumerate(weights.items()):
+    for index, (name, weight) in enumerate(weights.items()):
         kept_before = None if previous is None else previous[name]
-        ranked[name] = _Ranked(name, number, weight, kept_before, make_keys)
+        ranked[name] = _Ranked(name, index, weight, kept_before, make_keys)
     return ranked
 
 
-def _groups(weights: Mapping[str, torch.Tensor], scope: str) -> list[list[str]]:
-    """The tensors that share one threshold."""
-    if scope == "global":
+def _groups(weights: Mapping[str, torch.Tensor], scope: Scope) -> list[list[str]]:
+    """Return the names of the tensors that share one threshold, group by group."""
+    if scope == Scope.GLOBAL:
         return [list(weights)]
-    if scope == "layer":
+    if scope == Scope.LAYER:
         return [[name] for name in weights]
-    if scope == "modality":
-        parts: dict[str, list[str]] = {}
-        for name in weights:
-            parts.setdefault(modality(name), []).append(name)
-        return list(parts.values())
-    raise ConfigError(f"scope {scope!r} is not one of {', '.join(SCOPES)}")
+    parts: dict[str, list[str]] = {}
+    for name in weights:
+        parts.setdefault(modality(name), []).append(name)
+    return list(parts.values())
 
 
 def _apportion(count: int, sizes: list[int]) -> list[int]:
@@ -178,41 +181,43 @@ def _apportion(count: int, sizes: list[int]) -> list[int]:
 
 
 def _keep_all_but_lowest(group: Sequence[_Ranked], count: int) -> dict[str, torch.Tensor]:
-    """True for all elements of the tensors but the `count` that have the lowest keys."""
-    gone = sum(tensor.removed_before() for tensor in group)
-    if gone > count:
-        raise ConfigError(f"{gone:,} weights are already pruned, more than the {count:,} asked for")
+    """Return the masks of the tensors: False for the `count` elements with the lowest keys."""
+    pruned = sum(tensor.pruned_before() for tensor in group)
+    if pruned > count:
+        raise ConfigError(
+            f"{pruned:,} weights are already pruned, more than the {count:,} of the target"
+        )
     threshold, ties = _threshold(group, count)
     if threshold == 0:
-        ties -= gone  # their keys are 0 too; here they go first
+        ties -= pruned  # their keys are 0 too, and they come first
     kept = {}
     for tensor in group:
-        keep = tensor.start()
-        for keys, piece in zip(tensor.key_pieces(), _pieces(keep), strict=True):
-            piece &= keys >= threshold
+        keep = tensor.remaining()
+        for keys, block in zip(tensor.key_blocks(), _blocks(keep), strict=True):
+            block &= keys >= threshold
             if ties:
-                tied = np.flatnonzero((keys == threshold) & piece)[:ties]
-                piece[tied] = False
+                tied = np.flatnonzero((keys == threshold) & block)[:ties]
+                block[tied] = False
                 ties -= tied.size
         kept[tensor.name] = torch.from_numpy(keep).view(tensor.weight.shape)
     return kept
 
 
 def _threshold(group: Sequence[_Ranked], count: int) -> tuple[int, int]:
-    """The key T and number of ties t: all keys below T and t of those equal to T are `count`."""
+    """Return a key T and a number t: all keys below T and t of those equal to T are `count`."""
 
     def keys() -> Iterator[np.ndarray]:
-        return (piece for tensor in group for piece in tensor.key_pieces())
+        return (block for tensor in group for block in tensor.key_blocks())
 
-    bucket, below = _locate(_histogram(piece >> _LOW_BITS for piece in keys()), count)
+    bucket, below = _locate(_histogram(block >> _LOW_BITS for block in keys()), count)
     first, last = bucket << _LOW_BITS, ((bucket + 1) << _LOW_BITS) - 1
-    within = (piece[(piece >= first) & (piece <= last)] - first for piece in keys())
+    within = (block[(block >= first) & (block <= last)] - first for block in keys())
     rest, below_rest = _locate(_histogram(within), count - below)
     return first + rest, count - below - below_rest
 
 
 def _histogram(parts: Iterable[np.ndarray]) -> np.ndarray:
-    """How often each of the values 0…65535 occurs in all the int32 arrays together."""
+    """Count how often each value 0…65535 occurs in the int32 arrays. int64 `[65536]`."""
     counts = np.zeros(_BUCKETS, dtype=np.int64)
     for part in parts:
         counts += np.bincount(part, minlength=_BUCKETS)
@@ -220,7 +225,7 @@ def _histogram(parts: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _locate(histogram: np.ndarray, count: int) -> tuple[int, int]:
-    """The bucket in which the `count`-th smallest lies, and how many lie in earlier ones."""
+    """Return the bucket of the `count`-th smallest value and how many lie in earlier buckets."""
     cumulated = np.cumsum(histogram)
     bucket = int(np.searchsorted(cumulated, count, side="left"))
     return bucket, int(cumulated[bucket] - histogram[bucket])

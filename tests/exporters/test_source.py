@@ -80,7 +80,14 @@ def remove(name: str) -> Callable[[Path], None]:
         (None, "", "d", None, ConfigError, "a run has its own data and settings; leave out --data"),
         (None, "", None, 9, ConfigError, "a run has its own data and settings"),
         (remove("result.json"), "", None, None, RunError, "has no finished ticket; `lxcompress pr"),
-        (remove("config.json"), "", None, None, RunError, "is no run directory: it has no config"),
+        (
+            remove("config.json"),
+            "",
+            None,
+            None,
+            RunError,
+            "is not a run directory: it has no config",
+        ),
     ],
 )
 def test_what_it_is_not(

@@ -103,7 +103,7 @@ def test_killed_at_every_artefact(
     output = tmp_path / "run"
     code, text = finish(start(output, tiny_model, tiny_data, *MOMENTS))
     assert code == 0, text
-    assert "finished before" in text
+    assert "already finished" in text
     assert_same(output, expected)
 
 

@@ -16,6 +16,7 @@ from transformers import LxmertForQuestionAnswering
 
 from exporters.source import Source
 from lxcompress import lottery as lottery_module
+from lxcompress import trainer as trainer_module
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.errors import DataError, LxcompressError, ModelError, RunError
 from lxcompress.evaluation.scoring import read_results, score_results
@@ -23,6 +24,7 @@ from lxcompress.lottery import Lottery
 from lxcompress.model.tokenizer import load_tokenizer
 from lxcompress.run import Run
 from lxcompress.system.files import read_json
+from lxcompress.trainer import RunTrainer
 from lxcompress.training import start_weights as start_module
 
 Weights = dict[str, torch.Tensor]
@@ -39,10 +41,10 @@ class Watched:
         self.first_steps: dict[str, int] = {}
         self.theta0_written: list[bytes] = []
         self.late: Weights = {}
-        train = Lottery.train
+        train = RunTrainer.train
 
         def watch(
-            this: Lottery, model: nn.Module, stage: str, description: str, **how: Any
+            this: RunTrainer, model: nn.Module, stage: str, description: str, **how: Any
         ) -> None:
             self.starts[stage] = {name: t.clone() for name, t in model.state_dict().items()}
             self.first_steps[stage] = how.get("first_step", 0)
@@ -55,7 +57,7 @@ class Watched:
             train(this, model, stage, description, **how)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Lottery, "train", watch)
+            patch.setattr(RunTrainer, "train", watch)
             self.run, self.result = run_lottery(folder, dataset, options)
 
     def weights(self, model: str) -> Weights:
@@ -271,9 +273,9 @@ def test_iterative_prunes_what_each_round_trained(
     kept: list[tuple[str, Weights]] = []
     prune = Lottery.prune
 
-    def watch(this: Lottery, trained: Path, levels: list[float], mask: Any) -> Any:
+    def watch(this: Lottery, trained: Path, *rest: Any) -> Any:
         kept.append((trained.name, load_file(trained / "model.safetensors")))
-        return prune(this, trained, levels, mask)
+        return prune(this, trained, *rest)
 
     monkeypatch.setattr(Lottery, "prune", watch)
     watched = start(sparsity=0.25, schedule="iterative", rewind="lr")
@@ -431,7 +433,7 @@ def test_finished_steps_are_not_done_again(
     def never(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(lottery_module, "train", never)
+    monkeypatch.setattr(trainer_module, "train", never)
     run, result = run_lottery(watched.run.folder, tiny_dataset, watched.result["config"])
     assert {p: p.stat().st_mtime_ns for p in run.folder.rglob("*.safetensors")} == times
     for part in ("dense", "ticket", "theta0_masked", "pruning_steps"):
@@ -467,7 +469,7 @@ def test_a_dataset_that_changed_meanwhile(
 ) -> None:
     options = settings(tiny_model, data, sparsity=0.1)
     with monkeypatch.context() as patch:
-        patch.setattr(Lottery, "train", interrupt)
+        patch.setattr(RunTrainer, "train", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_lottery(tmp_path / "run", open_dataset(data), options)
     path = data / "val_annotations.json"
@@ -489,7 +491,7 @@ def assert_nothing_was_saved(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"sparsity": 1e-5}, "sparsity 1e-05 would not remove some of the 28,672 prunable"),
+        ({"sparsity": 1e-5}, "sparsity 1e-05 prunes none or all of the 28,672 prunable"),
         ({"batch_size": 999}, "320 training questions do not fill one batch of 999"),
         (
             {"rewind": "late", "rewind_step": STEPS},
@@ -595,7 +597,7 @@ def test_whether_model_and_data_fit_is_checked_once(
 
     for module in (start_module, lottery_module):  # whichever of them calls it
         monkeypatch.setattr(module, "check_fit", watch, raising=False)
-    monkeypatch.setattr(Lottery, "train", interrupt)
+    monkeypatch.setattr(RunTrainer, "train", interrupt)
     with pytest.raises(KeyboardInterrupt):
         start(sparsity=0.1)
     assert len(calls) == 1

@@ -128,7 +128,7 @@ def test_other_peoples_files_are_left_alone(
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     with (
-        pytest.raises(RunError, match="has files in it but is no run directory"),
+        pytest.raises(RunError, match="has files in it but is not a run directory"),
         Run(tmp_path).claim(SETTINGS, force=force),
     ):
         pass
@@ -179,7 +179,7 @@ def test_the_lock_is_given_back_after_an_error(run: Run) -> None:
 
 
 def test_settings_of_no_run(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no run directory"):
+    with pytest.raises(RunError, match="not a run directory"):
         Run(tmp_path).settings()
 
 

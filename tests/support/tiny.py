@@ -10,6 +10,7 @@ from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset
 from lxcompress.lottery import Lottery
 from lxcompress.run import Run
+from lxcompress.system.files import read_json
 
 
 def tiny_config(**changes: Any) -> LxmertConfig:
@@ -62,7 +63,9 @@ def settings(model: Path, data: Path, /, **changes: Any) -> dict[str, Any]:
 def run_lottery(
     folder: Path, dataset: Dataset, options: dict[str, Any]
 ) -> tuple[Run, dict[str, Any]]:
+    """The run, and its result as it stands in result.json."""
     config = PruneConfig.parse(options)
     run = Run(folder)
     with run.claim(config.dump()):
-        return run, Lottery(run, config, dataset).find_ticket()
+        Lottery(run, config, dataset).find_ticket()
+    return run, read_json(run.result, "result")

@@ -15,6 +15,7 @@ from benchmarks.sweep.plan import Task
 from lxcompress.data.dataset import open_dataset
 from lxcompress.errors import Interrupted, LxcompressError, RunError
 from lxcompress.lottery import Lottery
+from lxcompress.preflight import check_dataset
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run
 from lxcompress.system.files import atomic_path, read_json, write_json
@@ -71,7 +72,7 @@ def _execute(task: Task) -> None:
     lottery = Lottery(run, task.config, open_dataset(task.config.data))
     with run.claim(task.config.dump(), patience=_LOCK_TIMEOUT_SECONDS):
         if task.dense is None:
-            lottery.check_dataset()
+            check_dataset(run, lottery.dataset)
             lottery.find_dense()
             return
         if not run.result.exists():

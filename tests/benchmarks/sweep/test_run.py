@@ -160,12 +160,12 @@ def test_a_failing_cell_does_not_stop_the_others(
     code, _, err = call(*sweep_arguments(folder, "--jobs", 1))
     assert code == 2
     (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert "1 of 5 runs failed, e.g. low-20-seed0" in line and "is no run directory" in line
+    assert "1 of 5 runs failed, e.g. low-20-seed0" in line and "is not a run directory" in line
     assert "the same command tries them again" in line
     report = json.loads((folder / "report.json").read_text())
     assert len(report["cells"]) == 3 and report["cells_run"] == 1
     assert [failure["cell"] for failure in report["failures"]] == ["low-20-seed0"]
-    assert "is no run directory" in (folder / "report.md").read_text()
+    assert "is not a run directory" in (folder / "report.md").read_text()
     (broken / "holiday.txt").unlink()
     assert call(*sweep_arguments(folder, "--jobs", 1))[0] == 0
     assert_same(folder, finished_sweep)

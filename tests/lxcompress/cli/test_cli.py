@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from typer.main import get_command
 
 import lxcompress
-from lxcompress import lottery
+from lxcompress import lottery, trainer
 from lxcompress.cli import doctor_checks
 from lxcompress.cli.main import app, main
 from lxcompress.cli.pretrain import pretrain
@@ -177,7 +177,7 @@ def test_the_help_shows_what_is_written(command: str, lxcompress_: Command) -> N
         (["prune", "--data", "."], "give either --model"),
         (["prune", "--data", "elsewhere"], "--data elsewhere: there is no such dataset folder"),
         (["prune", "--config", "absent.yaml"], "cannot read --config absent.yaml: No such file"),
-        (["prune", "--resume", "absent"], "absent is no run directory"),
+        (["prune", "--resume", "absent"], "absent is not a run directory"),
         (["prune", "--resume", "absent", "--sparsity", "0.3"], "--resume takes all settings"),
         (["prune", "--resume", "absent", "--force"], "--resume takes all settings"),
         (["evaluate", "x", "--split", "dev"], "--split dev: choose train, val, test"),
@@ -287,7 +287,7 @@ def test_wrong_yaml(text: str, message: str, lxcompress_: Command, tmp_path: Pat
     ("architecture", "message"),
     [
         ("nonsense", "neither a file nor one of the presets base, small"),
-        ({"model_type": "lxmert", "hidden_size": 30}, "hidden_size 30 is no multiple of"),
+        ({"model_type": "lxmert", "hidden_size": 30}, "hidden_size 30 is not a multiple of"),
         ({"model_type": "bert"}, "is a bert model"),
         ({"model_type": "lxmert", "max_position_embeddings": 10}, "reads at most 10 tokens"),
     ],
@@ -336,14 +336,14 @@ def test_prune_reports_and_repeats_at_once(
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.safetensors")}
     outcome = lxcompress_("prune", *options(tiny_model, tiny_data, finished))
     assert outcome.code == 0
-    assert f"finished before: {finished}" in outcome.out
+    assert f"already finished: {finished}" in outcome.out
     result = json.loads((finished / "result.json").read_text())
     for model in ("dense", "ticket"):
         assert f"{result[model]['accuracy']['overall']:.2f}" in outcome.out
     assert f"next: lxcompress export {finished}" in outcome.out
     assert {path: path.stat().st_mtime_ns for path in before} == before
     outcome = lxcompress_("prune", "--resume", finished)
-    assert outcome.code == 0 and "finished before" in outcome.out
+    assert outcome.code == 0 and "already finished" in outcome.out
 
 
 def test_other_settings_need_force(
@@ -353,7 +353,7 @@ def test_other_settings_need_force(
     error = lxcompress_("prune", *arguments).error
     assert "belongs to another run (subnetwork is low there and random here)" in error
     outcome = lxcompress_("prune", *arguments, "--force")
-    assert outcome.code == 0 and "finished before" not in outcome.out
+    assert outcome.code == 0 and "already finished" not in outcome.out
     config = json.loads((run / "config.json").read_text())
     assert config["subnetwork"] == "random"
     assert json.loads((run / "result.json").read_text())["config"] == config
@@ -366,7 +366,7 @@ def test_other_peoples_folders_are_left_alone(
     model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
     before = {path: path.read_bytes() for path in model.iterdir()}
     error = lxcompress_("prune", *options(tiny_model, tiny_data, model), *force).error
-    assert "has files in it but is no run directory" in error
+    assert "has files in it but is not a run directory" in error
     assert {path: path.read_bytes() for path in model.iterdir() if path.name != ".lock"} == before
 
 
@@ -440,7 +440,7 @@ def test_interrupted(
     where = "train" if isinstance(stop, Interrupted) else "predict"
     arguments = options(tiny_model, tiny_data, tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr(lottery, where, interrupt)
+        patch.setattr(trainer, where, interrupt)
         outcome = lxcompress_("prune", *arguments)
     assert outcome.code == 130 and "Traceback" not in outcome.err
     assert "the same command again" in outcome.err and "error" not in outcome.err
@@ -544,7 +544,7 @@ def test_a_split_that_the_dataset_lacks(
     error = lxcompress_("evaluate", finished / "dense", "--data", data).error
     assert "--split val: shapes-vqa has no such split" in error
     arguments = options(finished / "theta0", data, tmp_path / "run")
-    assert "no `val:` split to measure on" in lxcompress_("prune", *arguments).error
+    assert "has no `val:` split: " in lxcompress_("prune", *arguments).error
 
 
 # -- pretrain ---------------------------------------------------------------------------------

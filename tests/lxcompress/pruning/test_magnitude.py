@@ -11,10 +11,11 @@ from hypothesis.extra import numpy as arrays
 from torch import nn
 from torch.nn.utils import prune
 
+from lxcompress.choices import Scope, Subnetwork
 from lxcompress.errors import ConfigError, ModelError
 from lxcompress.model.prunable import modality
 from lxcompress.pruning import magnitude
-from lxcompress.pruning.magnitude import SCOPES, SUBNETWORKS, magnitude_mask
+from lxcompress.pruning.magnitude import magnitude_mask
 from lxcompress.pruning.mask import Mask
 
 Weights = dict[str, torch.Tensor]
@@ -118,13 +119,13 @@ def test_what_previous_removed_goes_first(data: st.DataObject, subnetwork: str) 
     assert np.array_equal(removed(mask), expected)
 
 
-@pytest.mark.parametrize("subnetwork", SUBNETWORKS)
+@pytest.mark.parametrize("subnetwork", Subnetwork)
 def test_tensors_larger_than_a_piece(monkeypatch: pytest.MonkeyPatch, subnetwork: str) -> None:
     weights = {"a": torch.randn(61, 7), "b": torch.randn(5, 3).repeat(20, 1)}
     mask = magnitude_mask(weights, 0.63, subnetwork=subnetwork, seed=3)
-    monkeypatch.setattr(magnitude, "_PIECE", 8)
-    in_pieces = magnitude_mask(weights, 0.63, subnetwork=subnetwork, seed=3)
-    assert np.array_equal(removed(mask), removed(in_pieces))
+    monkeypatch.setattr(magnitude, "_BLOCK", 8)
+    in_blocks = magnitude_mask(weights, 0.63, subnetwork=subnetwork, seed=3)
+    assert np.array_equal(removed(mask), removed(in_blocks))
 
 
 def test_weights_are_left_alone_and_may_lie_in_any_order() -> None:
@@ -175,7 +176,7 @@ def test_layer_equals_torch(sparsity: float) -> None:
 # -- High and random --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("scope", Scope)
 def test_high_is_the_mirror_of_low(scope: str) -> None:
     weights = normal_weights()
     low = magnitude_mask(weights, 0.3, scope=scope)
@@ -183,11 +184,11 @@ def test_high_is_the_mirror_of_low(scope: str) -> None:
     assert np.array_equal(removed(low), ~removed(high))
 
 
-@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("scope", Scope)
 @pytest.mark.parametrize("sparsity", [0.1, 0.5, 0.9])
 def test_all_subnetworks_are_of_one_size(scope: str, sparsity: float) -> None:
     weights = normal_weights()
-    masks = [magnitude_mask(weights, sparsity, subnetwork=s, scope=scope) for s in SUBNETWORKS]
+    masks = [magnitude_mask(weights, sparsity, subnetwork=s, scope=scope) for s in Subnetwork]
     assert {mask.pruned for mask in masks} == {count_of(weights, sparsity)}
     if scope == "layer":
         for name in weights:
@@ -219,8 +220,8 @@ def test_random_is_uniform() -> None:
     assert abs(np.corrcoef(chosen[0][1:], chosen[0][:-1])[0, 1]) < 0.03
 
 
-@pytest.mark.parametrize("subnetwork", SUBNETWORKS)
-@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("subnetwork", Subnetwork)
+@pytest.mark.parametrize("scope", Scope)
 def test_steps_are_nested(subnetwork: str, scope: str) -> None:
     weights = normal_weights()
     masks: list[Mask] = []
@@ -239,7 +240,7 @@ def test_steps_are_nested(subnetwork: str, scope: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.data(), st.sampled_from(SUBNETWORKS), st.sampled_from(("layer", "modality")))
+@given(st.data(), st.sampled_from(list(Subnetwork)), st.sampled_from(("layer", "modality")))
 def test_each_part_gives_its_share(data: st.DataObject, subnetwork: str, scope: str) -> None:
     weights = data.draw(some_weights().filter(lambda w: sum(map(torch.numel, w.values())) > 1))
     sparsity = data.draw(sparsities(weights))
@@ -276,7 +277,7 @@ def test_no_weights_at_all() -> None:
         magnitude_mask({}, 0.5)
 
 
-@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("scope", Scope)
 def test_less_than_previous(scope: str) -> None:
     weights = normal_weights()
     previous = magnitude_mask(weights, 0.5, scope=scope)

@@ -58,6 +58,6 @@ def test_cells_fail_with_their_dense_model(finished_sweep: Path, tmp_path: Path)
     (plan.dense(0) / "holiday.txt").write_text("not a run")
     failures = {task.name: failure for task, failure in run_in_processes(plan.tasks(), 1)}
     assert failures.keys() == {"dense-seed0", *CELLS}
-    assert "is no run directory" in (failures["dense-seed0"] or "")
+    assert "is not a run directory" in (failures["dense-seed0"] or "")
     for cell in CELLS:
         assert failures[cell] == f"dense-seed0 failed: {failures['dense-seed0']}"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sweep_command import CELLS, plan_like
 
-from benchmarks.sweep.launchers import worker
 from benchmarks.sweep.launchers.worker import execute
+from lxcompress import trainer
 
 
 def test_cells_of_a_seed_share_one_dense_model_on_the_disk(finished_sweep: Path) -> None:
@@ -25,13 +25,13 @@ def test_accuracies_after_pruning_are_reused_from_siblings(
     folder = Path(shutil.copytree(finished_sweep, tmp_path / "sweep"))
     shutil.rmtree(folder / "cells" / "low-20-seed0")
     measured = []
-    predict = worker.Lottery.accuracy.__globals__["predict"]
+    predict = trainer.predict
 
     def recording(*arguments: Any, description: str, **more: Any) -> Any:
         measured.append(description)
         return predict(*arguments, description=description, **more)
 
-    monkeypatch.setitem(worker.Lottery.accuracy.__globals__, "predict", recording)
+    monkeypatch.setattr(trainer, "predict", recording)
     (task,) = (t for t in plan_like(finished_sweep, folder).tasks() if t.name == "low-20-seed0")
     assert execute(task) is None
     assert measured == ["Evaluating ticket", "Evaluating theta0_masked"]

@@ -1,0 +1,71 @@
+"""Checks of a run's plan, before anything is trained: what would otherwise fail after hours."""
+
+from __future__ import annotations
+
+from transformers import LxmertForQuestionAnswering
+
+from lxcompress.config import PruneConfig
+from lxcompress.data.dataset import Dataset
+from lxcompress.data.questions.answers import label_index, target_scores
+from lxcompress.errors import DataError, RunError
+from lxcompress.model.prunable import prunable_parameters
+from lxcompress.pruning.magnitude import pruned_weights
+from lxcompress.pruning.schedule import pruning_levels
+from lxcompress.run import Run
+
+
+def check_dataset(run: Run, dataset: Dataset) -> None:
+    """Check that the dataset is still the one that the run began with.
+
+    Raises:
+        RunError: questions, answers or regions have changed since.
+        DataError: a file of the dataset is missing or wrong.
+    """
+    if run.is_finished():
+        began_with = run.read_result().dataset.fingerprint
+    elif run.exists():
+        began_with = run.once("dataset", dataset.describe)["fingerprint"]
+    else:
+        dataset.describe()  # reads every file
+        return
+    if began_with != dataset.fingerprint:
+        raise RunError(
+            f"the files of {dataset.folder} have changed since the run in {run.folder} began; "
+            "choose another --output, or --force to delete it"
+        )
+
+
+def check_plan(
+    config: PruneConfig,
+    dataset: Dataset,
+    model: LxmertForQuestionAnswering,
+    total_steps: int,
+    late_step: int,
+) -> None:
+    """Check sparsity, rewinding and answers. (`start_weights` has checked that all fit together.)
+
+    Args:
+        total_steps: optimizer steps of one training.
+        late_step: the step to which late rewinding goes back.
+
+    Raises:
+        ConfigError: a pruning step prunes nothing.
+        DataError: `--rewind-step` is too late, or as `check_answers`.
+    """
+    check_answers(dataset)
+    size = sum(weight.numel() for weight in prunable_parameters(model).values())
+    for level in pruning_levels(config.sparsity):
+        pruned_weights(size, level)
+    if config.rewind == "late" and late_step >= total_steps:
+        raise DataError(f"--rewind-step {late_step}: training has only {total_steps} steps")
+
+
+def check_answers(dataset: Dataset) -> None:
+    """Raise DataError when the dataset has nothing to learn from or nothing to measure with."""
+    index = label_index(dataset.answers)
+    if not any(target_scores(question, index) for question in dataset.questions("train")):
+        raise DataError(
+            f"no `train:` question of {dataset.folder} has an answer that is in the answer list"
+        )
+    if not any(question.answers or question.scores for question in dataset.questions("val")):
+        raise DataError(f"the `val:` questions of {dataset.folder} have no answers to measure with")

@@ -1,0 +1,93 @@
+"""The content of a run's `result.json`, every field described.
+
+Accuracies are percent, sizes are bytes, sparsities are fractions in 0-1.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lxcompress.errors import RunError
+from lxcompress.system.files import read_json, write_json
+
+Accuracy = dict[str, float | None]
+"""Percent by "overall", "yes/no", "number" and "other"; None for a type that the data lacks."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Measured(_Record):
+    accuracy: Accuracy = Field(description="on the validation split")
+
+
+class Sparsity(_Record):
+    prunable: float = Field(description="pruned weights / prunable weights")
+    model: float = Field(description="pruned weights / all parameters of the model")
+
+
+class TicketResult(Measured):
+    sparsity: Sparsity = Field(description="of the mask that the ticket was trained under")
+
+
+class PruningStep(Measured):
+    sparsity: float = Field(description="of the prunable weights, after this step")
+    retrained_accuracy: Accuracy | None = Field(
+        default=None,
+        description="after fine-tuning under this step's mask (iterative schedule only)",
+    )
+
+
+class WeightCounts(_Record):
+    pruned: int = Field(description="weights that the mask removes")
+    prunable: int = Field(description="weights that the mask covers")
+    parameters: int = Field(description="all parameters of the model")
+    zeros: int = Field(description="prunable weights that are exactly zero in the ticket")
+
+
+class TicketBytes(_Record):
+    dense: int = Field(description="the model in fp32")
+    bitmask: int = Field(description="the ticket in fp32: one bit a prunable weight, and values")
+    mask: int = Field(description="the bits alone")
+
+
+class DatasetRecord(_Record):
+    name: str = Field(description="as in dataset.yaml")
+    folder: str = Field(description="absolute path of the dataset folder")
+    detector: str | None = Field(description="what made the regions")
+    questions: dict[str, int] = Field(description="number of questions by split")
+    answers: int = Field(description="length of the answer list")
+    fingerprint: str = Field(description="SHA-256 over questions, answers and region indices")
+
+
+class RunResult(_Record):
+    """Everything that a finished run found."""
+
+    dense: Measured = Field(description="fine-tuned without a mask")
+    ticket: TicketResult = Field(description="fine-tuned under the mask")
+    theta0_masked: Measured = Field(description="the start weights under the ticket's mask")
+    pruning_steps: list[PruningStep] = Field(description="trained weights, pruned step by step")
+    metric: str = Field(description="VQA v2 accuracy or LXMERT soft score")
+    weights: WeightCounts = Field(description="of the ticket")
+    bytes: TicketBytes = Field(description="of the weights")
+    config: dict[str, Any] = Field(description="effective settings by option name")
+    environment: dict[str, Any] = Field(description="versions and machine")
+    dataset: DatasetRecord = Field(description="what the run was trained and measured on")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read `result.json`; raise RunError when it is missing, damaged or of another form."""
+        try:
+            return cls.model_validate(read_json(path, "result", RunError))
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise RunError(f"result {path} is damaged at {where}: {first['msg']}") from None
+
+    def write(self, path: Path) -> None:
+        """Write `result.json`, whole or not at all."""
+        write_json(path, self.model_dump(mode="json", exclude_unset=True))

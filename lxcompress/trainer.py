@@ -1,0 +1,119 @@
+"""Training and evaluating the models of one run, with everything saved in its directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from transformers import LxmertForQuestionAnswering, PreTrainedTokenizerBase
+
+from lxcompress.config import PruneConfig
+from lxcompress.data.batches import EncodedQuestions
+from lxcompress.data.dataset import Dataset
+from lxcompress.data.dataset_config import SplitName
+from lxcompress.evaluation.predict import predict
+from lxcompress.evaluation.scoring import score, write_results
+from lxcompress.model.tokenizer import load_tokenizer
+from lxcompress.result import Accuracy
+from lxcompress.run import Run
+from lxcompress.system.device import make_accelerator
+from lxcompress.training.loop import train
+from lxcompress.training.recipe import Recipe
+from lxcompress.training.tensorboard import training_log
+
+# Late rewinding goes back to this fraction of the training steps (Frankle et al. 2020, section 4).
+_LATE = 0.05
+
+
+class RunTrainer:
+    """Trains and evaluates the models of a run with its settings, on its dataset."""
+
+    def __init__(self, run: Run, config: PruneConfig, dataset: Dataset) -> None:
+        """Prepare; nothing is read or written yet."""
+        self.run, self.config, self.dataset = run, config, dataset
+        self.accelerator = make_accelerator(config.device, config.precision, config.tensorboard)
+        self.recipe = Recipe(
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            learning_rate=config.learning_rate,
+            seed=config.seed,
+        )
+
+    def train(
+        self, model: LxmertForQuestionAnswering, stage: str, description: str, **options: Any
+    ) -> None:
+        """Train `model` in place, from the stage's checkpoint where there is one.
+
+        `options` are those of `lxcompress.training.loop.train`, and so are the errors raised.
+        """
+        name = f"{self.run.folder.resolve().name}/{stage}"
+        with training_log(self.run.log(stage), self.accelerator, name) as log:
+            train(
+                model,
+                self._training_questions,
+                self.recipe,
+                self.accelerator,
+                checkpoint=self.run.checkpoint(stage),
+                log=log,
+                description=description,
+                workers=self.config.workers,
+                **options,
+            )
+
+    def accuracy(self, name: str, model: Callable[[], LxmertForQuestionAnswering]) -> Accuracy:
+        """Return the validation accuracy by answer type in percent.
+
+        It is measured once and saved under `name`; `model` is called only to measure it. The
+        predictions of "dense" and "ticket" are saved too.
+        """
+
+        def measure() -> Accuracy:
+            data = self._validation_questions
+            predictions = predict(
+                model(),
+                data,
+                self.accelerator.device,
+                description=f"Evaluating {name}",
+                workers=self.config.workers,
+            )
+            scored = score(predictions, data.questions)
+            if name in ("dense", "ticket"):
+                write_results(self.run.predictions(name), predictions)
+            self.run.once("metric", lambda: scored.metric)
+            return scored.accuracy()
+
+        return self.run.once(name, measure)
+
+    @property
+    def total_steps(self) -> int:
+        """Number of optimizer steps of one training."""
+        return self.recipe.total_steps(len(self.dataset.questions("train")))
+
+    @property
+    def late_step(self) -> int:
+        """The step to which late rewinding goes back."""
+        return self.config.rewind_step or max(1, round(_LATE * self.total_steps))
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer saved with θ0."""
+        return load_tokenizer(self.run.theta0)
+
+    @cached_property
+    def _training_questions(self) -> EncodedQuestions:
+        return self._encode("train", with_targets=True)
+
+    @cached_property
+    def _validation_questions(self) -> EncodedQuestions:
+        return self._encode("val", with_targets=False)
+
+    def _encode(self, name: SplitName, *, with_targets: bool) -> EncodedQuestions:
+        split = self.dataset.split(name)
+        return EncodedQuestions(
+            split.questions,
+            split.regions,
+            self.tokenizer,
+            max_tokens=self.config.max_tokens,
+            answers=self.dataset.answers if with_targets else None,
+        )

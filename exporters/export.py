@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from transformers import LxmertForQuestionAnswering
@@ -19,6 +18,7 @@ from exporters.encodings.encode_model import Answerer, assemble
 from exporters.encodings.size_formula import formula
 from exporters.graph.onnx_file import OnnxFile, data_file, file_hashes, write_model
 from exporters.graph.trace import Graph, build_graph
+from exporters.records import EXPORT_REPORT, ExportRecord, ExportReport, FileCheck, Provenance
 from exporters.runtime.vqa_model import read_labels
 from exporters.source import Source, open_questions
 from exporters.variants import Variant
@@ -31,9 +31,8 @@ from lxcompress.model.tokenizer import load_tokenizer
 from lxcompress.pruning.mask import Mask
 from lxcompress.system.cache import cache_folder
 from lxcompress.system.environment import describe
-from lxcompress.system.files import locked, read_json, remove_leftovers, temporary_name, write_json
+from lxcompress.system.files import locked, remove_leftovers, temporary_name
 
-REPORT = "export.json"
 _WORK = "export"
 
 
@@ -48,7 +47,7 @@ class _Loaded:
     reference: np.ndarray
 
 
-def export(source: Source, variants: Sequence[Variant], device: str) -> dict[str, Any]:
+def export(source: Source, variants: Sequence[Variant], device: str) -> ExportReport:
     """Make and check the files that are not there yet; the content of `onnx/export.json`.
 
     A file that does not pass its checks (on `device`) is not left behind. Killed at any moment, the
@@ -64,7 +63,7 @@ def export(source: Source, variants: Sequence[Variant], device: str) -> dict[str
         return _export(source, variants, device)
 
 
-def _export(source: Source, variants: Sequence[Variant], device: str) -> dict[str, Any]:
+def _export(source: Source, variants: Sequence[Variant], device: str) -> ExportReport:
     remove_leftovers(source.onnx / _WORK)
     report = _report(source)
     graph = None
@@ -72,21 +71,21 @@ def _export(source: Source, variants: Sequence[Variant], device: str) -> dict[st
         chosen = [variant for variant in variants if variant.sparse == sparse]
         if not chosen:
             continue
-        made_of = source.fingerprint(chosen[0], device)
-        todo = [variant for variant in chosen if not _is_done(source, variant, report, made_of)]
+        provenance = source.provenance(chosen[0], device)
+        todo = [variant for variant in chosen if not _is_done(source, variant, report, provenance)]
         if not todo:
             continue
         loaded = _load(source, todo[0], device)
         graph = graph or build_graph(loaded.model.config)
         for variant in todo:
-            record = _make(source, variant, graph, loaded, device)
-            report["files"][variant.file] = {**record, "made_of": made_of}
-            write_json(source.onnx / REPORT, report)
+            record = _make(source, variant, graph, loaded, device, provenance)
+            report.files[variant.file] = record
+            report.write(source.onnx)
         del loaded
     return report
 
 
-def compare(path: Path, source: Source, device: str) -> dict[str, Any]:
+def compare(path: Path, source: Source, device: str) -> FileCheck:
     """The checks of an export again, of a file made earlier from `source`.
 
     Raises ModelError where it differs, or was made of something that the source does not have.
@@ -117,8 +116,13 @@ def _load(source: Source, variant: Variant, device: str) -> _Loaded:
 
 
 def _make(
-    source: Source, variant: Variant, graph: Graph, loaded: _Loaded, device: str
-) -> dict[str, Any]:
+    source: Source,
+    variant: Variant,
+    graph: Graph,
+    loaded: _Loaded,
+    device: str,
+    provenance: Provenance,
+) -> ExportRecord:
     parameters = dict(loaded.model.named_parameters())
     model = assemble(graph, parameters, variant, loaded.answerer, loaded.mask)
     source.onnx.mkdir(parents=True, exist_ok=True)
@@ -126,15 +130,16 @@ def _make(
         path = folder / variant.file
         write_model(model, path)
         del model
-        record = {
-            "variant": variant.name,
-            "precision": variant.precision,
-            "encoding": variant.encoding,
-            "dense_fp32_bytes": 4 * sum(math.prod(shape) for shape in graph.weights.values()),
-            "formula": formula(graph, variant, loaded.mask),
-            **_check(path, loaded, device),
-            "checked_on": describe(device),
-        }
+        record = ExportRecord(
+            variant=variant.name,
+            precision=variant.precision,
+            encoding=variant.encoding,
+            dense_fp32_bytes=4 * sum(math.prod(shape) for shape in graph.weights.values()),
+            formula=formula(graph, variant, loaded.mask),
+            **_check(path, loaded, device).model_dump(),
+            checked_on=describe(device),
+            made_of=provenance,
+        )
         for made in (data_file(path), path):  # the model last, when its data are in place
             if made.exists():
                 made.replace(source.onnx / made.name)
@@ -143,12 +148,12 @@ def _make(
     return record
 
 
-def _check(path: Path, loaded: _Loaded, device: str) -> dict[str, Any]:
-    return {
-        **check_structure(path, loaded.mask),
-        **check_weights(path, loaded.model),
-        **check_answers(path, loaded.questions, loaded.reference, device),
-    }
+def _check(path: Path, loaded: _Loaded, device: str) -> FileCheck:
+    return FileCheck(
+        **check_structure(path, loaded.mask).model_dump(),
+        **check_weights(path, loaded.model).model_dump(),
+        **check_answers(path, loaded.questions, loaded.reference, device).model_dump(),
+    )
 
 
 @contextmanager
@@ -161,23 +166,19 @@ def _work_folder(onnx: Path) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _report(source: Source) -> dict[str, Any]:
-    path = source.onnx / REPORT
-    if path.exists():
-        report = read_json(path, "export report", RunError)
-        if not isinstance(report, dict) or not isinstance(report.get("files"), dict):
-            raise RunError(f"{path} is no report of an export; remove it")
-        return report
-    return {"lxcompress": lxcompress.__version__, "files": {}}
+def _report(source: Source) -> ExportReport:
+    if (source.onnx / EXPORT_REPORT).exists():
+        return ExportReport.read(source.onnx)
+    return ExportReport(lxcompress=lxcompress.__version__, files={})
 
 
 def _is_done(
-    source: Source, variant: Variant, report: dict[str, Any], made_of: dict[str, Any]
+    source: Source, variant: Variant, report: ExportReport, provenance: Provenance
 ) -> bool:
-    record, path = report["files"].get(variant.file), source.onnx / variant.file
+    record, path = report.files.get(variant.file), source.onnx / variant.file
     return (
         record is not None
-        and record["made_of"] == made_of
+        and record.provenance == provenance
         and path.exists()
-        and file_hashes(path) == record["sha256"]
+        and file_hashes(path) == record.sha256
     )

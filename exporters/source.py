@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from transformers import LxmertConfig, PreTrainedTokenizerBase
 
 import lxcompress
+from exporters.records import Provenance
 from exporters.variants import VARIANTS, Variant
 from lxcompress.config import PruneConfig
 from lxcompress.data.batches import EncodedQuestions
@@ -110,15 +110,15 @@ class Source:
         files = [file for kind in kinds for file in sorted(folder.glob(kind))]
         return {file.name: sha256(file) for file in files}
 
-    def fingerprint(self, variant: Variant, device: str) -> dict[str, Any]:
-        """What a variant's file is made of and checked with; the same again need not be made."""
-        return {
-            "lxcompress": lxcompress.__version__,
-            "files": self.hashes(variant),
-            "data": open_dataset(self.data).fingerprint,
-            "max_tokens": self.max_tokens,
-            "checked_on": device,
-        }
+    def provenance(self, variant: Variant, device: str) -> Provenance:
+        """Return what a variant's file is exported from, and checked with on `device`."""
+        return Provenance(
+            lxcompress=lxcompress.__version__,
+            files=self.hashes(variant),
+            data=open_dataset(self.data).fingerprint,
+            max_tokens=self.max_tokens,
+            checked_on=device,
+        )
 
 
 def open_questions(

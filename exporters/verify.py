@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -20,6 +19,7 @@ from exporters.encodings import bitmask
 from exporters.encodings.decode_model import Weights
 from exporters.graph.interface import OUTPUT
 from exporters.graph.onnx_file import SEAL, OnnxFile, file_hashes, in_words, seal
+from exporters.records import Accuracy, AnswerCheck, StructureCheck, WeightCheck
 from exporters.runtime.vqa_model import OnnxVqaModel, read_labels, stock_session
 from exporters.variants import VARIANTS
 from lxcompress.data.batches import EncodedQuestions, model_arrays
@@ -45,7 +45,7 @@ Inputs = dict[str, np.ndarray]
 _DECODING = {"NonZero", "ScatterElements", bitmask.FUNCTION}
 
 
-def check_structure(path: Path, mask: Mask | None = None) -> dict[str, Any]:
+def check_structure(path: Path, mask: Mask | None = None) -> StructureCheck:
     """What the file alone shows: bytes, checksums, weights, zeros. ModelError for what is wrong.
 
     With the ticket's `mask`, each encoded weight must be pruned exactly where the mask says.
@@ -54,7 +54,7 @@ def check_structure(path: Path, mask: Mask | None = None) -> dict[str, Any]:
         return _structure(path, mask)
 
 
-def _structure(path: Path, mask: Mask | None) -> dict[str, Any]:
+def _structure(path: Path, mask: Mask | None) -> StructureCheck:
     file = OnnxFile(path)
     read_labels(file)
     arrays = ((name, file.array(name)) for name in file.tensors)
@@ -97,17 +97,17 @@ def _structure(path: Path, mask: Mask | None) -> dict[str, Any]:
     ):
         if said != form:
             raise ModelError(f"{path} says that it is {said}, but its weights are {form}")
-    return {
-        "bytes": file.stored_bytes(),
-        "sha256": file_hashes(path),
-        "parameters": parameters,
-        "prunable": size,
-        "pruned": pruned,
-        "zeros": zeros,
-    }
+    return StructureCheck(
+        bytes=file.stored_bytes(),
+        sha256=file_hashes(path),
+        parameters=parameters,
+        prunable=size,
+        pruned=pruned,
+        zeros=zeros,
+    )
 
 
-def check_weights(path: Path, model: LxmertForQuestionAnswering) -> dict[str, Any]:
+def check_weights(path: Path, model: LxmertForQuestionAnswering) -> WeightCheck:
     """How far its weights are from the model's.
 
     ModelError when they are not, to the bit, the model's in the precision of the file; for other
@@ -132,7 +132,7 @@ def check_weights(path: Path, model: LxmertForQuestionAnswering) -> dict[str, An
         largest = max(largest, float(np.abs(found - expected).max()))
         if not weights.stands_for(name, expected):
             raise ModelError(f"{path}: {name} is not the model's, to the bit")
-    return {"largest_weight_difference": largest}
+    return WeightCheck(largest_weight_difference=largest)
 
 
 def reference_logits(
@@ -148,7 +148,7 @@ def reference_logits(
 
 def check_answers(
     path: Path, data: EncodedQuestions, reference: np.ndarray, device: str
-) -> dict[str, Any]:
+) -> AnswerCheck:
     """Logits and accuracy of the file in stock ONNX Runtime, beside PyTorch's `reference`.
 
     Raises ModelError when they differ by more than the tolerance of the file's precision, or when
@@ -175,14 +175,14 @@ def check_answers(
     spread = float(reference.std(axis=1).mean()) or 1.0  # a model of one answer has no spread
     relative = float(np.sqrt(squares / reference.size)) / spread
     expected = reference.argmax(axis=1)
-    found = {
-        "questions": len(data),
-        "largest_logit_difference": largest,
-        "relative_logit_difference": relative,
-        "same_answers": float((chosen == expected).mean()),
-        "accuracy": _accuracy(data, labels, chosen),
-        "accuracy_in_pytorch": _accuracy(data, labels, expected),
-    }
+    found = AnswerCheck(
+        questions=len(data),
+        largest_logit_difference=largest,
+        relative_logit_difference=relative,
+        same_answers=float((chosen == expected).mean()),
+        accuracy=_accuracy(data, labels, chosen),
+        accuracy_in_pytorch=_accuracy(data, labels, expected),
+    )
     if not relative <= LOGIT_TOLERANCE[precision]:
         raise ModelError(
             f"{path.name} does not answer as the model: its logits differ by {relative:.2g} of "
@@ -192,20 +192,18 @@ def check_answers(
     return found
 
 
-def _check_accuracy(path: Path, precision: str, found: dict[str, Any]) -> None:
-    if found["accuracy"] is None:
+def _check_accuracy(path: Path, precision: str, found: AnswerCheck) -> None:
+    if found.accuracy is None or found.accuracy_in_pytorch is None:
         return
-    lost = found["accuracy_in_pytorch"]["overall"] - found["accuracy"]["overall"]
-    allowed = ACCURACY_TOLERANCE[precision] + 100 / found["questions"]
+    lost = (found.accuracy_in_pytorch["overall"] or 0) - (found.accuracy["overall"] or 0)
+    allowed = ACCURACY_TOLERANCE[precision] + 100 / found.questions
     if lost > allowed:
         raise ModelError(
             f"{path.name} loses {lost:.2f} points of accuracy, {precision} is allowed {allowed:.2f}"
         )
 
 
-def _accuracy(
-    data: EncodedQuestions, labels: list[str], chosen: np.ndarray
-) -> dict[str, float | None] | None:
+def _accuracy(data: EncodedQuestions, labels: list[str], chosen: np.ndarray) -> Accuracy | None:
     if not any(question.answers or question.scores for question in data.questions):
         return None
     answers = answers_of(data, labels, chosen.tolist())

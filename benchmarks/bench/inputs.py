@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exporters.export import REPORT
 from exporters.graph.onnx_file import file_hashes
+from exporters.records import EXPORT_REPORT, ExportRecord, ExportReport
 from exporters.source import Source, open_questions
 from exporters.variants import VARIANTS
 from lxcompress.data.batches import EncodedQuestions
@@ -26,7 +26,7 @@ class BenchSource:
 
     run: Run
     result: dict[str, Any]
-    records: dict[str, dict[str, Any]]
+    records: dict[str, ExportRecord]
     variants: list[str]
     data: EncodedQuestions
 
@@ -65,18 +65,14 @@ class BenchSource:
 
     def fingerprints(self) -> dict[str, str]:
         """What is measured: SHA-256 of each exported file and of the data."""
-        files = {name: record["sha256"] for name, record in self.records.items()}
+        files = {name: record.sha256 for name, record in self.records.items()}
         return {**files, "data": self.result["dataset"]["fingerprint"]}
 
 
-def _records(run: Run) -> dict[str, dict[str, Any]]:
-    path = run.onnx / REPORT
-    if not path.exists():
+def _records(run: Run) -> dict[str, ExportRecord]:
+    if not (run.onnx / EXPORT_REPORT).exists():
         raise RunError(f"{run.folder} has no exported files; {_command(run)} makes them")
-    report = read_json(path, "export report", RunError)
-    if not isinstance(report, dict) or not isinstance(report.get("files"), dict):
-        raise RunError(f"{path} is no report of an export; remove it, then run {_command(run)}")
-    return report["files"]
+    return ExportReport.read(run.onnx).files
 
 
 def _command(run: Run, variants: Sequence[str] = ()) -> str:
@@ -100,23 +96,22 @@ def _check_variants(run: Run, chosen: Sequence[str]) -> None:
         )
 
 
-def _check_files(
-    run: Run, source: Source, records: Mapping[str, dict[str, Any]], data: str
-) -> None:
+def _check_files(run: Run, source: Source, records: Mapping[str, ExportRecord], data: str) -> None:
     hashes: dict[bool, dict[str, str]] = {}
     for name, record in records.items():
-        path, variant = run.onnx / name, VARIANTS[record["variant"]]
+        path, variant = run.onnx / name, VARIANTS[record.variant]
         again = f"{_command(run, [variant.name])} makes it again"
         if not path.exists():
             raise RunError(f"{path} is gone; {again}")
-        if file_hashes(path) != record["sha256"]:
+        if file_hashes(path) != record.sha256:
             raise RunError(f"{path} is not the file that was exported; {again}")
         if variant.sparse not in hashes:
             hashes[variant.sparse] = source.hashes(variant)
-        for part, found, what in (
-            ("data", data, "data"),
-            ("max_tokens", source.max_tokens, "token limits"),
-            ("files", hashes[variant.sparse], "models"),
+        exported = record.provenance
+        for recorded, found, what in (
+            (exported.data, data, "data"),
+            (exported.max_tokens, source.max_tokens, "token limits"),
+            (exported.files, hashes[variant.sparse], "models"),
         ):
-            if record["made_of"][part] != found:
+            if recorded != found:
                 raise RunError(f"{path} was exported with other {what} than the run's; {again}")

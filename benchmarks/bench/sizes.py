@@ -16,6 +16,7 @@ from safetensors import safe_open
 from exporters.encodings import bitmask, int8
 from exporters.encodings.decode_model import Weights
 from exporters.graph.onnx_file import OnnxFile
+from exporters.records import ExportRecord
 from exporters.variants import VARIANTS, Variant
 from lxcompress.errors import ModelError
 from lxcompress.model.prunable import modality
@@ -42,23 +43,23 @@ def part_of_model(name: str) -> str:
     return "embeddings" if name.startswith(_EMBEDDINGS) else modality(name)
 
 
-def sizes(run: Run, records: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def sizes(run: Run, records: Mapping[str, ExportRecord]) -> dict[str, Any]:
     """The report's `size` (`bench_schema.Size`) for export.json's records, by name of the file.
 
     Raises ModelError when a file's weights do not weigh what the formula says.
     """
-    dense_fp32 = records[VARIANTS["fp32"].file]["bytes"]
+    dense_fp32 = records[VARIANTS["fp32"].file].bytes
     files = []
     for name, record in records.items():
-        variant = VARIANTS[record["variant"]]
-        dense = records[VARIANTS[variant.precision].file]["bytes"]
+        variant = VARIANTS[record.variant]
+        dense = records[VARIANTS[variant.precision].file].bytes
         parts = weights_by_part(run.onnx / name)
         weights = {kind: sum(part[kind] for part in parts.values()) for kind in _KINDS}
         total = sum(weights.values())
-        if total != record["formula"]["total"]:
+        if total != record.formula.total:
             raise ModelError(
                 f"{run.onnx / name} holds {total:,} bytes of weights, the formula says "
-                f"{record['formula']['total']:,}; `lxcompress export {run.folder}` makes it again"
+                f"{record.formula.total:,}; `lxcompress export {run.folder}` makes it again"
             )
         files.append(
             {
@@ -66,13 +67,13 @@ def sizes(run: Run, records: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
                 "variant": variant.name,
                 "model": model_of(variant),
                 "precision": variant.precision,
-                "bytes": record["bytes"],
+                "bytes": record.bytes,
                 "weights": weights,
-                "container": record["bytes"] - total,
-                "formula": record["formula"]["total"],
-                "entropy_bound": record["formula"]["entropy_bound"],
-                "of_dense_fp32": record["bytes"] / dense_fp32,
-                "of_dense_same_precision": record["bytes"] / dense,
+                "container": record.bytes - total,
+                "formula": record.formula.total,
+                "entropy_bound": record.formula.entropy_bound,
+                "of_dense_fp32": record.bytes / dense_fp32,
+                "of_dense_same_precision": record.bytes / dense,
                 "parts": parts,
             }
         )

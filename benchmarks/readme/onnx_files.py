@@ -103,9 +103,9 @@ def write_files(
         write_model(assemble(graph, parameters, variant, answerer, mask), path)
         files[variant.file] = {
             "unit": "bytes",
-            **check_structure(path, mask if variant.sparse else None),
-            **check_weights(path, model),
-            "formula": formula(graph, variant, mask),
+            **check_structure(path, mask if variant.sparse else None).model_dump(),
+            **check_weights(path, model).model_dump(),
+            "formula": formula(graph, variant, mask).model_dump(),
         }
     return files
 

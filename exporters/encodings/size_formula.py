@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from exporters.graph.trace import Graph
+from exporters.records import WeightBytes
 from exporters.variants import Variant
 from lxcompress.pruning.mask import Mask
 
@@ -12,7 +13,7 @@ _BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
 _SCALE = _BYTES["fp32"]
 
 
-def formula(graph: Graph, variant: Variant, mask: Mask | None) -> dict[str, int]:
+def formula(graph: Graph, variant: Variant, mask: Mask | None) -> WeightBytes:
     """Bytes of the weights by kind, from their shapes alone, and their sum as "total".
 
     "mask" is one bit for each prunable weight, "values" those that stay, "unpruned" all other
@@ -40,7 +41,7 @@ def formula(graph: Graph, variant: Variant, mask: Mask | None) -> dict[str, int]
     total = sum(parts.values())
     bits = mask.size * _entropy(mask.sparsity) if kept and mask is not None else 0
     bound = total - parts["mask"] + math.ceil(bits / 8)
-    return {**parts, "total": total, "entropy_bound": bound}
+    return WeightBytes(**parts, total=total, entropy_bound=bound)
 
 
 def _scales(graph: Graph, name: str) -> int:

@@ -6,7 +6,6 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError
@@ -14,6 +13,7 @@ from huggingface_hub.utils import validate_repo_id
 
 import lxcompress
 from exporters.graph.onnx_file import data_file, file_hashes
+from exporters.records import ExportReport
 from exporters.source import Source
 from exporters.targets.model_card import model_card
 from exporters.targets.output_folder import check_place
@@ -52,7 +52,7 @@ def check_hub(
 
 
 def write_hub_folder(
-    run: Run, report: dict[str, Any], folder: Path, onnx: Path | None = None
+    run: Run, report: ExportReport, folder: Path, onnx: Path | None = None
 ) -> None:
     """Write the model folder, whole or not at all; `report` is of the export to `onnx`, or the run.
 
@@ -66,16 +66,18 @@ def write_hub_folder(
     config = read_json(run.ticket / "config.json", "model configuration", ModelError)
     sparse = [variant for variant in VARIANTS.values() if variant.sparse]
     hashes = source.hashes(sparse[0])
-    found = {variant.file: report["files"].get(variant.file) for variant in sparse}
+    found = {variant.file: report.files.get(variant.file) for variant in sparse}
     # A report can name files of an older ticket too.
     files = {
-        name: file for name, file in found.items() if file and file["made_of"]["files"] == hashes
+        name: record
+        for name, record in found.items()
+        if record and record.provenance.files == hashes
     }
     if not files:
         raise ConfigError(f"{source.onnx} has no file of this ticket; export one")
-    for name, file in files.items():
+    for name, record in files.items():
         path = source.onnx / name
-        if not path.exists() or file_hashes(path) != file["sha256"]:
+        if not path.exists() or file_hashes(path) != record.sha256:
             raise ModelError(f"{path} is not the file that was checked; export it again")
     card = model_card(folder.name, result, files, config)
     with atomic_path(folder) as work:

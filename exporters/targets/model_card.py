@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from exporters.graph.interface import OPSET
+from exporters.records import ExportRecord
 from lxcompress.config import EMBEDDED_DATA, EMBEDDED_MODEL
 from lxcompress.system.text import one_line
 from lxcompress.vision.detectors import DETECTORS
@@ -52,7 +54,10 @@ _SHAPES = " Their pictures are generated, coloured shapes; it knows nothing of p
 
 
 def model_card(
-    name: str, result: dict[str, Any], files: dict[str, Any], architecture: dict[str, Any]
+    name: str,
+    result: dict[str, Any],
+    files: Mapping[str, ExportRecord],
+    architecture: dict[str, Any],
 ) -> str:
     """README.md for a result, the report's records of its files and the model's config.json."""
     metadata = _metadata(one_line(name) or "ticket", result).to_yaml()
@@ -108,7 +113,9 @@ def _metadata(name: str, result: dict[str, Any]) -> ModelCardData:
     )
 
 
-def _body(result: dict[str, Any], files: dict[str, Any], architecture: dict[str, Any]) -> str:
+def _body(
+    result: dict[str, Any], files: Mapping[str, ExportRecord], architecture: dict[str, Any]
+) -> str:
     config, data, features = result["config"], result["dataset"], architecture["visual_feat_dim"]
     labels = architecture["id2label"]
     answers = [_text(labels[index]) for index in sorted(labels, key=int)]
@@ -117,7 +124,7 @@ def _body(result: dict[str, Any], files: dict[str, Any], architecture: dict[str,
     if data["detector"]:
         own = " (part of lxcompress)" if data["detector"] in DETECTORS else ""
         detector = f'the detector "{_text(data["detector"])}"{own}'
-    checked = dict.fromkeys(_machine(file["checked_on"]) for file in files.values())
+    checked = dict.fromkeys(_machine(file.checked_on) for file in files.values())
     return Template(_TEXT.read_text(encoding="utf-8")).substitute(
         {name: f"{count:,}" for name, count in result["weights"].items()},
         **{f"{of}_share": f"{share:.1%}" for of, share in result["ticket"]["sparsity"].items()},
@@ -137,7 +144,7 @@ def _body(result: dict[str, Any], files: dict[str, Any], architecture: dict[str,
         accuracy_table=_accuracy_table(result),
         file_table=_file_table(files),
         regions=_regions(data["detector"]),
-        file=f"onnx/{min(files, key=lambda name: files[name]['bytes'])}",
+        file=f"onnx/{min(files, key=lambda name: files[name].bytes)}",
         opset=OPSET,
         pictures=_SHAPES if config["data"] == EMBEDDED_DATA else "",
         command=_command(config),
@@ -158,17 +165,17 @@ def _accuracy_table(result: dict[str, Any]) -> str:
     return "\n".join(["| accuracy % | dense | ticket |", "|---|---|---|", *rows])
 
 
-def _file_table(files: dict[str, Any]) -> str:
+def _file_table(files: Mapping[str, ExportRecord]) -> str:
     rows = [
         "| file | weights | MB | of dense fp32 weights | accuracy % | answers as in PyTorch |",
         "|---|---|---|---|---|---|",
     ]
     for name, found in files.items():
-        accuracy = f"{found['accuracy']['overall']:.2f}" if found["accuracy"] else "not measured"
-        share = found["bytes"] / found["dense_fp32_bytes"]
+        accuracy = f"{found.accuracy['overall']:.2f}" if found.accuracy else "not measured"
+        share = found.bytes / found.dense_fp32_bytes
         rows.append(
-            f"| `onnx/{name}` | {found['precision']} | {found['bytes'] / 1e6:.2f} | {share:.1%} "
-            f"| {accuracy} | {found['same_answers']:.2%} |"
+            f"| `onnx/{name}` | {found.precision} | {found.bytes / 1e6:.2f} | {share:.1%} "
+            f"| {accuracy} | {found.same_answers:.2%} |"
         )
     return "\n".join(rows)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from exporters.records import ExportReport
 
 
 def export(
@@ -86,7 +89,8 @@ def export(
     chosen = origin.variants(variant or [])
     report = make(origin, chosen, device)
     # The report may tell of files that were not asked for now, and are not there any more.
-    report["files"] = {wanted.file: report["files"][wanted.file] for wanted in chosen}
+    files = {wanted.file: report.files[wanted.file] for wanted in chosen}
+    report = report.model_copy(update={"files": files})
     _print_files(report, origin.onnx)
     if hub is not None:
         _publish(source, report, origin.onnx, hub, push)
@@ -128,27 +132,26 @@ def verify(
         source = Source.of(run, data, None)
         check_device(device)
     found = check_structure(file)
-    print(f"{file}: {found['bytes']:,} bytes, sha256 {found['sha256']}")
-    print(f"{found['parameters']:,} weights, checksum as recorded, valid ONNX")
-    if found["prunable"]:
-        share = found["pruned"] / found["prunable"]
-        print(f"pruned: {found['pruned']:,} of {found['prunable']:,} prunable ({share:.1%})")
+    print(f"{file}: {found.bytes:,} bytes, sha256 {found.sha256}")
+    print(f"{found.parameters:,} weights, checksum as recorded, valid ONNX")
+    if found.prunable:
+        share = found.pruned / found.prunable
+        print(f"pruned: {found.pruned:,} of {found.prunable:,} prunable ({share:.1%})")
     if source is not None:
         compared = compare(file, source, device)
         print(
-            f"same answers as PyTorch: {compared['same_answers']:.2%} of "
-            f"{compared['questions']:,}; largest logit difference "
-            f"{compared['largest_logit_difference']:.3g}"
+            f"same answers as PyTorch: {compared.same_answers:.2%} of {compared.questions:,}; "
+            f"largest logit difference {compared.largest_logit_difference:.3g}"
         )
-        if compared["accuracy"] is not None:
+        if compared.accuracy and compared.accuracy_in_pytorch:
             print(
-                f"accuracy: {compared['accuracy']['overall']:.2f}, in PyTorch "
-                f"{compared['accuracy_in_pytorch']['overall']:.2f}"
+                f"accuracy: {compared.accuracy['overall']:.2f}, in PyTorch "
+                f"{compared.accuracy_in_pytorch['overall']:.2f}"
             )
     print("verified")
 
 
-def _publish(run: Path, report: dict[str, Any], onnx: Path, hub: Path, repo: str | None) -> None:
+def _publish(run: Path, report: ExportReport, onnx: Path, hub: Path, repo: str | None) -> None:
     from exporters.targets.hub import push, write_hub_folder
     from lxcompress.run import Run
 
@@ -160,7 +163,7 @@ def _publish(run: Path, report: dict[str, Any], onnx: Path, hub: Path, repo: str
         print(f"uploaded: {push(hub, repo)}")
 
 
-def _print_files(report: dict[str, Any], folder: Path) -> None:
+def _print_files(report: ExportReport, folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -168,17 +171,15 @@ def _print_files(report: dict[str, Any], folder: Path) -> None:
     table.add_column("file", no_wrap=True)
     for column in ("MB", "of fp32", "over bound", "same answers", "accuracy"):
         table.add_column(column, justify="right")
-    files = report["files"]
-    for name, record in files.items():
-        size, formula = record["bytes"], record["formula"]
-        accuracy = record["accuracy"]
+    for name, record in report.files.items():
+        size, formula = record.bytes, record.formula
         table.add_row(
             name,
             f"{size / 1e6:.2f}",
-            f"{size / record['dense_fp32_bytes']:.1%}",
-            f"{size / formula['entropy_bound'] - 1:+.1%}" if formula["mask"] else "",
-            f"{record['same_answers']:.2%}",
-            f"{accuracy['overall']:.2f}" if accuracy else "no answers",
+            f"{size / record.dense_fp32_bytes:.1%}",
+            f"{size / formula.entropy_bound - 1:+.1%}" if formula.mask else "",
+            f"{record.same_answers:.2%}",
+            f"{record.accuracy['overall']:.2f}" if record.accuracy else "no answers",
         )
     Console().print(table)
     print("of fp32: of the dense weights in fp32; over bound: above values and entropy of the mask")

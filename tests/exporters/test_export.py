@@ -24,6 +24,7 @@ from transformers import BertConfig, LxmertForQuestionAnswering
 from exporters import export as module
 from exporters import verify as checks
 from exporters.export import compare, export
+from exporters.records import ExportReport
 from exporters.source import Source
 from exporters.variants import VARIANTS
 from lxcompress.data.dataset import open_dataset
@@ -92,7 +93,7 @@ def report_of(run: Path) -> dict[str, Any]:
     return json.loads((run / "onnx" / "export.json").read_text())
 
 
-def make(run: Path, *wanted: str) -> dict[str, Any]:
+def make(run: Path, *wanted: str) -> ExportReport:
     source = Source.of(run, None, None)
     return export(source, source.variants(wanted), "cpu")
 
@@ -254,8 +255,8 @@ def test_only_what_is_missing(
     # The same again, to the byte.
     for name in FILES.values():
         assert sha256(exported / "onnx" / name) == sha256(tiny_exported / "onnx" / name)
-    assert report == report_of(exported)
-    assert list(report["files"]) == list(FILES.values())
+    assert report == ExportReport.read(exported / "onnx")
+    assert list(report.files) == list(FILES.values())
 
 
 @pytest.mark.parametrize(
@@ -268,9 +269,9 @@ def test_weights_in_a_file_of_their_own(
     name, data = "model_sparse_fp16.onnx", run / "onnx" / "model_sparse_fp16.onnx_data"
     with monkeypatch.context() as patch:
         patch.setattr(module, "write_model", functools.partial(module.write_model, limit=1000))
-        record = make(run, "sparse-fp16")["files"][name]
+        record = make(run, "sparse-fp16").files[name]
         assert names(run / "onnx") == {name, data.name, "export.json"}
-        assert record["bytes"] == (run / "onnx" / name).stat().st_size + data.stat().st_size
+        assert record.bytes == (run / "onnx" / name).stat().st_size + data.stat().st_size
         before, content = times(run / "onnx"), data.read_bytes()
         make(run, "sparse-fp16")
         assert times(run / "onnx") == before
@@ -533,9 +534,9 @@ def too_large(run: Path) -> None:
         (as_bert, ["{}/dense", "--data", "DATA"], "{}/dense is a bert model"),
         (too_large, ["{}", "--variant", "fp16"], "has a weight of 70000, too large for fp16"),
         (damaged_report("{"), ["{}"], "export report is not valid JSON"),
-        (damaged_report("{}"), ["{}"], "{}/onnx/export.json is no report of an export"),
-        (damaged_report("[]"), ["{}"], "{}/onnx/export.json is no report of an export"),
-        (damaged_report('{"files": 7}'), ["{}"], "{}/onnx/export.json is no report"),
+        (damaged_report("{}"), ["{}"], "{}/onnx/export.json is not an export report"),
+        (damaged_report("[]"), ["{}"], "{}/onnx/export.json is not an export report"),
+        (damaged_report('{"files": 7}'), ["{}"], "{}/onnx/export.json is not an export report"),
         (None, ["{}", "--variant", "int4"], "--variant int4: choose fp32, fp16, int8, sparse-fp3"),
         (
             None,
@@ -628,7 +629,7 @@ def test_verify_says_the_same_as_the_export(tiny_exported: Path) -> None:
     source, files = Source.of(tiny_exported, None, None), report_of(tiny_exported)["files"]
     for variant in VARIANTS.values():
         found = compare(tiny_exported / "onnx" / variant.file, source, "cpu")
-        assert found.items() <= files[variant.file].items()
+        assert found.model_dump().items() <= files[variant.file].items()
 
 
 def other_bytes(path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from exported import FILES
 
+from exporters.records import Provenance
 from exporters.source import Source, open_questions
 from exporters.variants import VARIANTS
 from lxcompress.errors import ConfigError, DataError, LxcompressError, ModelError, RunError
@@ -142,34 +143,34 @@ def test_variants_that_the_source_cannot_make(tiny_model: Path, tiny_run: Path) 
 def test_a_fingerprint_is_of_what_counts(run: Path) -> None:
     source = Source.of(run, None, None)
     dense, sparse = VARIANTS["fp16"], VARIANTS["sparse-int8"]
-    before = source.fingerprint(dense, "cpu"), source.fingerprint(sparse, "cpu")
-    assert before[0]["files"]["model.safetensors"] == sha256(run / "dense" / "model.safetensors")
-    assert before[1]["files"].keys() >= {
+    before = source.provenance(dense, "cpu"), source.provenance(sparse, "cpu")
+    assert before[0].files["model.safetensors"] == sha256(run / "dense" / "model.safetensors")
+    assert before[1].files.keys() >= {
         "model.safetensors",
         "mask.safetensors",
         "config.json",
         "tokenizer.json",
     }
-    assert source.fingerprint(VARIANTS["fp32"], "cpu") == before[0]  # of all variants of a model
-    assert json.loads(json.dumps(before)) == list(before)
+    assert source.provenance(VARIANTS["fp32"], "cpu") == before[0]  # of all variants of a model
+    assert [Provenance.model_validate_json(it.model_dump_json()) for it in before] == [*before]
 
     (run / "ticket" / "README.txt").write_text("notes")
     (run / "result.json").write_text("{}")
-    assert (source.fingerprint(dense, "cpu"), source.fingerprint(sparse, "cpu")) == before
+    assert (source.provenance(dense, "cpu"), source.provenance(sparse, "cpu")) == before
     for name in ("mask.safetensors", "tokenizer.json", "config.json", "model.safetensors"):
         path = run / "ticket" / name
         content = path.read_bytes()
         path.write_bytes(content + b" ")
         assert (
-            source.fingerprint(sparse, "cpu") != before[1]
-            and source.fingerprint(dense, "cpu") == before[0]
+            source.provenance(sparse, "cpu") != before[1]
+            and source.provenance(dense, "cpu") == before[0]
         )
         path.write_bytes(content)
     other = Source(source.dense, source.ticket, source.onnx, source.data, 9)
-    assert other.fingerprint(dense, "cpu") != before[0]
-    assert source.fingerprint(dense, "cuda") != before[0]
+    assert other.provenance(dense, "cpu") != before[0]
+    assert source.provenance(dense, "cuda") != before[0]
     other = Source(source.dense, source.ticket, run / "other", source.data, 20)
-    assert other.fingerprint(dense, "cpu") == before[0]
+    assert other.provenance(dense, "cpu") == before[0]
 
 
 # -- The questions that they are checked on ---------------------------------------------------

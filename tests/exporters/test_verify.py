@@ -102,16 +102,15 @@ def test_figures_of_good_files(tiny_exported: Path, ticket: Original, name: str)
     dead = sum(p.numel() for n, p in ticket.model.named_parameters() if n.startswith(DEAD))
     found = check_structure(path, ticket.mask if name.startswith("sparse") else None)
     assert found == check_structure(path)
-    zeros = found.pop("zeros")
-    assert found == {
+    assert found.model_dump(exclude={"zeros"}) == {
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "parameters": sum(p.numel() for p in ticket.model.parameters()) - dead,
         "prunable": ticket.mask.size if name.startswith("sparse") else 0,
         "pruned": ticket.mask.pruned if name.startswith("sparse") else 0,
     }
-    # Rounding to 8 bits makes some more.
-    assert zeros > found["pruned"] if name == "sparse-int8" else zeros == found["pruned"]
+    # Rounding to int8 makes more zeros.
+    assert found.zeros > found.pruned if name == "sparse-int8" else found.zeros == found.pruned
 
 
 def places(path: Path) -> list[tuple[int, int]]:
@@ -346,9 +345,9 @@ def test_differences_of_good_files(tiny_exported: Path, ticket: Original) -> Non
             largest = max(largest, float((half - parameter.detach()).abs().max()))
     for name, expected in (("sparse-fp32", 0), ("sparse-fp16", largest)):
         found = check_weights(file_of(tiny_exported, name), ticket.model)
-        assert found == {"largest_weight_difference": expected}
+        assert found.model_dump() == {"largest_weight_difference": expected}
     found = check_weights(file_of(tiny_exported, "sparse-int8"), ticket.model)
-    assert largest < found["largest_weight_difference"] < 0.5 * 2 / 63
+    assert largest < found.largest_weight_difference < 0.5 * 2 / 63
 
 
 @pytest.mark.parametrize(
@@ -423,15 +422,15 @@ def test_figures_of_good_answers(tiny_exported: Path, ticket: Original, name: st
     rough = 0.2 if name.endswith("int8") else 0.01
     off, spread = logits - ticket.reference, ticket.reference.std(axis=1).mean()
     relative = np.sqrt(np.mean(off**2)) / spread
-    assert found["relative_logit_difference"] == pytest.approx(relative, rough, 1e-6)
-    assert found["largest_logit_difference"] == pytest.approx(np.abs(off).max(), rough, 1e-5)
+    assert found.relative_logit_difference == pytest.approx(relative, rough, 1e-6)
+    assert found.largest_logit_difference == pytest.approx(np.abs(off).max(), rough, 1e-5)
     same = (logits.argmax(axis=1) == ticket.reference.argmax(axis=1)).mean()
-    assert found["same_answers"] == pytest.approx(same, abs=0.03 * name.endswith("int8"))
-    assert found["questions"] == 120
+    assert found.same_answers == pytest.approx(same, abs=0.03 * name.endswith("int8"))
+    assert found.questions == 120
     official = evaluate(ticket.model, ticket.questions, torch.device("cpu")).accuracy()
-    assert found["accuracy_in_pytorch"] == official
+    assert found.accuracy_in_pytorch == official
     if name == "sparse-fp32":
-        assert found["accuracy"] == official
+        assert found.accuracy == official
 
 
 def test_reference_logits_are_pytorchs(ticket: Original) -> None:
@@ -466,7 +465,7 @@ def test_logits_beyond_the_tolerance(
     ticket: Original, tmp_path: Path, name: str, noise: float
 ) -> None:
     """Three times the tolerance is refused; the weights alone would not tell for fp16 and int8."""
-    found, spread = [], ticket.reference.std(axis=1).mean()
+    passed, spread = [], ticket.reference.std(axis=1).mean()
     for share in (1, 0.1):
         bias = share * noise * spread * torch.tensor([1.0, -1.0])
 
@@ -476,11 +475,12 @@ def test_logits_beyond_the_tolerance(
 
         path = assembled(ticket, name, another(ticket, change), tmp_path)
         try:
-            found.append(check_answers(path, ticket.questions, ticket.reference, "cpu"))
+            passed.append(check_answers(path, ticket.questions, ticket.reference, "cpu"))
         except ModelError as problem:
             assert "its logits differ by" in str(problem) and name in str(problem)
-            found.append({})
-    assert not found[0] and found[1]["relative_logit_difference"] > 0
+            assert share == 1
+    (found,) = passed
+    assert found.relative_logit_difference > 0
 
 
 def test_answers_that_are_no_numbers(ticket: Original, tmp_path: Path) -> None:
@@ -525,7 +525,7 @@ def test_answers_that_lose_accuracy(
         check_answers(path, ticket.questions, ticket.reference, "cpu")
     # A point for each hundred questions, and a tenth, it may lose.
     monkeypatch.setitem(verify.ACCURACY_TOLERANCE, "fp32", lost - 0.82)
-    assert check_answers(path, ticket.questions, ticket.reference, "cpu")["same_answers"] < 0.9
+    assert check_answers(path, ticket.questions, ticket.reference, "cpu").same_answers < 0.9
 
 
 def test_answers_of_other_names(tiny_exported: Path, ticket: Original, tmp_path: Path) -> None:
@@ -545,8 +545,8 @@ def test_questions_without_answers(tiny_exported: Path, ticket: Original) -> Non
     )
     path = file_of(tiny_exported, "sparse-fp16")
     found = check_answers(path, unanswered, ticket.reference, "cpu")
-    assert found["accuracy"] is found["accuracy_in_pytorch"] is None
-    assert found["same_answers"] > 0.9
+    assert found.accuracy is found.accuracy_in_pytorch is None
+    assert found.same_answers > 0.9
 
 
 # -- Decoding while loading -------------------------------------------------------------------

@@ -20,13 +20,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from tokenizers import Tokenizer
 
 import lxcompress
 from exporters.graph.interface import OPSET
 from exporters.graph.onnx_file import OnnxFile, data_file
+from exporters.records import ExportReport
 from exporters.runtime.vqa_model import read_labels
 from exporters.source import Source
 from exporters.targets.output_folder import check_place
@@ -93,7 +93,7 @@ def _is_ours(folder: Path) -> bool:
 
 def write_triton(
     source: Source,
-    report: Mapping[str, Any],
+    report: ExportReport,
     variants: Sequence[str],
     folder: Path,
     device: str,
@@ -112,7 +112,7 @@ def write_triton(
         path = source.onnx / variant.file
         target = folder / f"{called}-{variant.name}"
         texts = _texts(OnnxFile(path), variant, device, target.name, about)
-        model = _Model(path, texts, report["files"][variant.file]["sha256"])
+        model = _Model(path, texts, report.files[variant.file].sha256)
         if target.exists():
             model.check_same(target)
         else:

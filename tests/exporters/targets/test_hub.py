@@ -31,6 +31,7 @@ from tiny import run_lottery, settings
 from transformers import AutoTokenizer, LxmertForQuestionAnswering
 
 import exporters.export
+from exporters.records import ExportRecord, ExportReport
 from exporters.source import Source
 from exporters.targets import hub
 from exporters.targets.hub import model_card, push, write_hub_folder
@@ -73,7 +74,7 @@ def finished(
 def folder(finished: Path) -> Path:
     """Its model repository."""
     run = Run(finished)
-    write_hub_folder(run, read(run.onnx / "export.json"), finished.parent / "My ticket")
+    write_hub_folder(run, ExportReport.read(run.onnx), finished.parent / "My ticket")
     return finished.parent / "My ticket"
 
 
@@ -102,6 +103,12 @@ def figures(run: Path) -> tuple[JSON, JSON, JSON]:
     report = read(run / "onnx" / "export.json")
     files = {name: report["files"][name] for name in sorted(ONNX_FILES)}
     return read(run / "result.json"), files, read(run / "ticket" / "config.json")
+
+
+def card_of(name: str, result: JSON, files: JSON, architecture: JSON) -> str:
+    """`model_card` of records as they stand in export.json."""
+    records = {file: ExportRecord.model_validate(record) for file, record in files.items()}
+    return model_card(name, result, records, architecture)
 
 
 Command = Callable[..., tuple[int, str, str]]
@@ -260,7 +267,7 @@ def test_the_command_of_its_card_is_the_runs(finished: Path) -> None:
     ):
         config = PruneConfig.parse(given_settings)
         result["config"] = config.dump() | {"workers": number}
-        text = model_card("ticket", result, files, architecture)
+        text = card_of("ticket", result, files, architecture)
         (line,) = re.findall(r"^lxcompress prune (.*)$", text, re.MULTILINE)
         assert f"--seed {config.seed} " in line  # defaults too: they may change
         words, found = shlex.split(line), {}
@@ -279,7 +286,7 @@ def test_whose_model_and_license(
 
     def card(**changes: str | None) -> tuple[Any, str]:
         changed = result["config"] | {k.replace("_", "-"): v for k, v in changes.items()}
-        found = parse(model_card("x", result | {"config": changed}, files, architecture))
+        found = parse(card_of("x", result | {"config": changed}, files, architecture))
         return found.data, found.text
 
     data, text = card(model="lxmert-shapes", data="shapes")
@@ -317,7 +324,7 @@ def test_what_a_result_may_lack(finished: Path) -> None:
     result["dataset"]["detector"] = None
     files["model_sparse.onnx"]["accuracy"] = None
     architecture["id2label"] = {str(index): f"a{index}" for index in reversed(range(3129))}
-    card = parse(model_card("x", result, files, architecture))
+    card = parse(card_of("x", result, files, architecture))
     assert not any("number" in found.metric_name for found in card.data.eval_results)
     assert "| number |" not in card.text and "| not measured |" in card.text
     assert "by the detector, " in card.text and "get_detector" not in card.text
@@ -344,7 +351,7 @@ def hostile_card(finished: Path, string: str) -> tuple[str, JSON]:
     result["dataset"] |= {"name": string, "detector": string, "folder": string}
     result["config"] |= {"data": string, "model": string or "/", "tokenizer": string}
     architecture["id2label"]["0"] = string
-    return model_card(string, result, files, architecture), result
+    return card_of(string, result, files, architecture), result
 
 
 @cache
@@ -480,20 +487,20 @@ def test_what_hub_refuses_before_it_exports(
 def test_files_of_another_ticket(run: Run, tmp_path: Path) -> None:
     report = read(run.onnx / "export.json")
     report["files"]["model_sparse.onnx"]["made_of"]["files"]["mask.safetensors"] = "0" * 64
-    write_hub_folder(run, report, tmp_path / "one")
+    write_hub_folder(run, ExportReport.model_validate(report), tmp_path / "one")
     assert [path.name for path in (tmp_path / "one" / "onnx").iterdir()] == [
         "model_sparse_int8.onnx"
     ]
     del report["files"]["model_sparse_int8.onnx"]
     with pytest.raises(ConfigError, match="has no file of this ticket"):
-        write_hub_folder(run, report, tmp_path / "none")
+        write_hub_folder(run, ExportReport.model_validate(report), tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
 def test_nothing_is_left_half_written(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = read(run.onnx / "export.json")
+    report = ExportReport.read(run.onnx)
     before = sorted(tmp_path.rglob("*"))
     damaged = run.onnx / "model_sparse_int8.onnx"
     kept = damaged.read_bytes()
@@ -520,7 +527,7 @@ def test_weights_beside_a_large_file_go_along(run: Run, tmp_path: Path) -> None:
     report = read(run.onnx / "export.json")
     (run.onnx / "model_sparse.onnx_data").write_bytes(b"weights")
     report["files"]["model_sparse.onnx"]["sha256"] += " " + hashlib.sha256(b"weights").hexdigest()
-    write_hub_folder(run, report, tmp_path / "hub")
+    write_hub_folder(run, ExportReport.model_validate(report), tmp_path / "hub")
     assert (tmp_path / "hub" / "onnx" / "model_sparse.onnx_data").read_bytes() == b"weights"
 
 

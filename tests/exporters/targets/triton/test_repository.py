@@ -23,6 +23,7 @@ from tokenizers import Tokenizer
 from triton_server import Model, read_config, read_labels, schema, serve
 
 from exporters.graph.onnx_file import OnnxFile, data_file, file_hashes, write_model
+from exporters.records import ExportReport
 from exporters.runtime.vqa_model import OnnxVqaModel, pad_regions
 from exporters.source import Source
 from exporters.targets.triton.config import triton_config
@@ -41,7 +42,7 @@ FILES = {"config.pbtxt", "labels.txt", "tokenizer.json", "client.py", "README.md
 def write(run: Path, folder: Path, *variants: str, device: str = "cpu", name: str = "tiny") -> Path:
     """The first of the models."""
     source = Source.of(run, None, None)
-    report = json.loads((source.onnx / "export.json").read_text())
+    report = ExportReport.read(source.onnx)
     first, *_ = write_triton(source, report, variants, folder, device, name)
     return first
 

@@ -1,0 +1,124 @@
+"""The content of `export.json`, every field described.
+
+Sizes are bytes, sparsities and shares are fractions in 0-1, accuracies are percent.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError
+
+from exporters.variants import Precision
+from lxcompress.errors import RunError
+from lxcompress.system.files import read_json, write_json
+from lxcompress.system.record import Record, first_error
+
+EXPORT_REPORT = "export.json"
+
+Accuracy = dict[str, float | None]
+"""Percent by "overall", "yes/no", "number" and "other"; None for a type that the data lacks."""
+
+
+class WeightBytes(Record):
+    """The bytes that the weights of a file must have, computed from their shapes."""
+
+    mask: int = Field(description="one bit for each weight of the pruned tensors")
+    values: int = Field(description="the remaining weights of the pruned tensors")
+    unpruned: int = Field(description="the tensors that are not pruned")
+    scales: int = Field(description="float32 scales of int8 weights")
+    total: int = Field(description="sum of the above")
+    entropy_bound: int = Field(
+        description="the total with each mask bit at its entropy: no code for a random mask of "
+        "this sparsity is shorter"
+    )
+
+
+class FileDescription(Record):
+    """What a file is."""
+
+    variant: str = Field(description="name of the variant, as in --variant")
+    precision: Precision = Field(description="of the weights")
+    encoding: str = Field(description="of the pruned tensors: dense or bitmask")
+    dense_fp32_bytes: int = Field(description="size of the same weights as dense fp32")
+    formula: WeightBytes = Field(description="expected size of the weights")
+
+
+class StructureCheck(Record):
+    """What the file alone shows."""
+
+    bytes: int = Field(description="size of the file, external data included")
+    sha256: str = Field(description="of the file; after a space, of its external data")
+    parameters: int = Field(description="number of weights")
+    prunable: int = Field(description="weights of the pruned tensors; 0 in a dense file")
+    pruned: int = Field(description="weights that the bitmasks remove")
+    zeros: int = Field(description="zeros in the pruned tensors, those of rounding included")
+
+
+class WeightCheck(Record):
+    """The weights of the file compared with the model's."""
+
+    largest_weight_difference: float = Field(description="absolute, over all weights")
+
+
+class AnswerCheck(Record):
+    """The answers of the file in stock ONNX Runtime compared with the model's in PyTorch."""
+
+    questions: int = Field(description="number of validation questions")
+    largest_logit_difference: float = Field(description="absolute, over all questions and answers")
+    relative_logit_difference: float = Field(
+        description="root mean square difference / mean standard deviation of a question's logits"
+    )
+    same_answers: float = Field(description="share of questions with the same answer")
+    accuracy: Accuracy | None = Field(description="of the file; None without annotations")
+    accuracy_in_pytorch: Accuracy | None = Field(description="of the model")
+
+
+# Pydantic orders the fields from the last base to the first.
+class FileCheck(AnswerCheck, WeightCheck, StructureCheck):
+    """Everything that is checked of a file."""
+
+
+class Provenance(Record):
+    """What a file was exported from and checked with. An equal file need not be made again."""
+
+    lxcompress: str = Field(description="version that wrote the file")
+    files: dict[str, str] = Field(description="SHA-256 of each file of the model folder, by name")
+    data: str = Field(description="fingerprint of the dataset")
+    max_tokens: int = Field(description="longest question, [CLS] and [SEP] included")
+    checked_on: str = Field(description="device of the checks: cpu or cuda")
+
+
+class ExportRecord(FileCheck, FileDescription):
+    """One exported file."""
+
+    checked_on: dict[str, Any] = Field(description="versions and machine")
+    provenance: Provenance = Field(alias="made_of", description="inputs of the export")
+
+
+class ExportReport(Record):
+    """All exported files of a folder, including those of earlier exports."""
+
+    lxcompress: str = Field(description="version that wrote the first file")
+    files: dict[str, ExportRecord] = Field(description="by file name")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the report in `folder`.
+
+        Raises:
+            RunError: it is missing, damaged or of another form.
+        """
+        path = folder / EXPORT_REPORT
+        try:
+            return cls.model_validate(read_json(path, "export report", RunError))
+        except ValidationError as problem:
+            raise RunError(
+                f"{path} is not an export report ({first_error(problem)}); delete it and export "
+                "again"
+            ) from None
+
+    def write(self, folder: Path) -> None:
+        """Write the report into `folder`, whole or not at all."""
+        write_json(folder / EXPORT_REPORT, self.model_dump(mode="json", by_alias=True))

@@ -13,7 +13,7 @@ import torch
 from benchmarks.bench.latency import EAGER, ONNX, System
 from benchmarks.bench.schema import Isolates
 from benchmarks.measure import statistics
-from exporters.runtime.vqa_model import OnnxVqaModel
+from exporters.runtime import OnnxVqaModel
 from lxcompress.data.batches import EncodedQuestions, model_arrays
 from lxcompress.data.questions.questions import Question, QuestionId
 from lxcompress.evaluation.predict import predict, predict_labels

@@ -15,7 +15,7 @@ import torch
 from benchmarks.bench.schema import Model, Precision
 from benchmarks.measure import latency, statistics
 from benchmarks.measure.latency import Answer, Inputs
-from exporters.runtime.vqa_model import OnnxVqaModel
+from exporters.runtime import OnnxVqaModel
 from exporters.variants import VARIANTS
 from lxcompress.data.batches import EncodedQuestions, model_arrays
 from lxcompress.errors import ConfigError, DeviceError

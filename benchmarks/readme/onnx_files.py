@@ -28,7 +28,7 @@ from exporters.encodings.size_formula import formula
 from exporters.graph.interface import OUTPUT
 from exporters.graph.onnx_file import write_model
 from exporters.graph.trace import build_graph
-from exporters.runtime.vqa_model import OnnxVqaModel
+from exporters.runtime import OnnxVqaModel
 from exporters.variants import VARIANTS
 from exporters.verify import check_structure, check_weights, folded_session
 from lxcompress.data.batches import model_arrays

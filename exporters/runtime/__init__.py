@@ -1,1 +1,5 @@
-"""Running an exported file."""
+"""Run exported files: `OnnxVqaModel` is the public surface."""
+
+from exporters.runtime.vqa_model import OnnxVqaModel
+
+__all__ = ["OnnxVqaModel"]

@@ -10,8 +10,8 @@ from exported import with_weights as put_in
 from onnx import ModelProto
 from transformers import LxmertForQuestionAnswering
 
+from exporters.runtime import OnnxVqaModel
 from exporters.runtime.region_attention import REGION_ATTENTION, add_region_attention
-from exporters.runtime.vqa_model import OnnxVqaModel
 from lxcompress.errors import ModelError
 from lxcompress.system.onnx_providers import why_unusable
 

@@ -9,6 +9,7 @@ import ast
 import functools
 import re
 import shlex
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,6 +190,33 @@ def test_every_option_of_prune_is_explained() -> None:
     shown = {word for words in command_lines(ROOT / "docs/tickets.md") for word in words}
     options = option_names(root_command().commands["prune"]) - {"--help", "--no-keep-answer-head"}
     assert options <= explained | shown
+
+
+def test_the_architecture_describes_every_folder() -> None:
+    described = set(inline_code(ROOT / "docs/architecture.md"))
+    folders = {
+        f"{file.parent.relative_to(ROOT).as_posix()}/"
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("__init__.py")
+    }
+    assert folders - {"lxcompress/", "benchmarks/"} <= described
+
+
+def test_the_architecture_draws_the_floors_in_the_order_of_their_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = contracts["tool"]["importlinter"]["contracts"][0]["layers"]
+    drawing = next(fences(ROOT / "docs/architecture.md", "")).splitlines()
+    lines = []
+    for layer in layers[1:]:  # without __main__
+        found = {
+            number
+            for name in re.split(r" [|:] ", layer)
+            for number, line in enumerate(drawing)
+            if re.search(rf"[ /]{name}(\.py|/) ", line)
+        }
+        assert len(found) == 1, layer
+        lines += found
+    assert lines == sorted(lines)
 
 
 @every_document

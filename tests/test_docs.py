@@ -206,7 +206,7 @@ def test_the_architecture_draws_the_floors_in_the_order_of_their_contract() -> N
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = contracts["tool"]["importlinter"]["contracts"][0]["layers"]
     drawing = next(fences(ROOT / "docs/architecture.md", "")).splitlines()
-    lines = []
+    lines: list[int] = []
     for layer in layers[1:]:  # without __main__
         found = {
             number

@@ -14,8 +14,8 @@ from lxcompress.data.dataset_config import SPLITS, SplitConfig, SplitName
 from lxcompress.data.questions.answers import label_index, target_scores
 from lxcompress.data.questions.questions import Question
 from lxcompress.data.regions.detection import find_pictures
-from lxcompress.data.regions.shards import INDEX_NAME, RegionIndex
-from lxcompress.data.regions.store import RegionStore, is_finished
+from lxcompress.data.regions.index import INDEX_NAME, RegionIndex, is_finished
+from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import DataError, LxcompressError
 from lxcompress.system.files import sha256
 from lxcompress.system.progress import progress

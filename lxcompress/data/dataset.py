@@ -21,7 +21,8 @@ from lxcompress.data.fingerprint import fingerprint
 from lxcompress.data.questions.answers import answer_list
 from lxcompress.data.questions.questions import Question, read_lxmert, read_official
 from lxcompress.data.regions.detection import detect_folder, select_pictures, weights_of
-from lxcompress.data.regions.store import RegionStore, is_finished
+from lxcompress.data.regions.index import is_finished
+from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import DataError
 from lxcompress.vision import detectors
 from lxcompress.vision.regions import Detector

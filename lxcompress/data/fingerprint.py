@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lxcompress.data.dataset_config import SPLITS, DatasetConfig, SplitConfig
 from lxcompress.data.regions.detection import find_pictures
-from lxcompress.data.regions.shards import INDEX_NAME
+from lxcompress.data.regions.index import INDEX_NAME
 from lxcompress.errors import DataError
 from lxcompress.system.files import sha256
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lxcompress.data.regions.store import RegionWriter
+from lxcompress.data.regions.writer import RegionWriter
 
 
 def some_regions(seed: int, count: int, feature_size: int) -> tuple[np.ndarray, np.ndarray]:

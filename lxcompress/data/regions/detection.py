@@ -7,7 +7,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lxcompress.data.questions.questions import canonical_image_id
-from lxcompress.data.regions.store import RegionStore, RegionWriter, is_finished
+from lxcompress.data.regions.index import is_finished
+from lxcompress.data.regions.store import RegionStore
+from lxcompress.data.regions.writer import RegionWriter
 from lxcompress.errors import DataError, Interrupted
 from lxcompress.system.progress import progress
 from lxcompress.vision.pictures import open_picture

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lxcompress.data.questions.questions import canonical_image_id
-from lxcompress.data.regions.store import RegionStore, RegionWriter, is_finished
+from lxcompress.data.regions.index import is_finished
+from lxcompress.data.regions.store import RegionStore
+from lxcompress.data.regions.writer import RegionWriter
 from lxcompress.errors import DataError, Interrupted
 from lxcompress.system.progress import progress
 

@@ -1,9 +1,4 @@
-"""Region features on disk: read by memory map, written shard by shard.
-
-A folder of regions holds `index.json` (which picture is in which row of which shard) and
-`regions-00000.safetensors`… (see `shards.py`). While it is being written the index is called
-`partial.json`, so a folder with `index.json` is complete.
-"""
+"""Reads regions by picture from memory-mapped shards."""
 
 from __future__ import annotations
 
@@ -14,18 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lxcompress.data.regions.shards import (
-    INDEX_NAME,
-    PARTIAL_NAME,
-    RegionIndex,
-    Shard,
-    all_finite,
-    open_shard,
-)
-from lxcompress.data.regions.writer import RegionWriter
+from lxcompress.data.regions.index import read_finished
+from lxcompress.data.regions.shards import Shard, all_finite, open_shard
 from lxcompress.errors import DataError
-
-__all__ = ["RegionBatch", "RegionStore", "RegionWriter", "is_finished"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +45,7 @@ class RegionStore:
         self._shards: list[Shard] = []
         starts: list[int] = []
         for folder in self.folders:
-            index = _read_finished(folder)
+            index = read_finished(folder)
             if folder == self.folders[0]:
                 self.detector, self.feature_size = index.detector, index.feature_size
                 self.source = index.source
@@ -169,11 +155,6 @@ class RegionStore:
         return ", ".join(str(folder) for folder in self.folders)
 
 
-def is_finished(folder: Path) -> bool:
-    """Whether `folder` holds a complete set of regions."""
-    return (folder / INDEX_NAME).is_file()
-
-
 def _not_finite(features: NDArray[np.float16], boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which of B pictures have a NaN or infinite value. [B]"""
     whole = [
@@ -181,13 +162,3 @@ def _not_finite(features: NDArray[np.float16], boxes: NDArray[np.float32]) -> ND
         for one, box in zip(features, boxes, strict=True)
     ]
     return ~np.array(whole, np.bool_)
-
-
-def _read_finished(folder: Path) -> RegionIndex:
-    if not folder.is_dir():
-        raise DataError(f"folder of regions not found: {folder}")
-    if not is_finished(folder):
-        if (folder / PARTIAL_NAME).exists():
-            raise DataError(f"regions are not complete, continue making them: {folder}")
-        raise DataError(f"no {INDEX_NAME}, so no folder of regions: {folder}")
-    return RegionIndex.read(folder / INDEX_NAME)

@@ -8,17 +8,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import ArrayLike, NDArray
 
-from lxcompress.data.regions.shards import (
-    INDEX_NAME,
-    PARTIAL_NAME,
-    RegionIndex,
-    Shard,
-    ShardEntry,
-    all_finite,
-    open_shard,
-    row_bytes,
-    write_shard,
-)
+from lxcompress.data.regions.index import INDEX_NAME, PARTIAL_NAME, RegionIndex, ShardEntry
+from lxcompress.data.regions.shards import Shard, all_finite, open_shard, row_bytes, write_shard
 from lxcompress.errors import DataError
 from lxcompress.system.files import write_json
 
@@ -175,8 +166,10 @@ class RegionWriter:
             if len(held.num_regions) < count:
                 raise DataError(f"{self.folder / last.file} holds fewer pictures than recorded")
             # A process killed between shard and index leaves a longer shard: the same rows first.
-            for name in ("features", "boxes", "num_regions", "image_sizes"):
-                getattr(self._rows, name)[:count] = getattr(held, name)[:count]
+            for rows, saved in zip(
+                self._rows.first(count).values(), held.first(count).values(), strict=True
+            ):
+                rows[:] = saved
 
     def _checked(
         self,

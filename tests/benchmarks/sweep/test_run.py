@@ -18,7 +18,7 @@ from benchmarks.sweep.launchers.worker import Outcome, execute
 from benchmarks.sweep.plan import Plan, Task
 from benchmarks.sweep.run import sweep
 from lxcompress.data.dataset import Dataset
-from lxcompress.data.regions.store import is_finished
+from lxcompress.data.regions.index import is_finished
 
 # -- What a sweep makes -------------------------------------------------------------------------
 

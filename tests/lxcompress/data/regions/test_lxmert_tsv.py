@@ -13,7 +13,8 @@ from shared import SHARED
 
 from lxcompress.data.regions import lxmert_tsv
 from lxcompress.data.regions.lxmert_tsv import convert_tsv
-from lxcompress.data.regions.store import RegionStore, RegionWriter
+from lxcompress.data.regions.store import RegionStore
+from lxcompress.data.regions.writer import RegionWriter
 from lxcompress.errors import DataError, Interrupted
 
 REAL = SHARED / "coco-sample" / "train2014_obj36.tsv"
@@ -120,7 +121,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from lxcompress.data.regions.lxmert_tsv import convert_tsv
-from lxcompress.data.regions.store import RegionWriter
+from lxcompress.data.regions.writer import RegionWriter
 
 append = RegionWriter.append
 def dying(self, *row):

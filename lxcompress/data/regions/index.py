@@ -1,0 +1,70 @@
+"""The index of a folder of regions: which picture is in which row of which shard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+
+from lxcompress.errors import DataError
+from lxcompress.system.files import read_json
+
+INDEX_NAME = "index.json"
+PARTIAL_NAME = "partial.json"  # the index while regions are being made
+
+
+class ShardEntry(BaseModel):
+    """A shard's file name, its pictures in row order, and its SHA-256 when it was written."""
+
+    model_config = ConfigDict(extra="forbid")
+    file: str
+    images: list[str]
+    sha256: str
+
+
+class RegionIndex(BaseModel):
+    """Content of `index.json` and `partial.json`.
+
+    `source` says what the regions were made from; `position` is where in it the last shard ends.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    version: Literal[1] = 1
+    detector: str
+    feature_size: PositiveInt
+    max_regions: PositiveInt
+    shard_rows: PositiveInt
+    source: str = ""
+    position: int = 0
+    shards: list[ShardEntry]
+
+    @classmethod
+    def read(cls, path: Path) -> RegionIndex:
+        """Raises DataError when the file is missing or is no index of regions."""
+        try:
+            index = cls.model_validate(read_json(path, "index of regions"))
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise DataError(f"not an index of regions: {where}: {first['msg']}: {path}") from None
+        for shard in index.shards:
+            if Path(shard.file).name != shard.file:
+                raise DataError(f"shard {shard.file!r} lies outside its folder: {path}")
+        return index
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether `folder` holds a complete set of regions."""
+    return (folder / INDEX_NAME).is_file()
+
+
+def read_finished(folder: Path) -> RegionIndex:
+    """The index of a complete folder; DataError when the folder is missing or not complete."""
+    if not folder.is_dir():
+        raise DataError(f"folder of regions not found: {folder}")
+    if not is_finished(folder):
+        if (folder / PARTIAL_NAME).exists():
+            raise DataError(f"regions are not complete, continue making them: {folder}")
+        raise DataError(f"no {INDEX_NAME}, so no folder of regions: {folder}")
+    return RegionIndex.read(folder / INDEX_NAME)

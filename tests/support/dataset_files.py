@@ -9,6 +9,8 @@ import numpy as np
 
 from lxcompress.data.regions.writer import RegionWriter
 
+SHARD = "regions-00000.safetensors"  # the first of a folder of regions
+
 
 def some_regions(seed: int, count: int, feature_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Features [count, feature_size] that float16 holds exactly, and boxes [count, 4]."""

@@ -1,30 +1,18 @@
-"""ShapesVQA: the files, their repeatability, the balance, and every answer by a second reading."""
+"""ShapesVQA as a dataset folder: its files, and the same files from the same seed."""
 
 import json
-import random
-import re
-from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from lxcompress.data.dataset_config import DATASET_NAME
-from lxcompress.data.shapes.dataset import ANSWERS, ensure_shapes, make_shapes, shapes_folder
-from lxcompress.data.shapes.questions import QuestionWriter
+from lxcompress.data.shapes.dataset import ensure_shapes, make_shapes, shapes_folder
 from lxcompress.data.shapes.scenes import (
-    COLORS,
-    KINDS,
     PICTURE_SIZE,
-    SIZES,
     Scene,
-    Shape,
-    make_scene,
 )
-from lxcompress.data.shapes.templates import CLEAR, TEMPLATES, VOCABULARY
 from lxcompress.errors import ConfigError
 
 SMALL = {"train_images": 6, "val_images": 3, "test_images": 2, "questions_per_image": 5}
@@ -37,19 +25,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-@pytest.fixture(scope="module")
-def asked() -> list[tuple[Scene, list]]:
-    """600 scenes with their questions, as one split has them."""
-    writer = QuestionWriter()
-    scenes = [make_scene(0, "train", index) for index in range(600)]
-    return [(s, writer.write(s, 8, random.Random(i))) for i, s in enumerate(scenes)]
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-# -- The folder -------------------------------------------------------------------------------
 
 
 def test_same_seed_same_bytes_other_seed_other_scenes(folder: Path, tmp_path: Path) -> None:
@@ -162,148 +139,3 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("LXCOMPRESS_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(ConfigError, match="LXCOMPRESS_CACHE"):
         ensure_shapes()
-
-
-# -- Scenes -----------------------------------------------------------------------------------
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(0, 2**32), st.sampled_from(["train", "val"]), st.integers(0, 10**6))
-def test_shapes_lie_inside_and_apart(seed: int, split: str, index: int) -> None:
-    scene = make_scene(seed, split, index)
-    assert scene == make_scene(seed, split, index)
-    assert 2 <= len(scene.shapes) <= 6
-    for number, shape in enumerate(scene.shapes):
-        left, top, right, bottom = shape.box
-        assert 0 < left < right < 1
-        assert 0 < top < bottom < 1
-        for other in scene.shapes[:number]:
-            a, b = shape.box, other.box
-            gap = max(a[0] - b[2], b[0] - a[2], a[1] - b[3], b[1] - a[3])
-            assert gap * PICTURE_SIZE >= 3.99
-
-
-# -- Questions --------------------------------------------------------------------------------
-
-
-def test_answer_types_have_their_shares(asked: list) -> None:
-    types = Counter(q.answer_type for _, questions in asked for q in questions)
-    total = types.total()
-    assert total == 600 * 8
-    assert types["yes/no"] / total == pytest.approx(0.4, abs=0.005)
-    assert types["number"] / total == pytest.approx(0.2, abs=0.005)
-
-
-def test_answers_are_balanced(asked: list) -> None:
-    by_template: dict[str, Counter[str]] = {name: Counter() for name in TEMPLATES}
-    for _, questions in asked:
-        for question in questions:
-            by_template[question.template][question.answer] += 1
-    for name, answers in by_template.items():
-        assert answers.total() > 30, name
-        if TEMPLATES[name].answer_type == "yes/no":
-            assert abs(answers["yes"] - answers["no"]) <= 1, name
-        else:
-            assert max(answers.values()) / answers.total() < 0.62, name
-    # The best that a model blind to the picture can do from the kind of question.
-    blind = sum(max(answers.values()) for answers in by_template.values())
-    assert blind / sum(answers.total() for answers in by_template.values()) < 0.45
-
-
-def test_no_question_twice_about_a_picture(asked: list) -> None:
-    for _, questions in asked:
-        assert len({question.text for question in questions}) == len(questions)
-
-
-def test_vocabulary_is_exactly_what_occurs(asked: list) -> None:
-    words = {w for _, qs in asked for q in qs for w in q.text.removesuffix("?").split()}
-    assert words == set(VOCABULARY)
-    assert len(VOCABULARY) < 80
-    assert {q.answer for _, qs in asked for q in qs} <= set(ANSWERS)
-    assert all(q.text == q.text.lower() and q.text.endswith("?") for _, qs in asked for q in qs)
-
-
-def test_answers_agree_with_a_second_reading(asked: list) -> None:
-    for scene, questions in asked:
-        for question in questions:
-            assert answer(question.text, scene.shapes) == question.answer, (question, scene)
-
-
-# A reader of questions that shares no code with their writer. It also insists that "the ..." fits
-# one shape only, and that positions are plain.
-
-_RELATION = "(left of|right of|above|below)"
-_EXTREME = "(leftmost|rightmost|topmost|bottommost)"
-
-
-def choose(words: str, shapes: tuple[Shape, ...]) -> list[Shape]:
-    for word in words.split():
-        singular = word.removesuffix("s")
-        if word in SIZES:
-            shapes = tuple(s for s in shapes if s.size == word)
-        elif word in COLORS:
-            shapes = tuple(s for s in shapes if s.color == word)
-        elif singular in KINDS:
-            shapes = tuple(s for s in shapes if s.kind == singular)
-        else:
-            assert singular in {"shape", "thing"}, word
-    return list(shapes)
-
-
-def the(words: str, shapes: tuple[Shape, ...]) -> Shape:
-    (only,) = choose(words, shapes)
-    return only
-
-
-def lies(shape: Shape, relation: str, other: Shape) -> bool:
-    along = shape.x - other.x if relation in {"left of", "right of"} else shape.y - other.y
-    assert abs(along) >= CLEAR, "too close to tell"
-    return along < 0 if relation in {"left of", "above"} else along > 0
-
-
-def lying(parts: tuple[str, ...], shapes: tuple[Shape, ...]) -> list[Shape]:
-    words, relation, reference = parts
-    other = the(reference, shapes)
-    return [s for s in choose(words, shapes) if s is not other and lies(s, relation, other)]
-
-
-def outermost(extreme: str, shapes: tuple[Shape, ...]) -> Shape:
-    ranked = sorted(shapes, key=lambda s: s.x if extreme in {"leftmost", "rightmost"} else s.y)
-    if extreme in {"rightmost", "bottommost"}:
-        ranked.reverse()
-    first, second = ranked[:2]
-    across = (first.x - second.x) if extreme in {"leftmost", "rightmost"} else (first.y - second.y)
-    assert abs(across) >= CLEAR
-    return first
-
-
-def answer(text: str, shapes: tuple[Shape, ...]) -> str:
-    def match(pattern: str) -> tuple[str, ...] | None:
-        found = re.fullmatch(pattern, text)
-        return found.groups() if found else None
-
-    yes = {True: "yes", False: "no"}
-    attribute = {"color": "color", "shape": "kind", "size": "size"}
-    if parts := match(r"are there more (.+) than (.+)\?"):
-        return yes[len(choose(parts[0], shapes)) > len(choose(parts[1], shapes))]
-    if parts := match(rf"is there a (.+) {_RELATION} the (.+)\?"):
-        return yes[bool(lying(parts, shapes))]
-    if parts := match(r"is there a (.+)\?"):
-        return yes[bool(choose(parts[0], shapes))]
-    if parts := match(rf"is the (.+) {_RELATION} the (.+)\?"):
-        return yes[lies(the(parts[0], shapes), parts[1], the(parts[2], shapes))]
-    if parts := match(r"is the (.+?)(?: a)? (\w+)\?"):
-        shape = the(parts[0], shapes)
-        return yes[parts[1] in {shape.kind, shape.color, shape.size}]
-    if parts := match(r"how many (.+) are there\?"):
-        return str(len(choose(parts[0], shapes)))
-    if parts := match(rf"how many (.+) are {_RELATION} the (.+)\?"):
-        return str(len(lying(parts, shapes)))
-    if parts := match(rf"what (color|shape|size) is the {_EXTREME} (?:shape|thing)\?"):
-        return getattr(outermost(parts[1], shapes), attribute[parts[0]])
-    if parts := match(rf"what (color|shape|size) is the (.+) {_RELATION} the (.+)\?"):
-        (only,) = lying(parts[1:], shapes)
-        return getattr(only, attribute[parts[0]])
-    if parts := match(r"what (color|shape|size) is the (.+)\?"):
-        return getattr(the(parts[1], shapes), attribute[parts[0]])
-    raise AssertionError(f"cannot read {text!r}")

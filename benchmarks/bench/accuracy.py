@@ -15,7 +15,7 @@ from benchmarks.bench.schema import Isolates
 from benchmarks.measure import statistics
 from exporters.runtime import OnnxVqaModel
 from lxcompress.data.batches import EncodedQuestions, model_arrays
-from lxcompress.data.questions.questions import Question, QuestionId
+from lxcompress.data.questions.question import Question, QuestionId
 from lxcompress.evaluation.predict import predict, predict_labels
 from lxcompress.evaluation.scoring import ANSWER_TYPES, Score, score
 from lxcompress.model.lxmert import load_model

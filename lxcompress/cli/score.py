@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from lxcompress.data.questions.questions import Question
+    from lxcompress.data.questions.question import Question
     from lxcompress.evaluation.scoring import Score
 
 
@@ -39,7 +39,7 @@ def score(
     """
     from rich.console import Console
 
-    from lxcompress.data.questions.questions import read_official
+    from lxcompress.data.questions.official import read_official
     from lxcompress.evaluation.scoring import read_results, score_results
     from lxcompress.system.files import write_json
 

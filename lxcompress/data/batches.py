@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lxcompress.data.questions.answers import label_index, target_scores
-from lxcompress.data.questions.questions import Question
+from lxcompress.data.questions.question import Question
 from lxcompress.errors import DataError
 
 if TYPE_CHECKING:

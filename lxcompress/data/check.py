@@ -12,7 +12,7 @@ from PIL import Image
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.data.dataset_config import SPLITS, SplitConfig, SplitName
 from lxcompress.data.questions.answers import label_index, target_scores
-from lxcompress.data.questions.questions import Question
+from lxcompress.data.questions.question import Question
 from lxcompress.data.regions.detection import find_pictures
 from lxcompress.data.regions.index import INDEX_NAME, RegionIndex, is_finished
 from lxcompress.data.regions.store import RegionStore

@@ -19,7 +19,9 @@ from lxcompress.data.dataset_config import (
 )
 from lxcompress.data.fingerprint import fingerprint
 from lxcompress.data.questions.answers import answer_list
-from lxcompress.data.questions.questions import Question, read_lxmert, read_official
+from lxcompress.data.questions.lxmert import read_lxmert
+from lxcompress.data.questions.official import read_official
+from lxcompress.data.questions.question import Question
 from lxcompress.data.regions.detection import detect_folder, select_pictures, weights_of
 from lxcompress.data.regions.index import is_finished
 from lxcompress.data.regions.store import RegionStore

@@ -22,7 +22,9 @@ from lxcompress.data.dataset_config import (
     read_config,
 )
 from lxcompress.data.questions.answers import answer_list
-from lxcompress.data.questions.questions import Question, read_lxmert, read_official
+from lxcompress.data.questions.lxmert import read_lxmert
+from lxcompress.data.questions.official import read_official
+from lxcompress.data.questions.question import Question
 from lxcompress.data.regions.detection import find_pictures
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import ConfigError, DataError

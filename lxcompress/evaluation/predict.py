@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from transformers import LxmertForQuestionAnswering
 
 from lxcompress.data.batches import Batch, EncodedQuestions, evaluation_batches, model_inputs
-from lxcompress.data.questions.questions import QuestionId
+from lxcompress.data.questions.question import QuestionId
 from lxcompress.evaluation.scoring import Score, score
 from lxcompress.model.answer_head import labels_of
 from lxcompress.system.progress import progress

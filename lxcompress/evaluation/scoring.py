@@ -14,14 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from lxcompress.data.questions.answers import clean_answer, normalize_answer
-from lxcompress.data.questions.questions import (
-    ID,
-    Question,
-    QuestionId,
-    Schema,
-    check_rows,
-    check_unique,
-)
+from lxcompress.data.questions.question import Question, QuestionId
+from lxcompress.data.questions.rows import ID, Schema, check_rows, check_unique
 from lxcompress.errors import DataError
 from lxcompress.system.files import atomic_path, read_json
 

@@ -10,7 +10,7 @@ from shared import SHARED
 from transformers import BertTokenizer, LxmertConfig, LxmertForQuestionAnswering
 
 from lxcompress.data.batches import EncodedQuestions
-from lxcompress.data.questions.questions import Question
+from lxcompress.data.questions.question import Question
 from lxcompress.data.regions.lxmert_tsv import convert_tsv
 from lxcompress.model.attention import use_fast_attention
 from lxcompress.model.prunable import prunable_parameters

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from lxcompress.data.questions.questions import canonical_image_id
+from lxcompress.data.questions.question import canonical_image_id
 from lxcompress.data.regions.index import is_finished
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.data.regions.writer import RegionWriter

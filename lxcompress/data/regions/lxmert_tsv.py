@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from lxcompress.data.questions.questions import canonical_image_id
+from lxcompress.data.questions.question import canonical_image_id
 from lxcompress.data.regions.index import is_finished
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.data.regions.writer import RegionWriter

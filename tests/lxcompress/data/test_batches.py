@@ -17,7 +17,7 @@ from lxcompress.data.batches import (
     training_batches,
 )
 from lxcompress.data.dataset import Dataset
-from lxcompress.data.questions.questions import Question
+from lxcompress.data.questions.question import Question
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import DataError
 from lxcompress.model.tokenizer import build_tokenizer, load_tokenizer

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from lxcompress.cli.score import score as score_command
 from lxcompress.data.questions.answers import answer_list
-from lxcompress.data.questions.questions import Question, read_official
+from lxcompress.data.questions.official import read_official
+from lxcompress.data.questions.question import Question
 from lxcompress.errors import ConfigError, DataError
 from lxcompress.evaluation.scoring import (
     official_accuracy,

@@ -19,7 +19,7 @@ from lxcompress.data.questions.answers import (
     soft_scores,
     target_scores,
 )
-from lxcompress.data.questions.questions import Question
+from lxcompress.data.questions.question import Question
 from lxcompress.errors import DataError
 
 

@@ -1,4 +1,4 @@
-"""Reading questions: both formats, the image id's one spelling, and every bad input."""
+"""Reading official VQA v2 JSON, and every wrong input."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ from typing import Any
 import pytest
 from shared import SHARED
 
-from lxcompress.data.questions.questions import (
-    Question,
-    canonical_image_id,
-    read_lxmert,
-    read_official,
-)
+from lxcompress.data.questions.official import read_official
+from lxcompress.data.questions.question import Question, canonical_image_id
 from lxcompress.errors import DataError
 
 EASY_VQA = SHARED / "easy-vqa"
@@ -50,51 +46,11 @@ ANNOTATIONS: dict[str, Any] = {
         )
     ],
 }
-SAMPLES: list[Any] = [
-    {
-        "question_id": 458752000,
-        "img_id": "COCO_train2014_000000458752",
-        "sent": "What is this photo taken looking through?",
-        "question_type": "what is this",
-        "answer_type": "other",
-        "label": {"net": 1, "fence": 0.3},
-    },
-    {"question_id": "n17", "img_id": "n161313", "sent": "Is it red?", "label": {}},
-]
 
 
 def write(path: Path, value: Any) -> Path:
     path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
     return path
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (132417, "132417"),
-        (0, "0"),
-        ("132417", "132417"),
-        ("000000132417", "132417"),
-        ("000", "0"),
-        ("2347", "2347"),
-        ("COCO_train2014_000000132417", "132417"),
-        ("COCO_val2014_000000132417.jpg", "132417"),
-        ("COCO_val2014_000000132417.PNG", "132417"),
-        ("000000132417.jpeg", "132417"),
-        ("shapes_train_000000000001", "1"),
-        ("shapes_train_000000000000", "0"),
-        ("n161313", "n161313"),
-        ("n161313.jpg", "n161313"),
-        # Only COCO's twelve digits are a number: these three are three pictures.
-        ("cats_001", "cats_001"),
-        ("dogs_001", "dogs_001"),
-        ("cats_0000000000001", "cats_0000000000001"),
-        ("a_b", "a_b"),
-    ],
-)
-def test_image_id_has_one_spelling(value: int | str, expected: str) -> None:
-    assert canonical_image_id(value) == expected
-    assert canonical_image_id(expected) == expected
 
 
 def test_official_files_are_joined_by_id(tmp_path: Path) -> None:
@@ -110,29 +66,6 @@ def test_official_files_are_joined_by_id(tmp_path: Path) -> None:
 def test_a_test_split_has_no_answers(tmp_path: Path) -> None:
     questions = read_official(write(tmp_path / "q.json", QUESTIONS), None)
     assert questions[1] == Question(7001, "7", "How many?", None, None, None, None)
-
-
-def test_lxmert_files_are_read_one_after_the_other(tmp_path: Path) -> None:
-    first = write(tmp_path / "train.json", SAMPLES[:1])
-    second = write(tmp_path / "nominival.json", SAMPLES[1:])
-    questions = read_lxmert([first, second])
-    assert questions == [
-        Question(
-            458752000,
-            "458752",
-            "What is this photo taken looking through?",
-            "what is this",
-            "other",
-            scores={"net": 1.0, "fence": 0.3},
-        ),
-        Question("n17", "n161313", "Is it red?", scores={}),
-    ]
-    assert read_lxmert(first) == questions[:1]
-
-
-def test_lxmert_test_split_has_no_scores(tmp_path: Path) -> None:
-    rows = [{key: row[key] for key in ("question_id", "img_id", "sent")} for row in SAMPLES]
-    assert [q.scores for q in read_lxmert(write(tmp_path / "test.json", rows))] == [None, None]
 
 
 def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
@@ -237,39 +170,6 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         read_official(tmp_path / "q.json", None)
     with pytest.raises(DataError, match="annotations file not found: .*a.json"):
         read_official(write(tmp_path / "q.json", QUESTIONS), tmp_path / "a.json")
-    with pytest.raises(DataError, match="samples file not found: .*s.json"):
-        read_lxmert(tmp_path / "s.json")
-    with pytest.raises(DataError, match="folder"):
-        read_lxmert(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda rows: rows.clear(), "s.json is empty"),
-        (lambda rows: rows[0].pop("img_id"), "question 458752000 has no 'img_id'"),
-        (lambda rows: rows[0].pop("sent"), "question 458752000 has no 'sent'"),
-        (lambda rows: rows[0].pop("question_id"), "entry 0 has no 'question_id'"),
-        (lambda rows: rows[0].update(sent=None), "458752000 has null as 'sent'"),
-        (lambda rows: rows[0].update(answer_type=1), "458752000 has a type that is not text"),
-        (lambda rows: rows[0].update(label=["net"]), "458752000 has a 'label' that is not"),
-        (lambda rows: rows[0].update(label={"net": "1"}), "458752000 has a 'label' that is not"),
-        (lambda rows: rows[0].update(label={"net": 1.5}), "458752000 has a 'label' that is not"),
-        (lambda rows: rows[0].update(label={"net": float("nan")}), "has a 'label' that is not"),
-        (lambda rows: rows[1].pop("label"), "1 of 2 questions have no 'label', for example 'n17'"),
-        (lambda rows: rows.append(rows[0]), "1 question ids come more than once.* 458752000"),
-    ],
-)
-def test_bad_lxmert_files(tmp_path: Path, change: Callable[[Any], object], message: str) -> None:
-    rows = copy.deepcopy(SAMPLES)
-    change(rows)
-    with pytest.raises(DataError, match=message):
-        read_lxmert(write(tmp_path / "s.json", rows))
-
-
-def test_official_json_given_as_samples(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="q.json is an object, .* official VQA v2 JSON"):
-        read_lxmert(write(tmp_path / "q.json", QUESTIONS))
 
 
 @pytest.mark.skipif(not EASY_VQA.is_dir(), reason="easy-VQA is not here")

@@ -1,0 +1,43 @@
+"""A question about a picture, and the canonical form of the picture's id."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+QuestionId = int | str
+
+_EXTENSION = re.compile(r"\.(?:jpe?g|png)\Z", re.IGNORECASE)
+# Twelve digits are COCO's file-name width. Shorter numbers after "_" stay part of the name, since
+# "cats_001" and "dogs_001" are different pictures.
+_NUMBERED = re.compile(r"(?:.*_(?=[0-9]{12}\Z))?([0-9]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about one picture; None for what its file does not say.
+
+    `answers` are the human answers in file order, as written. `scores` is LXMERT's soft label,
+    {answer: 0–1}, from LXMERT's own JSON only.
+    """
+
+    question_id: QuestionId
+    image_id: str
+    text: str
+    question_type: str | None = None
+    answer_type: str | None = None
+    answers: tuple[str, ...] | None = None
+    scores: dict[str, float] | None = None
+
+
+def canonical_image_id(value: QuestionId) -> str:
+    """The form of an image id in which questions, regions and picture files are matched.
+
+    132417, "132417", "000000132417", "COCO_train2014_000000132417" and the same with .jpg or .png
+    all give "132417". Other names ("n161313", "cats_001") only lose such an extension.
+    """
+    if isinstance(value, int):
+        return str(value)
+    name = _EXTENSION.sub("", value)
+    number = _NUMBERED.fullmatch(name)
+    return (number[1].lstrip("0") or "0") if number else name

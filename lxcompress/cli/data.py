@@ -191,9 +191,9 @@ def check(
     from rich.markup import escape
     from rich.table import Table
 
-    from lxcompress.data.check import examine
+    from lxcompress.data.check import check_dataset
 
-    findings = examine(data)
+    findings = check_dataset(data)
     table = Table("split", "questions", "pictures", "regions")
     for split in findings.splits:
         cells = (split.name, split.questions, split.pictures, split.regions)

@@ -1,4 +1,4 @@
-"""Look at everything in a dataset and say what is wrong, without stopping at the first."""
+"""Check all of a dataset and collect every problem, without stopping at the first."""
 
 from __future__ import annotations
 
@@ -7,26 +7,20 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
-from PIL import Image
-
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.data.dataset_config import SPLITS, SplitConfig, SplitName
 from lxcompress.data.questions.answers import label_index, target_scores
 from lxcompress.data.questions.question import Question
+from lxcompress.data.regions.check import region_problems
 from lxcompress.data.regions.detection import find_pictures
-from lxcompress.data.regions.index import INDEX_NAME, RegionIndex, is_finished
+from lxcompress.data.regions.index import is_finished
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import DataError, LxcompressError
-from lxcompress.system.files import sha256
-from lxcompress.system.progress import progress
-
-_EXIF_ORIENTATION = 0x0112
-_LYING_ON_THE_SIDE = frozenset({5, 6, 7, 8})
 
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """What a split holds; a part that could not be read is None."""
+    """What a split contains; None for what could not be read."""
 
     name: SplitName
     questions: int | None = None
@@ -36,19 +30,14 @@ class SplitSummary:
 
 @dataclass
 class Findings:
-    """`problems` must be mended, `notes` should be known; one summary per split."""
+    """`problems` must be fixed, `notes` are worth knowing; one summary per split."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     splits: list[SplitSummary] = field(default_factory=list)
 
 
-def check_dataset(folder: Path | str) -> list[str]:
-    """The problems of a dataset in words; empty when there are none."""
-    return examine(folder).problems
-
-
-def examine(folder: Path | str) -> Findings:
+def check_dataset(folder: Path | str) -> Findings:
     """Check files, schemas, ids, pictures and region values of a dataset folder (or "shapes").
 
     Reads all region data, at disk speed.
@@ -121,8 +110,8 @@ def _check_regions(
         if not given:
             absent = [image for image in absent if image not in pictures]
         _report(findings, name, absent, wanted, "have no regions")
-        _check_sizes(name, store, pictures, findings)
-        _scan(name, store, findings)
+        problems = region_problems(store, pictures, name)
+        findings.problems += [f"{name}: {problem}" for problem in problems]
     return store
 
 
@@ -137,61 +126,6 @@ def _pictures(
     except DataError as problem:
         findings.problems.append(f"{name}: {problem}")
         return {}
-
-
-def _check_sizes(
-    name: SplitName, store: RegionStore, pictures: dict[str, Path], findings: Findings
-) -> None:
-    wrong = []
-    for image, path in pictures.items():
-        if image not in store:
-            continue
-        try:
-            size = _picture_size(path)
-        except (OSError, Image.DecompressionBombError):
-            findings.problems.append(f"{name}: not a picture that can be read: {path}")
-            continue
-        if size != store.image_size(image):
-            wrong.append((image, size, store.image_size(image)))
-    if wrong:
-        image, size, stored = wrong[0]
-        findings.problems.append(
-            f"{name}: {len(wrong)} pictures have another size than their regions say, so these "
-            f"are regions for the wrong picture; e.g. image {image} is {size[0]} x {size[1]} "
-            f"(height x width), its regions were made from {stored[0]} x {stored[1]}"
-        )
-
-
-def _picture_size(path: Path) -> tuple[int, int]:
-    """(height, width) of a picture as it is shown; only the file's header is read."""
-    with Image.open(path) as picture:
-        turned = picture.getexif().get(_EXIF_ORIENTATION) in _LYING_ON_THE_SIDE
-        return (picture.width, picture.height) if turned else (picture.height, picture.width)
-
-
-def _scan(name: SplitName, store: RegionStore, findings: Findings) -> None:
-    damaged: list[str] = []
-    with progress(f"Reading the {name} regions", len(store), "pictures") as meter:
-        for read, images in store.damaged():
-            damaged += images
-            meter.advance(read)
-    if damaged:
-        findings.problems.append(
-            f"{name}: the regions of {len(damaged)} pictures hold NaN, infinity or boxes outside "
-            f"0-1, e.g. image {damaged[0]}; make them again"
-        )
-    shards = [
-        (folder / shard.file, shard.sha256)
-        for folder in store.folders
-        for shard in RegionIndex.read(folder / INDEX_NAME).shards
-    ]
-    with progress(f"Comparing the {name} shards' checksums", len(shards), "shards") as meter:
-        for path, digest in shards:
-            if sha256(path) != digest:
-                findings.problems.append(
-                    f"{name}: a shard is not as it was written: {path}; make or copy it again"
-                )
-            meter.advance()
 
 
 def _check_detectors(

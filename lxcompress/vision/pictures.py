@@ -12,6 +12,8 @@ from lxcompress.errors import DataError
 
 MAX_PIXELS = 64_000_000
 
+_EXIF_ORIENTATION = 0x0112
+_SIDEWAYS = frozenset({5, 6, 7, 8})  # values of the tag that exchange width and height
 
 # What Pillow's decoders are known to raise on a broken file.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error)
@@ -46,6 +48,16 @@ def open_picture(path: Path) -> Image.Image:
     except (*_BROKEN, zlib.error) as problem:
         reason = " ".join(str(problem).split()) or type(problem).__name__
         raise DataError(f"picture is truncated or damaged ({reason}): {path}") from None
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels of a picture as `open_picture` gives it; reads its header only.
+
+    Raises OSError or DecompressionBombError, as Pillow does.
+    """
+    with Image.open(path) as file:
+        sideways = file.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS
+        return (file.width, file.height) if sideways else (file.height, file.width)
 
 
 def _too_large(path: Path) -> DataError:

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from lxcompress.cli.data import app
-from lxcompress.data.check import check_dataset, examine
+from lxcompress.data.check import check_dataset
 
 SHARD = Path("regions") / "train" / "regions-00000.safetensors"
 
@@ -41,15 +41,15 @@ def edit(folder: Path, change: Callable[[dict[str, dict[str, object]]], object])
 
 
 def only(folder: Path) -> str:
-    problems = check_dataset(folder)
+    problems = check_dataset(folder).problems
     assert len(problems) == 1, problems
     assert "\n" not in problems[0]
     return problems[0]
 
 
 def test_a_sound_dataset(folder: Path) -> None:
-    findings = examine(folder)
-    assert findings.problems == findings.notes == check_dataset(folder) == []
+    findings = check_dataset(folder)
+    assert findings.problems == findings.notes == []
     assert [(split.name, split.questions, split.pictures) for split in findings.splits] == [
         ("train", 10, 5),
         ("val", 4, 2),
@@ -63,7 +63,7 @@ def test_it_never_stops_at_the_first(folder: Path) -> None:
     (folder / "train_questions.json").unlink()
     (folder / "val_annotations.json").unlink()
     edit(folder, lambda content: content["val"].update(regions="elsewhere"))
-    problems = check_dataset(folder)
+    problems = check_dataset(folder).problems
     assert any("train_questions.json" in problem for problem in problems)
     assert any("val_annotations.json" in problem for problem in problems)
     assert any("elsewhere" in problem for problem in problems)
@@ -99,7 +99,7 @@ def test_a_photograph_on_its_side_has_its_shown_size(folder: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (30, 40)).save(folder / "images" / "train" / "2.jpg", exif=exif)
-    assert check_dataset(folder) == []
+    assert check_dataset(folder).problems == []
 
 
 def test_a_broken_picture(folder: Path) -> None:
@@ -112,7 +112,7 @@ def test_damaged_values(folder: Path, value: float) -> None:
     data = bytearray((folder / SHARD).read_bytes())
     data[-2:] = np.float16(value).tobytes()
     (folder / SHARD).write_bytes(data)
-    problems = check_dataset(folder)
+    problems = check_dataset(folder).problems
     assert "regions of 1 pictures hold NaN" in problems[0] and "image 3" in problems[0]
     assert "not as it was written" in problems[1]
 
@@ -128,7 +128,7 @@ def test_a_changed_and_a_truncated_shard(folder: Path) -> None:
 def test_splits_by_different_detectors(folder: Path) -> None:
     write_regions(folder / "other", ["11", "12"], detector="butd", feature_size=9, size=(30, 40))
     edit(folder, lambda content: content["val"].update(regions="other"))
-    problems = check_dataset(folder)
+    problems = check_dataset(folder).problems
     assert problems == [
         "feature sizes differ between splits: train 8, val 9",
         "val: regions by 'butd', but the dataset says 'pixel'",
@@ -139,7 +139,7 @@ def test_notes_are_not_problems(folder: Path) -> None:
     write_official(folder, "val", [1, 11], answer="unheard of")
     write_regions(folder / "both", ["1", "11"])
     edit(folder, lambda content: content["val"].update(regions="both"))
-    findings = examine(folder)
+    findings = check_dataset(folder)
     assert findings.problems == []
     assert findings.notes == [
         "val: 100.0% of the questions have no answer in the list of 1",
@@ -153,14 +153,15 @@ def test_splits_that_both_count_from_one_share_no_pictures(folder: Path) -> None
     write_regions(folder / "other", ["1"], size=(40, 40))
     edit(folder, lambda content: content["val"].update(regions="other"))
     shared = "train and val share 1 pictures"
-    assert any(note.startswith(shared) for note in examine(folder).notes)
+    assert any(note.startswith(shared) for note in check_dataset(folder).notes)
     Image.new("RGB", (40, 40)).save(folder / "images" / "val" / "1.png")
-    assert examine(folder).notes == examine(folder).problems == []
+    findings = check_dataset(folder)
+    assert findings.notes == findings.problems == []
 
 
 def test_regions_that_are_still_to_be_made(folder: Path) -> None:
     edit(folder, lambda content: content["val"].pop("regions"))
-    findings = examine(folder)
+    findings = check_dataset(folder)
     assert findings.problems == []
     assert findings.notes == ["val: its regions will be made at the first use"]
     (folder / "images" / "val" / "11.png").unlink()

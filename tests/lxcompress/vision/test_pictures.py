@@ -10,7 +10,7 @@ from PIL import Image
 
 from lxcompress.data.shapes.scenes import make_scene, render
 from lxcompress.errors import DataError
-from lxcompress.vision.pictures import MAX_PIXELS, open_picture
+from lxcompress.vision.pictures import MAX_PIXELS, open_picture, picture_size
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,7 @@ def test_rotation_tag_is_followed(tmp_path: Path) -> None:
     exif[0x0112] = 6
     picture.save(tmp_path / "a.jpg", exif=exif)
     assert open_picture(tmp_path / "a.jpg").size == (20, 40)
+    assert picture_size(tmp_path / "a.jpg") == (40, 20)
 
 
 def test_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

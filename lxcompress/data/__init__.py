@@ -1,1 +1,1 @@
-"""Questions, answers, regions and the dataset folder that holds them."""
+"""Datasets: their questions, answers and regions, and batches for a model."""

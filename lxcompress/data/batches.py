@@ -1,4 +1,4 @@
-"""From questions and regions to the tensors of a training or evaluation batch."""
+"""Batches of questions and regions as tensors, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ MODEL_INPUTS = (
     "visual_pos",
     "visual_attention_mask",
 )
-# Loading a batch is cheaper than talking to a worker process until its features are this large.
+# Below this size of a batch's features, loading is cheaper than passing them between processes.
 _WORKERS_FROM_BYTES = 4 << 20
 _TEXTS_AT_ONCE = 10_000
 _CPU = torch.device("cpu")
 
 
 class EncodedQuestions(Dataset[Batch]):
-    """A split's questions, tokenized once; indexed by a list of rows, gives a whole batch.
+    """A split's questions, tokenized once; indexing with a list of rows gives a whole batch.
 
-    A batch is padded only to its own longest question and to its picture with the most regions:
+    A batch is padded to its own longest question and to its picture with the most regions:
     `input_ids`, `attention_mask`, `token_type_ids` `[B, T]` int64; `visual_feats [B, R, F]`
     float16 (cast on the device), `visual_pos [B, R, 4]` float32; `visual_attention_mask [B, R]`
     int64; with `answers`, `targets [B, A]` float32 soft scores; `rows [B]` int64.
@@ -88,15 +88,18 @@ class EncodedQuestions(Dataset[Batch]):
             labels, given = self.labels.padded(rows)
             scores, _ = self.scores.padded(rows)
             targets = np.zeros((len(rows), self.num_answers), np.float32)
-            places = np.nonzero(given)
-            targets[places[0], labels[places]] = scores[places]
+            filled = np.nonzero(given)
+            targets[filled[0], labels[filled]] = scores[filled]
             batch["targets"] = torch.from_numpy(targets)
         return batch
 
 
 class _Ragged:
-    """Rows of different lengths in one flat array: half a million lists would cost gigabytes, and
-    every worker process would copy them by merely counting references."""
+    """Rows of different lengths in one flat array.
+
+    Half a million lists would take gigabytes, and every worker process would copy them, because
+    counting references writes to them.
+    """
 
     def __init__(self, rows: Iterable[Sequence[float]], dtype: DTypeLike) -> None:
         parts = [np.asarray(row, dtype) for row in rows]
@@ -105,7 +108,7 @@ class _Ragged:
         self._flat = np.concatenate([*parts, np.zeros(1, dtype)])  # never empty
 
     def padded(self, rows: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Rows side by side `[len(rows), longest]`, and where (bool) there is a value."""
+        """The rows as `[len(rows), longest]`, and a bool mask of where there are values."""
         lengths = self.lengths[rows]
         columns = np.arange(int(lengths.max()))
         there = columns < lengths[:, None]
@@ -115,7 +118,7 @@ class _Ragged:
 def _encode(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int
 ) -> Iterator[list[int]]:
-    """Token ids of each text; in portions, because the tokenizer's own result is bulky."""
+    """Token ids of each text; in chunks, because the tokenizer's own result takes much memory."""
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         yield from tokenizer(
             list(texts[start : start + _TEXTS_AT_ONCE]),
@@ -127,10 +130,10 @@ def _encode(
 
 
 class EpochBatches(Sampler[list[int]]):
-    """Shuffled batches over several epochs, starting anywhere; the last, short batch is dropped.
+    """Shuffled batches over several epochs, from any step; an epoch's last, short batch is dropped.
 
-    The order of an epoch depends on the seed and the epoch alone, so that step k of a resumed run
-    sees what step k of an uninterrupted one saw.
+    The order within an epoch depends on the seed and the epoch alone, so that step k of a resumed
+    run has the same batch as step k of an uninterrupted one.
     """
 
     def __init__(
@@ -172,14 +175,14 @@ def training_batches(
 def evaluation_batches(
     data: EncodedQuestions, batch_size: int, workers: int | None = None
 ) -> Batches:
-    """Every question once; questions of like length together, so that little is padded."""
+    """Every question once, those of similar length together, so that there is little padding."""
     order = np.argsort(data.lengths, kind="stable").tolist()
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     return Batches(data, batches, batch_size, workers)
 
 
 class Batches:
-    """Batches from a DataLoader, with errors as they were raised."""
+    """Batches from a DataLoader; errors of its workers are raised without their tracebacks."""
 
     def __init__(
         self,
@@ -207,12 +210,12 @@ class Batches:
 
 
 def model_inputs(batch: Mapping[str, torch.Tensor], device: torch.device) -> Batch:
-    """The part of a batch that the model takes, on `device`, features as float32."""
+    """The model's inputs in a batch, moved to `device`, features as float32."""
     moved = {name: batch[name].to(device, non_blocking=True) for name in MODEL_INPUTS}
     moved["visual_feats"] = moved["visual_feats"].float()
     return moved
 
 
 def model_arrays(batch: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
-    """The same as float32 and int64 arrays, as an exported model takes them."""
+    """The model's inputs as float32 and int64 arrays, for an exported model."""
     return {name: tensor.numpy() for name, tensor in model_inputs(batch, _CPU).items()}

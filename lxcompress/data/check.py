@@ -48,7 +48,7 @@ def check_dataset(folder: Path | str) -> Findings:
     except LxcompressError as problem:
         findings.problems.append(str(problem))
         return findings
-    asked: dict[SplitName, list[Question]] = {}
+    questions: dict[SplitName, list[Question]] = {}
     pictures: dict[SplitName, dict[str, Path]] = {}
     stores: dict[SplitName, RegionStore] = {}
     for name in SPLITS:
@@ -58,18 +58,18 @@ def check_dataset(folder: Path | str) -> Findings:
         missing = _missing_paths(dataset.folder, name, split)
         findings.problems += missing
         try:
-            asked[name] = dataset.questions(name)
+            questions[name] = dataset.questions(name)
         except DataError as problem:
             if not missing:
                 findings.problems.append(f"{name}: {problem}")
         pictures[name] = _pictures(dataset, name, split, findings)
-        store = _check_regions(dataset, name, asked.get(name, []), pictures[name], findings)
+        store = _check_regions(dataset, name, questions.get(name, []), pictures[name], findings)
         if store is not None:
             stores[name] = store
-        findings.splits.append(_summary(name, asked.get(name), store))
+        findings.splits.append(_summary(name, questions.get(name), store))
     _check_detectors(dataset, stores, findings)
-    _check_answers(dataset, asked, findings)
-    _note_shared(asked, pictures, findings)
+    _check_answers(dataset, questions, findings)
+    _note_shared(questions, pictures, findings)
     return findings
 
 
@@ -77,7 +77,7 @@ def _missing_paths(folder: Path, name: SplitName, split: SplitConfig) -> list[st
     files = [path for path in (split.questions, split.annotations, *split.samples) if path]
     absent = [f"{name}: file not found: {folder / f}" for f in files if not (folder / f).is_file()]
     for path in (*split.regions, *split.images):
-        # Pictures may stay behind when a dataset with regions moves to another machine.
+        # A dataset with regions may be moved to another machine without its pictures.
         needed = path in split.regions or not split.regions
         if needed and not (folder / path).is_dir():
             absent.append(f"{name}: folder not found: {folder / path}")
@@ -91,7 +91,7 @@ def _check_regions(
     pictures: dict[str, Path],
     findings: Findings,
 ) -> RegionStore | None:
-    """The split's regions, where they exist and can be opened."""
+    """Check the split's regions; return them if they exist and can be opened."""
     folders = [folder for folder in dataset.region_folders(name) if folder.is_dir()]
     wanted = list(dict.fromkeys(question.image_id for question in questions))
     split = dataset.config.split(name)
@@ -103,7 +103,7 @@ def _check_regions(
         except DataError as problem:
             findings.problems.append(f"{name}: {problem}")
     else:
-        findings.notes.append(f"{name}: its regions will be made at the first use")
+        findings.notes.append(f"{name}: its regions will be made on first use")
         _report(findings, name, [i for i in wanted if i not in pictures], wanted, "are not there")
     if store is not None:
         absent = store.missing(wanted)
@@ -148,19 +148,19 @@ def _check_detectors(
 
 
 def _check_answers(
-    dataset: Dataset, asked: dict[SplitName, list[Question]], findings: Findings
+    dataset: Dataset, questions: dict[SplitName, list[Question]], findings: Findings
 ) -> None:
-    if not dataset.config.answers and "train" not in asked:
+    if not dataset.config.answers and "train" not in questions:
         if dataset.config.train is None:
-            findings.notes.append("no train split and no answers: it can only be asked about")
+            findings.notes.append("no train split and no answer list: it is for predictions only")
         return
     try:
         index = label_index(dataset.answers)
     except DataError as problem:
         findings.problems.append(str(problem))
         return
-    for name, questions in asked.items():
-        answered = [q for q in questions if q.answers is not None or q.scores is not None]
+    for name, of_split in questions.items():
+        answered = [q for q in of_split if q.answers is not None or q.scores is not None]
         lost = sum(not target_scores(question, index) for question in answered)
         if lost:
             findings.notes.append(
@@ -170,23 +170,25 @@ def _check_answers(
 
 
 def _note_shared(
-    asked: dict[SplitName, list[Question]],
+    questions: dict[SplitName, list[Question]],
     pictures: dict[SplitName, dict[str, Path]],
     findings: Findings,
 ) -> None:
-    images = {name: {question.image_id for question in asked[name]} for name in asked}
+    images = {
+        name: {question.image_id for question in of_split} for name, of_split in questions.items()
+    }
     for one, other in combinations(images, 2):
         both = (pictures[one], pictures[other])
-        shared = [image for image in images[one] & images[other] if _same(image, *both)]
+        shared = [image for image in images[one] & images[other] if _is_same_picture(image, *both)]
         if shared:
             findings.notes.append(
                 f"{one} and {other} share {len(shared)} pictures, e.g. image {min(shared)}: "
-                "accuracy on the second is not one on unseen pictures"
+                "accuracy on the second is not accuracy on unseen pictures"
             )
 
 
-def _same(image: str, one: dict[str, Path], other: dict[str, Path]) -> bool:
-    """Whether an id means one picture in both splits; some datasets number each split from 1."""
+def _is_same_picture(image: str, one: dict[str, Path], other: dict[str, Path]) -> bool:
+    """Whether an id is the same picture in both splits; some datasets number each from 1."""
     if image in one and image in other:
         return filecmp.cmp(one[image], other[image], shallow=False)
     return True

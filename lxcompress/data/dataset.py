@@ -32,7 +32,7 @@ from lxcompress.vision.regions import Detector
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Questions, and the regions of every picture that they ask about."""
+    """Questions, and the regions of every picture that they are about."""
 
     name: SplitName
     questions: list[Question]
@@ -41,7 +41,7 @@ class Split:
 
 @dataclass(frozen=True)
 class RegionFormat:
-    """What makes a split's regions, features per region, and the most regions of a picture."""
+    """A split's detector, its number of features per region, and of regions per picture at most."""
 
     detector: str
     feature_size: int
@@ -63,7 +63,7 @@ class Dataset:
 
     @property
     def detector(self) -> str | None:
-        """What makes or made the regions, if `dataset.yaml` says so."""
+        """The detector that `dataset.yaml` names, if it does."""
         return self.config.detector
 
     @property
@@ -86,8 +86,8 @@ class Dataset:
         """Make the regions that these splits lack; afterwards `split` can open each of them.
 
         Does nothing where regions exist. Otherwise it runs the dataset's detector on the pictures
-        that the questions ask about, which may take hours, and keeps the regions in the dataset
-        folder. What can be checked is checked before the detector starts.
+        of the questions, which may take hours, and keeps the regions in the dataset folder.
+        Everything that can be checked is checked before the detector starts.
 
         Raises:
             DataError: as `split`, a picture is missing or damaged, or the regions of another
@@ -140,7 +140,7 @@ class Dataset:
     def answers(self) -> list[str]:
         """The answer list: the label of each of the model's outputs.
 
-        Raises DataError when its file is wrong, or there is no training split to build it from.
+        Raises DataError when its file is wrong, or there is no train split to build it from.
         """
         if self.config.answers:
             return read_answers(self.folder / self.config.answers)
@@ -192,7 +192,7 @@ class Dataset:
         if absent:
             unanswerable = [q.image_id for q in questions if q.image_id in absent]
             raise DataError(
-                f"{len(unanswerable)} of {len(questions)} {name} questions ask about pictures "
+                f"{len(unanswerable)} of {len(questions)} {name} questions are about pictures "
                 f"without regions, e.g. image {unanswerable[0]}; the regions in "
                 f"{', '.join(map(str, folders))} seem to belong to other pictures"
             )
@@ -208,7 +208,7 @@ class Dataset:
         return not is_finished(folder) or bool(RegionStore(folder).missing(self._image_ids(name)))
 
     def _image_ids(self, name: SplitName) -> list[str]:
-        """The pictures that a split's questions ask about, each once."""
+        """The pictures of a split's questions, each once."""
         return list(dict.fromkeys(question.image_id for question in self.questions(name)))
 
     def _image_folders(self, name: SplitName) -> list[Path]:
@@ -242,7 +242,7 @@ class Dataset:
 
     @cached_property
     def _detector_format(self) -> RegionFormat:
-        # Not the detector itself, which may hold hundreds of megabytes on the training's GPU.
+        # The detector itself is not kept: it may take hundreds of megabytes of the GPU's memory.
         detector = self._load_detector()
         return RegionFormat(detector.name, detector.feature_size, detector.max_regions)
 

@@ -1,12 +1,12 @@
-"""What `dataset.yaml` and an answer list may say, checked.
+"""The schemas of `dataset.yaml` and of an answer list.
 
     name: vqa-v2
     train: {questions: train.json, annotations: annotations.json, regions: regions/train}
     val:   {samples: [minival.json], regions: [regions/val, regions/more]}
     test:  {questions: test.json, images: pictures/test}
-    detector: pixel         # makes the regions of `images:`, once; or butd,
-    weights: weights/butd   # with the weights of a folder, else the published ones
-    answers: answers.json   # otherwise built from train, `min_occurrences:` (9) times or more
+    detector: butd          # or pixel; makes the regions of splits with `images:` only, once
+    weights: weights/butd   # of butd, a folder; by default the published ones
+    answers: answers.json   # by default built from train: answers of `min_occurrences:` (9) or more
 
 `questions` with `annotations` are official VQA v2 JSON, `samples` is LXMERT's own. Paths are
 relative to the file.
@@ -91,7 +91,7 @@ class DatasetConfig(BaseModel):
         return self
 
     def split(self, name: SplitName) -> SplitConfig | None:
-        """The split's entry, None when the dataset has no such split."""
+        """The split's entry; None when the dataset has no such split."""
         split: SplitConfig | None = getattr(self, name)
         return split
 
@@ -108,7 +108,7 @@ def read_config(path: Path) -> DatasetConfig:
 
 
 def parse_config(content: object, path: Path) -> DatasetConfig:
-    """The checked form of what `path` holds. Raises DataError naming the key that is wrong."""
+    """Validate the content of the file `path`. Raises DataError naming the key that is wrong."""
     if not isinstance(content, dict):
         raise DataError(f"not a dataset file (no `name:`, `train:`, …): {path}")
     try:
@@ -116,14 +116,14 @@ def parse_config(content: object, path: Path) -> DatasetConfig:
     except ValidationError as problem:
         first = problem.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        said = first["msg"].removeprefix("Value error, ")
-        raise DataError(f"{where}: {said}: {path}") from None
+        what = first["msg"].removeprefix("Value error, ")
+        raise DataError(f"{where}: {what}: {path}") from None
 
 
 def read_answers(path: Path) -> list[str]:
-    """Read an answer list: a JSON list of different texts.
+    """Read an answer list: a JSON list of distinct strings.
 
-    The empty text is allowed once: LXMERT's own list has it at index 0.
+    The empty string is allowed: LXMERT's own list has it at index 0.
     """
     answers: Any = read_json(path, "answer list")
     if not isinstance(answers, list) or not all(isinstance(text, str) for text in answers):
@@ -131,7 +131,7 @@ def read_answers(path: Path) -> list[str]:
     if not answers:
         raise DataError(f"the answer list is empty: {path}")
     if len(set(answers)) != len(answers):
-        twice = next(text for place, text in enumerate(answers) if text in answers[:place])
+        twice = next(text for index, text in enumerate(answers) if text in answers[:index])
         raise DataError(f"answer {twice!r} is in the list twice: {path}")
     return answers
 

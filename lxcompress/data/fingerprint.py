@@ -1,4 +1,4 @@
-"""The fingerprint of a dataset: what tells a run that its data have changed."""
+"""The fingerprint of a dataset, by which a run finds out that its data have changed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lxcompress.system.files import sha256
 def fingerprint(folder: Path, config: DatasetConfig) -> str:
     """SHA-256 in hex of what a run depends on: questions, answers, and the regions' indices.
 
-    An index holds the SHA-256 of each of its shards, so no shard is read. Where regions are made
-    from pictures, the detector and the pictures' ids and sizes in bytes stand for them, so that
-    making the regions does not change the fingerprint. Raises DataError for a missing file.
+    An index has the SHA-256 of each of its shards, so no shard is read. For splits with pictures
+    only, the detector and the pictures' ids and sizes in bytes are hashed instead of regions, so
+    that making these does not change the fingerprint. Raises DataError for a missing file.
     """
     digest = hashlib.sha256()
 

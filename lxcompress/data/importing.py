@@ -1,4 +1,4 @@
-"""Make a dataset folder out of files that lie elsewhere: official VQA v2, or LXMERT's own."""
+"""Make a dataset folder from official VQA v2 files or from LXMERT's own."""
 
 from __future__ import annotations
 
@@ -36,8 +36,11 @@ _ANSWERS_NAME = "answers.json"
 
 @dataclass(frozen=True)
 class SplitSource:
-    """Where the parts of a split lie: `questions` (and `annotations`) are official VQA v2 JSON,
-    `samples` is LXMERT's; `regions` are folders of regions, `images` folders of pictures."""
+    """The files of a split.
+
+    `questions` (with `annotations`) are official VQA v2 JSON, `samples` is LXMERT's own JSON;
+    `regions` are folders of regions, `images` folders of pictures.
+    """
 
     questions: Path | None = None
     annotations: Path | None = None
@@ -58,23 +61,23 @@ def import_dataset(
 ) -> DatasetConfig:
     """Check the files, and write the dataset folder `output`.
 
-    Its JSON files are copies; pictures and regions stay where they are and are named by relative
-    path. The answer list is the file `answers` (its order is kept), or made from train.
+    JSON files are copied; pictures and regions are not, `dataset.yaml` has their relative paths.
+    The answer list is the file `answers` (in its order), or built from train.
 
     Args:
-        detector: what makes the regions of splits with pictures only; otherwise taken from the
-            regions.
-        min_occurrences: questions of train whose answer it must be, for an answer to be listed.
-        force: write into a folder that has files. Files of the same name are replaced, and
-            regions that were made from other pictures removed; nothing else is touched.
+        detector: the detector for splits with pictures only; by default that of the regions.
+        min_occurrences: the least number of training questions with an answer, for it to be
+            listed.
+        force: write into a folder that is not empty. Files of the same name are replaced, and
+            regions that were made from other pictures removed; nothing else is changed.
 
     Raises:
         DataError: a file is missing or wrong, or parts of a split do not belong together.
         ConfigError: `output` has files and `force` was not given, or an option is missing.
     """
     output = Path(output)
-    taken = output.exists() and not (output.is_dir() and not any(output.iterdir()))
-    if taken and not (force and output.is_dir()):
+    occupied = output.exists() and not (output.is_dir() and not any(output.iterdir()))
+    if occupied and not (force and output.is_dir()):
         raise ConfigError(f"{output} already has files; choose another folder, or add --force")
     content: dict[str, Any] = {"name": name}
     copies: dict[str, Path] = {}
@@ -109,7 +112,7 @@ def import_dataset(
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         (folder / DATASET_NAME).write_text(text, encoding="utf-8")
 
-    if taken:
+    if occupied:
         _replace_files(output, config, fill)
     else:
         with atomic_path(output) as folder:
@@ -129,7 +132,7 @@ def _read(split: SplitName, source: SplitSource) -> list[Question]:
 def _describe(
     split: SplitName, source: SplitSource, output: Path, copies: dict[str, Path]
 ) -> dict[str, str | list[str]]:
-    """The split's part of `dataset.yaml`; the files that it needs are added to `copies`."""
+    """The split's entry in `dataset.yaml`; adds the files to copy, by new name, to `copies`."""
     part: dict[str, str | list[str]] = {}
     for key, path in (("questions", source.questions), ("annotations", source.annotations)):
         if path is not None:
@@ -150,7 +153,7 @@ def _describe(
 def _check_pictures(
     split: SplitName, source: SplitSource, questions: list[Question], detector: str | None
 ) -> str:
-    """What makes or made the split's regions. Raises when a question's picture is not there."""
+    """The detector of the split's regions. Raises when a question's picture is missing."""
     if source.regions:
         store = RegionStore(*source.regions)
         absent, made_by = set(store.missing(q.image_id for q in questions)), store.detector
@@ -167,16 +170,16 @@ def _check_pictures(
     else:
         raise ConfigError(f"give {split} a folder of regions or of pictures")
     if absent:
-        asked = [q.image_id for q in questions if q.image_id in absent]
+        unanswerable = [q.image_id for q in questions if q.image_id in absent]
         raise DataError(
-            f"{len(asked)} of {len(questions)} {split} questions ask about pictures that are not "
-            f"in {', '.join(map(str, folders))}, e.g. image {asked[0]}"
+            f"{len(unanswerable)} of {len(questions)} {split} questions are about pictures that "
+            f"are not in {', '.join(map(str, folders))}, e.g. image {unanswerable[0]}"
         )
     return made_by
 
 
 def _replace_files(output: Path, config: DatasetConfig, fill: Callable[[Path], None]) -> None:
-    """Write into a folder that has files: `dataset.yaml` goes first and comes last."""
+    """Write into a folder that has files; without `dataset.yaml` until all others are there."""
     with tempfile.TemporaryDirectory(dir=output, prefix=".import-") as name:
         staging = Path(name)
         fill(staging)
@@ -187,14 +190,14 @@ def _replace_files(output: Path, config: DatasetConfig, fill: Callable[[Path], N
 
 
 def _remove_stale_regions(output: Path, config: DatasetConfig) -> None:
-    """Remove regions that were made from a split's pictures when these are others now.
+    """Remove regions that were made from a split's pictures when it has other pictures now.
 
-    Two sets of pictures may use the same ids, so that the old regions would be taken for theirs.
+    Two sets of pictures may have the same ids, and the old regions would be used for the new.
     """
     try:
         old = read_config(output / DATASET_NAME)
     except DataError:
-        return  # no dataset was here, so none has made regions here
+        return  # there was no dataset here, and so no regions that it made
     configs = [config.split(split) for split in SPLITS]
     in_use = {(output / path).resolve() for part in configs if part for path in part.regions}
     for split in SPLITS:

@@ -42,9 +42,9 @@ def _wrong_sizes(store: RegionStore, pictures: Mapping[str, Path]) -> Iterator[s
     if wrong:
         image, size, stored = wrong[0]
         yield (
-            f"{len(wrong)} pictures have another size than their regions say, so these are regions "
-            f"for the wrong picture; e.g. image {image} is {size[0]} x {size[1]} (height x width), "
-            f"its regions were made from {stored[0]} x {stored[1]}"
+            f"{len(wrong)} pictures have another size than their regions record, so these are "
+            f"regions for the wrong picture; e.g. image {image} is {size[0]} x {size[1]} "
+            f"(height x width), its regions were made from {stored[0]} x {stored[1]}"
         )
 
 
@@ -56,7 +56,7 @@ def _impossible_values(store: RegionStore, name: str) -> Iterator[str]:
             meter.advance(read)
     if damaged:
         yield (
-            f"the regions of {len(damaged)} pictures hold NaN, infinity or boxes outside 0-1, "
+            f"the regions of {len(damaged)} pictures have NaN, infinity or boxes outside 0-1, "
             f"e.g. image {damaged[0]}; make them again"
         )
 
@@ -70,5 +70,5 @@ def _changed_shards(store: RegionStore, name: str) -> Iterator[str]:
     with progress(f"Comparing the {name} shards' checksums", len(shards), "shards") as meter:
         for path, digest in shards:
             if sha256(path) != digest:
-                yield f"a shard is not as it was written: {path}; make or copy it again"
+                yield f"a shard has changed since it was written: {path}; make or copy it again"
             meter.advance()

@@ -29,15 +29,18 @@ def detect_folder(
 ) -> RegionStore:
     """Detect the regions of all pictures of one or more folders, and write them to `output`.
 
-    Pictures are known by `canonical_image_id` of their file name; `wanted` limits the work to
-    these ids. What `output` already holds is kept: an interrupted run continues, and pictures
-    that were added to a folder since are added to the regions. `batch_size` pictures are opened
-    at once: by default 8, or 1 for a learned detector, which takes seconds for each.
+    Regions that `output` already has are kept: an interrupted run continues, and pictures added
+    to a folder since are added to the regions.
+
+    Args:
+        batch_size: pictures opened at once; by default 8, or 1 for a learned detector, which
+            takes seconds for each.
+        wanted: only pictures with these ids (the `canonical_image_id` of their file names).
 
     Raises:
-        DataError: no pictures, two of one id, a wanted one is not there, a file that is no
-            picture (the regions made before it are kept), or regions by another detector or by
-            other weights.
+        DataError: there are no pictures, two have the same id, a wanted one is missing, a file
+            is no picture (the regions made before it are kept), or `output` has regions by
+            another detector or by other weights.
         Interrupted: stopped by Ctrl-C; the regions made so far are kept.
     """
     output = Path(output)
@@ -67,14 +70,14 @@ def detect_folder(
 
 
 def weights_of(detector: Detector) -> str:
-    """What regions record of the weights that made them; "" for a detector that has none."""
+    """What regions record about their detector's weights; "" for a detector without any."""
     return detector.weights if isinstance(detector, LearnedDetector) else ""
 
 
 def find_pictures(folders: Sequence[Path]) -> dict[str, Path]:
-    """The picture files of `folders` (not of folders in them) by id, in order of their names.
+    """The picture files in `folders` (not in subfolders) by image id, in order of their names.
 
-    Raises DataError when a folder is missing, when there is no picture, or two have one id.
+    Raises DataError when a folder is missing, there is no picture, or two have the same id.
     """
     pictures: dict[str, Path] = {}
     for folder in folders:
@@ -94,7 +97,7 @@ def find_pictures(folders: Sequence[Path]) -> dict[str, Path]:
 
 
 def select_pictures(folders: Sequence[Path], wanted: Collection[str]) -> dict[str, Path]:
-    """As `find_pictures`, only the pictures with these ids; DataError when one is not there."""
+    """As `find_pictures`, but only those with the ids `wanted`; DataError when one is missing."""
     pictures = find_pictures(folders)
     absent = [image for image in wanted if image not in pictures]
     if absent:
@@ -124,7 +127,7 @@ def _detect(
                 except DataError as problem:
                     raise DataError(f"{problem}: {path}") from None
             meter.advance(len(batch))
-            # A slow detector takes hours for one shard; a killed run should not lose them.
+            # A slow detector takes hours for a shard, which a killed run should not lose.
             if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
                 writer.save()
                 saved = time.monotonic()

@@ -26,7 +26,7 @@ class ShardEntry(BaseModel):
 class RegionIndex(BaseModel):
     """Content of `index.json` and `partial.json`.
 
-    `source` says what the regions were made from; `position` is where in it the last shard ends.
+    `source` is what the regions were made from; `position` is where in it the last shard ends.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -41,7 +41,7 @@ class RegionIndex(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> RegionIndex:
-        """Raises DataError when the file is missing or is no index of regions."""
+        """Read an index file; DataError when it is missing or no index of regions."""
         try:
             index = cls.model_validate(read_json(path, "index of regions"))
         except ValidationError as problem:
@@ -50,12 +50,12 @@ class RegionIndex(BaseModel):
             raise DataError(f"not an index of regions: {where}: {first['msg']}: {path}") from None
         for shard in index.shards:
             if Path(shard.file).name != shard.file:
-                raise DataError(f"shard {shard.file!r} lies outside its folder: {path}")
+                raise DataError(f"shard {shard.file!r} is outside its folder: {path}")
         return index
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether `folder` holds a complete set of regions."""
+    """Whether `folder` has a complete set of regions."""
     return (folder / INDEX_NAME).is_file()
 
 

@@ -1,4 +1,4 @@
-"""LXMERT's feature files: tab-separated rows of base64 arrays, turned into region shards.
+"""Converts LXMERT's feature files, tab-separated rows of base64 arrays, into region shards.
 
 Format (github.com/airsplay/lxmert, `utils.load_obj_tsv`; no header): img_id, img_h, img_w,
 objects_id, objects_conf, attrs_id, attrs_conf, num_boxes, boxes (float32 N x 4, xyxy in pixels),
@@ -33,18 +33,17 @@ def convert_tsv(
 ) -> RegionStore:
     """Convert one of LXMERT's TSV files into a folder of regions, holding one shard in memory.
 
-    Boxes are divided by the picture's width and height; features become float16. A conversion
-    that was interrupted continues after the rows that were saved, and one that is complete is
-    returned as it is.
+    Boxes are divided by the picture's width and height; features become float16. An interrupted
+    conversion continues after the rows that were saved; a complete one is not repeated.
 
     Args:
         tsv: the file, e.g. `train2014_obj36.tsv`.
-        output: folder to write, see `store.py`; its detector is called "butd".
-        max_regions: the most regions that a picture has; 36 in LXMERT's own files.
+        output: folder of regions to write; its detector is called "butd".
+        max_regions: regions per picture at most; 36 in LXMERT's own files.
         shard_rows: pictures per shard, by default as many as fit 256 MiB.
 
     Raises:
-        DataError: a row is wrong (the message says which line and what), or `output` holds the
+        DataError: a row is wrong (the message has the line and the reason), or `output` has the
             regions of another file.
         Interrupted: stopped by Ctrl-C; what was converted is kept.
     """
@@ -82,7 +81,7 @@ class _Row:
 
 
 def _feature_size(file: BinaryIO, tsv: Path) -> int:
-    """The F of the first row, for the writer must know it before it can continue a folder."""
+    """F of the first row, which the writer must know before it can continue a folder."""
     line = file.readline(_LONGEST_LINE)
     try:
         return _parse(line).features.shape[1]
@@ -108,14 +107,14 @@ def _convert(file: BinaryIO, tsv: Path, length: int, writer: RegionWriter) -> No
 
 
 def _parse(line: bytes) -> _Row:
-    """Raises DataError that says what is wrong, without file and line."""
+    """Parse one line. Raises DataError with the reason, without file and line."""
     if len(line) == _LONGEST_LINE:
-        raise DataError("longer than 64 MB; this is no TSV of LXMERT's")
+        raise DataError("longer than 64 MB; this is not one of LXMERT's TSV files")
     columns = line.rstrip(b"\r\n").split(b"\t")
     if len(columns) != _COLUMNS:
         raise DataError(
-            f"{len(columns)} columns instead of {_COLUMNS}; the file is cut off here, or no TSV "
-            "of LXMERT's"
+            f"{len(columns)} columns instead of {_COLUMNS}; the file is cut off here, or not one "
+            "of LXMERT's TSV files"
         )
     image_id = canonical_image_id(columns[0].decode("utf-8", "replace"))
     height, width = _number(columns[1], "img_h"), _number(columns[2], "img_w")
@@ -123,9 +122,9 @@ def _parse(line: bytes) -> _Row:
     boxes = _floats(columns[8], "boxes")
     features = _floats(columns[9], "features")
     if boxes.size != count * 4:
-        raise DataError(f"boxes holds {boxes.size} numbers, not 4 for each of {count} regions")
+        raise DataError(f"boxes has {boxes.size} numbers, not 4 for each of {count} regions")
     if features.size == 0 or features.size % count:
-        raise DataError(f"features holds {features.size} numbers, for {count} regions")
+        raise DataError(f"features has {features.size} numbers for {count} regions")
     scale = np.array([width, height, width, height], np.float32)
     return _Row(
         image_id, (height, width), boxes.reshape(count, 4) / scale, features.reshape(count, -1)
@@ -135,7 +134,7 @@ def _parse(line: bytes) -> _Row:
 def _number(text: bytes, column: str) -> int:
     if not text.isdigit() or len(text) > 9 or int(text) < 1:
         shown = text[:20].decode("utf-8", "replace")
-        raise DataError(f"{column} is {shown!r}, expected a number from 1")
+        raise DataError(f"{column} is {shown!r}, expected an integer from 1")
     return int(text)
 
 
@@ -145,5 +144,5 @@ def _floats(text: bytes, column: str) -> NDArray[np.float32]:
     except binascii.Error as problem:
         raise DataError(f"{column} is not base64 ({problem}); the file is damaged here") from None
     if len(data) % 4:
-        raise DataError(f"{column} holds {len(data)} bytes, which are no float32 numbers")
+        raise DataError(f"{column} has {len(data)} bytes, not a multiple of 4 (float32)")
     return np.frombuffer(data, "<f4")

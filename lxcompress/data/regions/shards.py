@@ -40,7 +40,7 @@ class Shard:
 
     @classmethod
     def zeros(cls, rows: int, max_regions: int, feature_size: int) -> Shard:
-        """Room for `rows` pictures; the system commits its memory only as rows are written."""
+        """Space for `rows` pictures; the system commits its memory only as rows are written."""
         shapes = _shapes(rows, max_regions, feature_size)
         return cls(**{name: np.zeros(shapes[name], dtype) for name, dtype in _DTYPES.items()})
 
@@ -71,7 +71,7 @@ def open_shard(path: Path, max_regions: int, feature_size: int) -> Shard:
     """Map a shard into memory without reading its data.
 
     Raises:
-        DataError: the file is missing, is cut off, or holds other tensors than a shard of
+        DataError: the file is missing, is cut off, or has other tensors than a shard of
             `max_regions` regions of `feature_size` features.
     """
     try:

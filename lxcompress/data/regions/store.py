@@ -1,4 +1,4 @@
-"""Reads regions by picture from memory-mapped shards."""
+"""Reads the regions of pictures from memory-mapped shards."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class RegionBatch:
 
 
 class RegionStore:
-    """The regions of one or more folders, looked up by picture.
+    """The regions of one or more folders, by picture.
 
-    Opening reads the index and the shards' headers only; data pages are read by the system when
-    `gather` touches them, and given up by it when memory is short. Pickling carries the folder
-    names only, so a data-loading worker opens the same files again.
+    Opening reads only the index and the shards' headers. The system reads data pages when
+    `gather` touches them, and drops them when memory is short. A pickle has the folder names
+    only, so a data-loading worker opens the same files again.
     """
 
     def __init__(self, *folders: Path | str) -> None:
@@ -62,7 +62,7 @@ class RegionStore:
                 first, count = len(self._row), len(entry.images)
                 if len(shard.num_regions) != count:
                     raise DataError(
-                        f"{path} holds {len(shard.num_regions)} pictures, its index says {count}"
+                        f"{path} has {len(shard.num_regions)} pictures, its index {count}"
                     )
                 self._row.update(zip(entry.images, range(first, first + count), strict=True))
                 if len(self._row) != first + count:
@@ -82,7 +82,7 @@ class RegionStore:
         return type(self), self.folders
 
     def missing(self, image_ids: Iterable[str]) -> list[str]:
-        """The different pictures among `image_ids` that have no regions, in order."""
+        """The distinct `image_ids` without regions, in order."""
         return [image for image in dict.fromkeys(image_ids) if image not in self._row]
 
     def image_size(self, image_id: str) -> tuple[int, int]:
@@ -95,31 +95,31 @@ class RegionStore:
         """The regions of B pictures (repeats allowed), copied out of the mapped files.
 
         Raises:
-            DataError: a picture is not here, or its stored values are damaged (NaN, infinity).
+            DataError: a picture has no regions, or damaged ones (NaN, infinity).
         """
         located = self._locate(image_ids)
         size = len(image_ids)
         counts = np.zeros(size, np.int64)
-        for shard, places, rows in located:
-            counts[places] = shard.num_regions[rows]
+        for shard, positions, rows in located:
+            counts[positions] = shard.num_regions[rows]
         most = int(counts.max(initial=1))
         wrong = (counts < 0) | (counts > self.max_regions)
         if wrong.any():
             raise self._damaged(image_ids, wrong, "a wrong number of regions")
         features = np.zeros((size, most, self.feature_size), np.float16)
         boxes = np.zeros((size, most, 4), np.float32)
-        for shard, places, rows in located:
+        for shard, positions, rows in located:
             held = min(most, shard.features.shape[1])
-            features[places, :held] = shard.features[rows, :held]
-            boxes[places, :held] = shard.boxes[rows, :held]
+            features[positions, :held] = shard.features[rows, :held]
+            boxes[positions, :held] = shard.boxes[rows, :held]
         if not (all_finite(features) and np.isfinite(boxes).all()):
             raise self._damaged(image_ids, _not_finite(features, boxes), "NaN or infinite values")
         return RegionBatch(features, boxes, counts)
 
     def damaged(self, rows_at_once: int = 256) -> Iterator[tuple[int, list[str]]]:
-        """Read everything; yield how many pictures were read, and those with impossible values.
+        """Read everything; yield the number of pictures read, and the ids of damaged ones.
 
-        These are NaN and infinity, boxes outside 0-1, and a wrong number of regions.
+        These have NaN or infinity, boxes outside 0-1, or a wrong number of regions.
         """
         for shard, first in zip(self._shards, self._starts.tolist(), strict=True):
             for start in range(0, len(shard.num_regions), rows_at_once):
@@ -134,7 +134,7 @@ class RegionStore:
     def _locate(
         self, image_ids: Sequence[str]
     ) -> list[tuple[Shard, NDArray[np.int64], NDArray[np.int64]]]:
-        """For each shard in use: places in `image_ids`, and their rows in the shard."""
+        """For each shard with some of the pictures: positions in `image_ids`, rows in the shard."""
         try:
             found = np.array([self._row[image] for image in image_ids], np.int64)
         except KeyError as problem:
@@ -142,8 +142,10 @@ class RegionStore:
         numbers = np.searchsorted(self._starts, found, side="right") - 1
         located = []
         for number in np.unique(numbers):
-            places = np.flatnonzero(numbers == number)
-            located.append((self._shards[number], places, found[places] - self._starts[number]))
+            positions = np.flatnonzero(numbers == number)
+            located.append(
+                (self._shards[number], positions, found[positions] - self._starts[number])
+            )
         return located
 
     def _damaged(self, image_ids: Sequence[str], wrong: NDArray[np.bool_], what: str) -> DataError:

@@ -1,4 +1,4 @@
-"""Writes a folder of regions so that an interrupted run continues where it was."""
+"""Writes a folder of regions so that an interrupted run continues where it stopped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lxcompress.data.regions.shards import Shard, all_finite, open_shard, row_by
 from lxcompress.errors import DataError
 from lxcompress.system.files import write_json
 
-_SHARD_BYTES = 256 << 20  # what a writer holds in memory
+_SHARD_BYTES = 256 << 20  # of a writer's memory
 _BOX_TOLERANCE = 1e-3  # rounding of a box at the picture's edge, as a fraction of its side
 
 
@@ -26,9 +26,9 @@ class RegionWriter:
                     writer.append(image, features, boxes, (height, width))
             writer.finish()
 
-    A folder that was left unfinished is continued after what was saved, one that is complete is
-    extended. Leaving the block, by an error too, saves all rows; a killed process loses at most
-    the rows since its last `save` or full shard. At most one shard is held in memory.
+    An unfinished folder is continued after its last saved row, a complete one is extended. Leaving
+    the block saves all rows, after an error too; a killed process loses at most the rows since
+    its last `save` or full shard. At most one shard is in memory.
     """
 
     _lock: FileLock
@@ -43,9 +43,9 @@ class RegionWriter:
         shard_rows: int | None = None,
         source: str = "",
     ) -> None:
-        """`shard_rows`: pictures per shard, by default as many as fit 256 MiB.
+        """`shard_rows`: pictures per shard, by default as many as fit into 256 MiB.
 
-        `source`: what the regions are made from; a folder made from another one is refused.
+        `source`: what the regions are made from; a folder with another source is rejected.
         """
         self.folder = Path(folder)
         rows = shard_rows or max(1, _SHARD_BYTES // row_bytes(max_regions, feature_size))
@@ -62,7 +62,7 @@ class RegionWriter:
         self._unsaved = self._finished = False
 
     def __enter__(self) -> RegionWriter:
-        """Raises DataError for a folder of other regions or one that is being written."""
+        """Raises DataError for a folder of other regions, or one that is being written."""
         self._lock = _lock(self.folder)
         try:
             self._resume()
@@ -99,11 +99,11 @@ class RegionWriter:
     ) -> None:
         """Add one picture: features `[n, F]`, boxes `[n, 4]` 0-1 xyxy, size (height, width).
 
-        Boxes that leave the picture by rounding only are clipped. `position` is remembered with
-        the row, for a writer's caller that wants to know where in its source to continue.
+        Boxes that leave the picture by no more than rounding are clipped. `position` is saved with
+        the row: where in its source a caller would continue.
 
         Raises:
-            DataError: the picture is here already, or its values do not fit.
+            DataError: the picture was added before, or its values are wrong.
         """
         if image_id in self._done:
             raise DataError(f"picture {image_id!r} appears twice")
@@ -122,11 +122,11 @@ class RegionWriter:
             self._images = []
 
     def save(self) -> None:
-        """Put all rows on disk, so that a killed process continues here."""
+        """Write all rows to disk, so that a killed process continues here."""
         if not self._unsaved:
             return
         if (self.folder / INDEX_NAME).exists():
-            # The last shard grows now, and then no longer fits an index of finished shards.
+            # The last shard grows, and then no longer matches the index of a complete folder.
             (self.folder / INDEX_NAME).replace(self.folder / PARTIAL_NAME)
         number = (len(self._done) - len(self._images)) // self._index.shard_rows
         file = f"regions-{number:05d}.safetensors"
@@ -137,7 +137,7 @@ class RegionWriter:
         self._unsaved = False
 
     def finish(self) -> None:
-        """Save, and turn the folder into a complete one."""
+        """Save, and mark the folder as complete."""
         self.save()
         write_json(self.folder / PARTIAL_NAME, self._index.model_dump())
         (self.folder / PARTIAL_NAME).replace(self.folder / INDEX_NAME)
@@ -151,7 +151,7 @@ class RegionWriter:
                 old, new = getattr(earlier, key), getattr(self._index, key)
                 if old != new:
                     raise DataError(
-                        f"{self.folder} holds regions with {key.replace('_', ' ')} {old!r}, not "
+                        f"{self.folder} has regions with {key.replace('_', ' ')} {old!r}, not "
                         f"{new!r}: choose another output folder, or delete this one"
                     )
             self._index = earlier
@@ -162,14 +162,14 @@ class RegionWriter:
         if index.shards and len(index.shards[-1].images) < index.shard_rows:
             last = index.shards[-1]
             self._images, count = list(last.images), len(last.images)
-            held = open_shard(self.folder / last.file, index.max_regions, index.feature_size)
-            if len(held.num_regions) < count:
-                raise DataError(f"{self.folder / last.file} holds fewer pictures than recorded")
-            # A process killed between shard and index leaves a longer shard: the same rows first.
-            for rows, saved in zip(
-                self._rows.first(count).values(), held.first(count).values(), strict=True
+            saved = open_shard(self.folder / last.file, index.max_regions, index.feature_size)
+            if len(saved.num_regions) < count:
+                raise DataError(f"{self.folder / last.file} has fewer pictures than its index")
+            # Killed between writing shard and index, a process leaves a shard with more rows.
+            for rows, values in zip(
+                self._rows.first(count).values(), saved.first(count).values(), strict=True
             ):
-                rows[:] = saved
+                rows[:] = values
 
     def _checked(
         self,
@@ -205,7 +205,7 @@ class RegionWriter:
 
 
 def _lock(folder: Path) -> FileLock:
-    """Hold `folder` for this process until the lock is released or the process ends."""
+    """Lock `folder` for this process until the lock is released or the process ends."""
     lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)

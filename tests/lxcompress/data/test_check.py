@@ -113,14 +113,14 @@ def test_damaged_values(folder: Path, value: float) -> None:
     data[-2:] = np.float16(value).tobytes()
     (folder / SHARD).write_bytes(data)
     problems = check_dataset(folder).problems
-    assert "regions of 1 pictures hold NaN" in problems[0] and "image 3" in problems[0]
-    assert "not as it was written" in problems[1]
+    assert "regions of 1 pictures have NaN" in problems[0] and "image 3" in problems[0]
+    assert "has changed since it was written" in problems[1]
 
 
 def test_a_changed_and_a_truncated_shard(folder: Path) -> None:
     data = (folder / SHARD).read_bytes()
     (folder / SHARD).write_bytes(data[:-2] + np.float16(1.5).tobytes())
-    assert "not as it was written" in only(folder)
+    assert "has changed since it was written" in only(folder)
     (folder / SHARD).write_bytes(data[:-2])
     assert "cut off" in only(folder)
 
@@ -144,7 +144,7 @@ def test_notes_are_not_problems(folder: Path) -> None:
     assert findings.notes == [
         "val: 100.0% of the questions have no answer in the list of 1",
         "train and val share 1 pictures, e.g. image 1: "
-        "accuracy on the second is not one on unseen pictures",
+        "accuracy on the second is not accuracy on unseen pictures",
     ]
 
 
@@ -163,6 +163,6 @@ def test_regions_that_are_still_to_be_made(folder: Path) -> None:
     edit(folder, lambda content: content["val"].pop("regions"))
     findings = check_dataset(folder)
     assert findings.problems == []
-    assert findings.notes == ["val: its regions will be made at the first use"]
+    assert findings.notes == ["val: its regions will be made on first use"]
     (folder / "images" / "val" / "11.png").unlink()
     assert "val: 1 of 2 pictures are not there, e.g. image 11" in only(folder)

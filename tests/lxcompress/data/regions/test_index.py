@@ -14,7 +14,7 @@ def test_damaged_folders_are_found_at_opening(tmp_path: Path) -> None:
     index = (folder / "index.json").read_text()
     for old, new, message in (
         ('"feature_size": 8', '"feature_size": 9', "does not fit its index: features"),
-        ('"b"', '"b", "c"', "holds 2 pictures, its index says 3"),
+        ('"b"', '"b", "c"', "has 2 pictures, its index 3"),
         ('"b"', '"a"', "twice"),
         ('"version": 1', '"version": 2', "not an index of regions: version"),
         (SHARD, "../other", "outside its folder"),

@@ -103,7 +103,7 @@ def test_regions_of_other_weights_are_not_mixed(
         "data", "detect", pictures, "--detector", "butd", "--weights", other, "--output", output
     )
     assert code == 2 and content(output) == before
-    assert "holds regions with source 'weights sha256:" in err
+    assert "has regions with source 'weights sha256:" in err
     assert "choose another output folder" in err
 
 

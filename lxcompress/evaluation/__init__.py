@@ -1,1 +1,1 @@
-"""Predictions of a model, and their official scores."""
+"""A model's predictions and their official scores."""

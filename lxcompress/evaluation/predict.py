@@ -1,4 +1,4 @@
-"""Predict the answers to a split's questions with a model, and score them."""
+"""Predicts the answers to a split's questions with a model, and scores them."""
 
 from __future__ import annotations
 

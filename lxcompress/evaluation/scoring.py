@@ -30,7 +30,7 @@ _RESULT: Schema = {"question_id": ID, "answer": (str,)}
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How good one set of predictions is. All figures are percent and not rounded."""
+    """The accuracy of a set of predictions, in percent and not rounded."""
 
     metric: Metric
     questions: int
@@ -40,7 +40,7 @@ class Score:
     per_question: dict[QuestionId, float] = field(repr=False)
 
     def accuracy(self) -> dict[str, float | None]:
-        """The `accuracy` object of result.json; None for an answer type that the data lacks."""
+        """The `accuracy` object of result.json; None for an answer type without questions."""
         by_type = {name: self.per_answer_type.get(name) for name in ANSWER_TYPES}
         return {"overall": self.overall, **by_type}
 
@@ -64,8 +64,8 @@ def _rounded(values: Mapping[_Key, float]) -> dict[_Key, float]:
 def official_accuracy(prediction: str, answers: Sequence[str]) -> float:
     """The official accuracy (0–1) of a prediction against a question's (ten) human answers.
 
-    Per person min(1, equal answers among the other people / 3), averaged over the people. Both
-    sides are normalised only if the people do not all give the same string.
+    Per annotator min(1, equal answers among the other annotators / 3), averaged over annotators.
+    Prediction and answers are normalised only if the answers are not all the same string.
     """
     unanimous, accuracies = _accuracies(tuple(answers))
     text = clean_answer(prediction)
@@ -74,7 +74,7 @@ def official_accuracy(prediction: str, answers: Sequence[str]) -> float:
 
 @lru_cache(maxsize=1 << 18)
 def _accuracies(answers: tuple[str, ...]) -> tuple[bool, dict[str, float]]:
-    """Whether all answers are one string, and the accuracy of each (normalised) one."""
+    """Whether all answers are the same string, and the accuracy of each (normalised) one."""
     texts = [clean_answer(answer) for answer in answers]
     unanimous = len(set(texts)) == 1
     if not unanimous:
@@ -86,18 +86,18 @@ def _accuracies(answers: tuple[str, ...]) -> tuple[bool, dict[str, float]]:
 
 @lru_cache(maxsize=1 << 12)
 def _leave_one_out(matches: tuple[bool, ...]) -> float:
-    # Added up person by person as in the official code: the order decides the last bit of the
-    # sum, and that bit decides how a figure that ends in a 5 is rounded.
+    # Summed annotator by annotator as in the official code: the order decides the last bit of the
+    # sum, and that bit decides how a figure that ends in 5 is rounded.
     agreeing = sum(matches)
     return sum([min(1.0, (agreeing - match) / 3) for match in matches]) / len(matches)
 
 
 def soft_score(prediction: str, scores: Mapping[str, float]) -> float:
-    """LXMERT's own score (0–1): the label's score of the predicted answer, 0 if it has none.
+    """LXMERT's own score (0–1): the score of the predicted answer in the label, 0 if it has none.
 
-    A prediction that is no key of `scores` is looked up by its normalised form. LXMERT's answers
-    are all in that form already, so this changes nothing for predictions from LXMERT's list, and
-    lets a list that was made from human answers be scored too.
+    A prediction that is not a key of `scores` is looked up by its normalised form. LXMERT's answers
+    are in that form, so this makes no difference for predictions from LXMERT's list; predictions
+    from a list that was built from human answers can be scored too.
     """
     exact = scores.get(prediction)
     if exact is not None:
@@ -165,7 +165,7 @@ def _metric(questions: Sequence[Question]) -> Metric:
 def read_results(path: Path) -> dict[QuestionId, str]:
     """Read an official result file, `[{"question_id": 1, "answer": "yes"}, …]`.
 
-    Raises DataError when it is missing, cut off or of another schema, or an id comes twice.
+    Raises DataError when it is missing, cut off or of another schema, or an id occurs twice.
     """
     rows = read_json(path, "result file")
     where = f"result file {path}"
@@ -177,7 +177,7 @@ def read_results(path: Path) -> dict[QuestionId, str]:
 
 
 def write_results(path: Path, predictions: Mapping[QuestionId, str]) -> None:
-    """Write an official result file, whole or not at all; what the EvalAI server takes."""
+    """Write an official result file, whole or not at all; the EvalAI server accepts it."""
     rows = [{"question_id": key, "answer": answer} for key, answer in predictions.items()]
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(rows) + "\n", encoding="utf-8")
@@ -186,10 +186,10 @@ def write_results(path: Path, predictions: Mapping[QuestionId, str]) -> None:
 def score_results(results: Mapping[QuestionId, str], questions: Sequence[Question]) -> Score:
     """Score a result file's content; its ids must be exactly those of `questions`.
 
-    Raises DataError for missing or unknown ids (the official code refuses both) and as `score`.
+    Raises DataError for missing or unknown ids (the official code rejects both) and as `score`.
     """
-    asked = {question.question_id for question in questions}
-    _check_ids([question_id for question_id in results if question_id not in asked], "adds")
+    known = {question.question_id for question in questions}
+    _check_ids([question_id for question_id in results if question_id not in known], "adds")
     return score(results, questions)
 
 

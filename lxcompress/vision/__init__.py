@@ -1,1 +1,1 @@
-"""Detectors: from a picture to its regions."""
+"""Object detection: from a picture to its region features."""

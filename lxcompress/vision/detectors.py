@@ -1,4 +1,4 @@
-"""Picture in, regions out: what every detector offers, and how a picture file is opened."""
+"""The available detectors, by name."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _DEVICES = ("auto", "cpu", "cuda")
 
 
 def get_detector(name: str, weights: str | Path | None = None, device: str = "auto") -> Detector:
-    """The detector that `dataset.yaml` calls `name`.
+    """Load the detector with the name `name` in `dataset.yaml`.
 
     Args:
         weights: of "butd", a folder or Hugging Face id; by default the published ones.
-        device: "auto" (CUDA where there is one), "cpu" or "cuda"; "pixel" is for the CPU only.
+        device: "auto" (CUDA if available), "cpu" or "cuda"; "pixel" runs on the CPU only.
 
     Raises:
         ConfigError: an unknown name or device, or an option that the detector does not have.
-        DeviceError: CUDA was asked for, and this machine has none.
-        ModelError: the weights cannot be had or do not fit.
+        DeviceError: CUDA was requested but is not available.
+        ModelError: the weights are not available or do not fit.
     """
     if device not in _DEVICES:
         raise ConfigError(f"--device {device}: choose {', '.join(_DEVICES)}")
@@ -31,13 +31,13 @@ def get_detector(name: str, weights: str | Path | None = None, device: str = "au
         if weights is not None:
             raise ConfigError(f"weights {weights}: the detector pixel has none; butd has")
         if device == "cuda":
-            raise ConfigError("--device cuda: the detector pixel computes on the CPU only")
+            raise ConfigError("--device cuda: the detector pixel runs on the CPU only")
         return PixelDetector()
     if name == "butd":
         from lxcompress.system.device import resolve_device
         from lxcompress.vision.butd.detector import HUB_ID, BottomUpDetector
 
         definite = resolve_device(device)
-        # Apple's MPS pools only into cells of equal size, which those of a region are not.
+        # Apple's MPS supports adaptive pooling only into cells of equal size, unlike a region's.
         return BottomUpDetector(weights or HUB_ID, "cpu" if definite == "mps" else definite)
     raise ConfigError(f"unknown detector {name!r}; choose one of: {', '.join(DETECTORS)}")

@@ -1,3 +1,5 @@
+"""Opening picture files as upright RGB."""
+
 from __future__ import annotations
 
 import struct
@@ -15,19 +17,19 @@ MAX_PIXELS = 64_000_000
 _EXIF_ORIENTATION = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # values of the tag that exchange width and height
 
-# What Pillow's decoders are known to raise on a broken file.
+# Exceptions that Pillow's decoders raise for damaged files.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error)
 
 
 def open_picture(path: Path) -> Image.Image:
     """Load a picture as RGB, upright by its EXIF tag, transparent parts on white.
 
-    Raises DataError when the file is missing, no picture, damaged, or larger than MAX_PIXELS.
+    Raises DataError when the file is missing, not a picture, damaged, or larger than MAX_PIXELS.
     """
     try:
         with warnings.catch_warnings():
-            # What Pillow can repair is no news to the user; but below twice its limit a
-            # decompression bomb is a mere warning as well.
+            # Warnings about what Pillow repairs are of no use here; but below twice its limit a
+            # decompression bomb is a warning too.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as file:
@@ -40,11 +42,11 @@ def open_picture(path: Path) -> Image.Image:
     except IsADirectoryError:
         raise DataError(f"picture expected, but this is a folder: {path}") from None
     except PermissionError:
-        raise DataError(f"picture may not be read (permissions): {path}") from None
+        raise DataError(f"no permission to read the picture: {path}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise _too_large(path) from None
     except UnidentifiedImageError:
-        raise DataError(f"not a picture that can be read (PNG, JPEG, ...): {path}") from None
+        raise DataError(f"not a picture that can be read (PNG, JPEG, …): {path}") from None
     except (*_BROKEN, zlib.error) as problem:
         reason = " ".join(str(problem).split()) or type(problem).__name__
         raise DataError(f"picture is truncated or damaged ({reason}): {path}") from None

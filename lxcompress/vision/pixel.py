@@ -1,7 +1,7 @@
-"""A detector for drawings on a plain ground: connected components of the pixels, nothing learned.
+"""A detector for drawings on a uniform background: connected components, without training.
 
-It knows nothing of the pictures' truth, and works on any picture in which objects stand apart from
-a background of about one colour. On other pictures it still returns regions, if poor ones.
+It uses the pixels alone, and works for any picture whose objects differ in colour from a roughly
+uniform background. For other pictures it returns regions too, but poor ones.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _GRID = 8
 
 # Colour distances are Euclidean in RGB, 0-441.
 _MIN_DISTANCE, _MAX_DISTANCE = 24.0, 110.0
-_NOISE_FACTOR = 6.0  # a pixel this many deviations from the background is no noise
+_NOISE_FACTOR = 6.0  # standard deviations from the background, above which a pixel is no noise
 _STRONG_NOISE = 6.0  # standard deviation per channel above which the picture is smoothed
 _MEDIAN_OF_CHI3 = 1.538  # median length of a 3-vector of unit normals
-_EDGE = 0.4  # an anti-aliased edge pixel belongs to the object from this share of its contrast
-_USUAL_FILL = 0.75  # of a grid cell, over all kinds of shapes
+_EDGE = 0.4  # of the object's contrast, from which an anti-aliased edge pixel belongs to it
+_USUAL_FILL = 0.75  # mean fill of a grid cell, over all kinds of shapes
 _MIN_PIXELS, _MIN_SHARE = 6, 0.0008  # smaller components are specks
 
 
 class PixelDetector:
     """Connected components that differ in colour from the background, largest first.
 
-    A region has 107 features, scaled so that shape, colour and place weigh about the same in the
-    sum of their squares (a model's first layer sees them raw):
+    A region has 107 features, scaled so that shape, colour and position contribute about equally
+    to the sum of squares (a model's first layer gets them without normalisation):
 
     ====== =====================================================================
     0-63   share of each cell of an 8x8 grid over the box that the component fills, minus 0.75
@@ -43,7 +43,7 @@ class PixelDetector:
     73-74  centre x and y of the box, from -1 to 1
     75     extent: area / area of the box
     76-78  second moments xx, yy (times 3: a filled box has 1) and xy (times 3, signed) in the box
-    79-105 colour histogram: the median colour shared out over a 3x3x3 lattice of RGB, times 3
+    79-105 colour histogram: the median colour distributed over a 3x3x3 lattice of RGB, times 3
     106    1 when nothing was found and the region is the whole picture
     ====== =====================================================================
     """
@@ -110,7 +110,7 @@ def _components(
     smallest = max(_MIN_PIXELS, _MIN_SHARE * distance.size)
     windows = ndimage.find_objects(labels)
     components = []
-    # A stable sort: objects of equal area stay in reading order.
+    # A stable sort keeps objects of equal area in reading order.
     for index in np.argsort(-areas, kind="stable")[:limit]:
         if areas[index] < smallest:
             break
@@ -168,7 +168,7 @@ def _describe(
 
 
 def _lattice(colour: np.ndarray) -> np.ndarray:
-    """A colour [3] from -1 to 1 shared out over the 27 points of {-1, 0, 1}^3; they sum to 1."""
+    """A colour [3] in -1 to 1, distributed over the 27 points of {-1, 0, 1}^3; they sum to 1."""
     red, green, blue = np.clip(1 - np.abs(colour[:, None] - np.array([-1, 0, 1])), 0, None)
     return (red[:, None, None] * green[:, None] * blue).ravel()
 

@@ -1,3 +1,5 @@
+"""The regions of a picture, and the interface of detectors."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,7 +23,7 @@ class Regions:
 
 
 class Detector(Protocol):
-    """Finds 1 to `max_regions` regions in each picture, with `feature_size` numbers for each."""
+    """Finds 1 to `max_regions` regions in a picture, with `feature_size` features each."""
 
     name: str
     feature_size: int
@@ -34,6 +36,6 @@ class Detector(Protocol):
 
 @runtime_checkable
 class LearnedDetector(Detector, Protocol):
-    """A detector whose regions depend on its weights as well; `weights` tells which these are."""
+    """A detector with trained weights; `weights` identifies them."""
 
     weights: str

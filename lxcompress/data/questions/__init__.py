@@ -1,1 +1,1 @@
-"""Questions and answers in the schemas of VQA v2 and LXMERT."""
+"""Questions and answers: file formats, answer lists, and the official normalisation."""

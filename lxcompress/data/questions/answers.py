@@ -1,4 +1,4 @@
-"""Answers: the official normalisation, soft scores, the answer list, and a question's target.
+"""Answers: the official normalisation, soft scores, answer lists, and training targets.
 
 Rules: VQA v2's official evaluation (GT-Vision-Lab/VQA, vqaEval.py, March 2021), quirks included.
 """
@@ -57,8 +57,8 @@ def clean_answer(text: str) -> str:
 def normalize_answer(text: str) -> str:
     """The form in which VQA v2's official evaluation compares answers that are not unanimous.
 
-    Clean, punctuation, lower case, number words to digits, articles out, contractions. Applying
-    it twice changes nothing more (save beyond 32 periods).
+    In this order: cleaning, punctuation, lower case, number words to digits, articles removed,
+    contractions. Idempotent, except for texts of more than 32 periods.
     """
     text = clean_answer(text)
     joined_number = _DIGIT_COMMA_DIGIT.search(text)
@@ -72,30 +72,30 @@ def normalize_answer(text: str) -> str:
 
 
 def soft_scores(answers: Sequence[str]) -> dict[str, float]:
-    """{normalised answer: score 0–1} of what `answers` (the ten) say, in order of appearance.
+    """Soft scores {normalised answer: 0–1} of a question's human answers, in order of appearance.
 
-    The score of an answer given by n of N people is min(1, n / 3), averaged over the N ways to
-    leave one person out; for ten people 0.3, 0.6, 0.9, and 1 from n = 4.
+    The score of an answer given by n of N annotators is min(1, n / 3), averaged over the N ways to
+    leave one annotator out; for ten annotators 0.3, 0.6, 0.9, and 1 from n = 4.
     """
-    people = len(answers)
+    annotators = len(answers)
     scores = {}
     for answer, n in Counter(map(normalize_answer, answers)).items():
         # Leaving out one of the n leaves n - 1; leaving out one of the others leaves n.
-        thirds = n * min(3, n - 1) + (people - n) * min(3, n)
-        scores[answer] = thirds / (3 * people)
+        thirds = n * min(3, n - 1) + (annotators - n) * min(3, n)
+        scores[answer] = thirds / (3 * annotators)
     return scores
 
 
 def answer_list(questions: Iterable[Question], min_occurrences: int = 9) -> list[str]:
     """The answers that a model learns to choose from, most frequent first, then by text.
 
-    Kept is each normalised answer that is the most common answer of at least `min_occurrences`
-    questions (Teney et al. 2018: 9 on VQA v2). The most common answer is the mode of a question's
-    human answers, the first given where several tie; with LXMERT's labels, the one with the
-    highest score, the first in the file where several tie. An answer is listed as people most
-    often spell it, because unanimous answers are officially compared without normalisation.
+    An answer is listed if its normalised form is the most common answer to at least
+    `min_occurrences` questions (Teney et al. 2018: 9 on VQA v2). The most common answer is the
+    mode of a question's human answers, the first given in a tie; with LXMERT's labels, the one
+    with the highest score, the first in the file in a tie. It is listed in its most frequent
+    spelling, because unanimous answers are officially compared without normalisation.
 
-    Raises DataError when no question has answers, or none is left.
+    Raises DataError when no question has answers, or no answer is frequent enough.
     """
     occurrences: Counter[str] = Counter()
     spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -115,7 +115,7 @@ def answer_list(questions: Iterable[Question], min_occurrences: int = 9) -> list
             ] += 1
     if not answered:
         raise DataError(
-            "no question has answers to make an answer list of: give annotations with the "
+            "no question has answers to build an answer list from: give annotations with the "
             "training questions"
         )
     kept = [(count, answer) for answer, count in occurrences.items() if count >= min_occurrences]
@@ -134,9 +134,9 @@ def _mode(answers: Sequence[str]) -> str:
 
 
 def label_index(labels: Sequence[str]) -> dict[str, int]:
-    """{text: index} of an answer list, under each label's own text and its normalised form.
+    """{text: index} of an answer list, by each label's exact text and by its normalised form.
 
-    Where the two collide, a label's own text wins, then the earlier label.
+    Where these collide, an exact text has precedence, then the earlier label.
     """
     index: dict[str, int] = {}
     for spelling in (str, normalize_answer):
@@ -146,11 +146,11 @@ def label_index(labels: Sequence[str]) -> dict[str, int]:
 
 
 def target_scores(question: Question, index: Mapping[str, int]) -> list[tuple[int, float]]:
-    """The soft target of a question: [(label index, score in (0, 1])], by index.
+    """The soft target of a question: [(label index, score in (0, 1])], sorted by index.
 
-    `index` is `label_index(labels)`. LXMERT's scores are used as they are where the question has
-    them, otherwise those of its human answers. Answers that are not in the list are left out, so
-    that the result may be empty. Raises DataError for a question without answers.
+    `index` is `label_index(labels)`. LXMERT's scores are used where the question has them, else
+    `soft_scores` of its human answers. Answers that are not in the list are left out, so that the
+    target may be empty. Raises DataError for a question without answers.
     """
     scores = question.scores
     if scores is None:

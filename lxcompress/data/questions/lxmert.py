@@ -26,7 +26,7 @@ def read_lxmert(samples: Path | list[Path]) -> list[Question]:
     """Read one or more of LXMERT's own JSON files, in order.
 
     `scores` is None for a test split, whose rows have no `label`. Raises DataError when a file is
-    missing, cut off or of another schema, an id comes twice, or only some rows have a label.
+    missing, cut off or of another schema, an id occurs twice, or only some rows have a label.
     """
     paths = samples if isinstance(samples, list) else [samples]
     questions = [question for path in paths for question in _read_samples(path)]

@@ -39,23 +39,23 @@ def read_official(questions: Path, annotations: Path | None) -> list[Question]:
     """Read official VQA v2 JSON, in the order of the questions file.
 
     Without `annotations` (a test split) types and answers are None. Raises DataError when a file
-    is missing, cut off or of another schema, an id comes twice, or the two files do not belong
+    is missing, cut off or of another schema, an id occurs twice, or the two files do not belong
     together.
     """
-    asked = _official_rows(questions, "questions", other="annotations")
-    check_rows(asked, f"questions file {questions}", _QUESTION)
-    check_unique((row["question_id"] for row in asked), f"questions file {questions}")
+    rows = _official_rows(questions, "questions", other="annotations")
+    check_rows(rows, f"questions file {questions}", _QUESTION)
+    check_unique((row["question_id"] for row in rows), f"questions file {questions}")
     if annotations is None:
         return [
             Question(row["question_id"], canonical_image_id(row["image_id"]), row["question"])
-            for row in asked
+            for row in rows
         ]
-    answered = _read_annotations(annotations)
-    _check_same_ids({row["question_id"] for row in asked}, answered, questions, annotations)
+    annotated = _read_annotations(annotations)
+    _check_same_ids({row["question_id"] for row in rows}, annotated, questions, annotations)
     joined = []
-    for row in asked:
+    for row in rows:
         question_id, image_id = row["question_id"], canonical_image_id(row["image_id"])
-        annotated_image, question_type, answer_type, answers = answered[question_id]
+        annotated_image, question_type, answer_type, answers = annotated[question_id]
         if image_id != annotated_image:
             raise DataError(
                 f"question {question_id!r} is about image {image_id} in {questions} but about "
@@ -85,29 +85,29 @@ def _load(path: Path, what: str, hook: Callable[[dict[str, Any]], Any] | None) -
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"), object_hook=hook)
     except (OSError, ValueError):
-        return read_json(path, what)  # fails likewise, and says why
+        return read_json(path, what)  # fails as well, with a message
 
 
 def _only_the_answer(value: dict[str, Any]) -> Any:
-    """One person's answer as its text, without confidence and number; other objects unchanged.
+    """Replace an annotator's answer by its text; return other objects unchanged.
 
-    Done while parsing, this keeps 4.4 million objects (1.5 GB on VQA v2's training split) from
-    ever existing together. Interned, the texts cost next to nothing.
+    As a hook of the JSON parser this avoids 4.4 million objects in memory at once (1.5 GB on VQA
+    v2's training split). Interned, the texts take next to none.
     """
     answer = value.get("answer")
     return intern(answer) if type(answer) is str and "answers" not in value else value
 
 
-_Answered = tuple[str, str, str, tuple[str, ...]]
+_Annotation = tuple[str, str, str, tuple[str, ...]]
 
 
-def _read_annotations(path: Path) -> dict[QuestionId, _Answered]:
+def _read_annotations(path: Path) -> dict[QuestionId, _Annotation]:
     """{question id: (canonical image id, question type, answer type, answers)}."""
     where = f"annotations file {path}"
     rows = _official_rows(path, "annotations", other="questions")
     check_rows(rows, where, _ANNOTATION)
     check_unique((row["question_id"] for row in rows), where)
-    answered: dict[QuestionId, _Answered] = {}
+    annotated: dict[QuestionId, _Annotation] = {}
     for row in rows:
         answers = tuple(row["answers"])
         if set(map(type, answers)) - {str}:
@@ -121,16 +121,19 @@ def _read_annotations(path: Path) -> dict[QuestionId, _Answered]:
                 f"accuracy needs at least {_FEWEST_ANSWERS} (officially ten): repeat a single one"
             )
         kinds = intern(row["question_type"]), intern(row["answer_type"])
-        answered[row["question_id"]] = (canonical_image_id(row["image_id"]), *kinds, answers)
-    return answered
+        annotated[row["question_id"]] = (canonical_image_id(row["image_id"]), *kinds, answers)
+    return annotated
 
 
 def _check_same_ids(
-    asked: set[QuestionId], answered: Mapping[QuestionId, Any], questions: Path, annotations: Path
+    question_ids: set[QuestionId],
+    annotated: Mapping[QuestionId, Any],
+    questions: Path,
+    annotations: Path,
 ) -> None:
     for lone, has, lacks in (
-        (asked - answered.keys(), questions, annotations),
-        (answered.keys() - asked, annotations, questions),
+        (question_ids - annotated.keys(), questions, annotations),
+        (annotated.keys() - question_ids, annotations, questions),
     ):
         if lone:
             raise DataError(

@@ -74,11 +74,11 @@ def _kind(value: Any) -> str:
 
 
 def check_unique(ids: Iterable[QuestionId], where: str) -> None:
-    """Raise DataError when a question id comes more than once."""
+    """Raise DataError when a question id occurs more than once."""
     counts = Counter(ids)
     twice = [question_id for question_id, count in counts.items() if count > 1]
     if twice:
         raise DataError(
-            f"{where}: {len(twice)} question ids come more than once, for example {twice[0]!r}: "
-            "give each question once"
+            f"{where}: {len(twice)} question ids occur more than once, for example {twice[0]!r}: "
+            "keep one row for each question"
         )

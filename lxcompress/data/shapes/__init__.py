@@ -1,1 +1,1 @@
-"""ShapesVQA, the generated dataset of the embedded default."""
+"""ShapesVQA, the generated dataset that is the embedded default."""

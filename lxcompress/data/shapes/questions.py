@@ -1,4 +1,4 @@
-"""Asks balanced questions about ShapesVQA scenes, one scene after another."""
+"""Writes balanced questions about ShapesVQA scenes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ANSWERS: tuple[str, ...] = (
     *(str(count) for count in range(MAX_SHAPES + 1)),
     *(*COLORS, *KINDS, *SIZES),
 )
-"""Every answer that a question can have."""
+"""Every possible answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question with its answer. `template` names its kind, `opening` its first words."""
+    """A question with its answer. `template` is its key in TEMPLATES, `opening` its first words."""
 
     template: str
     opening: str
@@ -29,38 +29,38 @@ class Question:
 
 
 class QuestionWriter:
-    """Asks about one scene after another, and keeps the answers balanced as it goes.
+    """Writes questions about one scene after another, and keeps the answers balanced.
 
-    In every yes/no template "yes" and "no" never differ by more than one; in the others each
-    answer that the scene allows is equally likely. Of the questions 40% are yes/no, 20% number and
-    40% other. What it asks about a scene depends on the scenes before, never on those after.
+    In every yes/no template the counts of "yes" and "no" differ by at most one; in the others each
+    answer that the scene allows is equally likely. 40% of the questions are yes/no, 20% number and
+    40% other. Questions about a scene depend on the scenes before it, but not on those after it.
     """
 
     _TYPES = ("yes/no", "other", "number", "other", "yes/no")
 
     def __init__(self) -> None:
-        self._asked = 0
+        self._written = 0
         self._surplus: Counter[str] = Counter()  # yes minus no, by template
 
     def write(self, scene: Scene, count: int, rng: random.Random) -> list[Question]:
-        """Up to `count` different questions about a scene; a plain scene may allow fewer."""
+        """Up to `count` different questions about a scene; a simple scene may allow fewer."""
         questions: dict[str, Question] = {}
         for _ in range(count):
-            wanted = self._TYPES[self._asked % len(self._TYPES)]
-            question = self._ask(scene, wanted, questions, rng)
+            answer_type = self._TYPES[self._written % len(self._TYPES)]
+            question = self._question(scene, answer_type, questions, rng)
             if question is None:
                 break
             questions[question.text] = question
-            self._asked += 1
+            self._written += 1
         return list(questions.values())
 
-    def _ask(
-        self, scene: Scene, wanted: str, taken: dict[str, Question], rng: random.Random
+    def _question(
+        self, scene: Scene, answer_type: str, taken: dict[str, Question], rng: random.Random
     ) -> Question | None:
         def order(name: str) -> tuple[bool, float]:
-            # The wanted type first; within a type a weighted shuffle (Efraimidis and Spirakis).
+            # The requested type first; within a type a weighted shuffle (Efraimidis & Spirakis).
             template = TEMPLATES[name]
-            return template.answer_type == wanted, rng.random() ** (1 / template.weight)
+            return template.answer_type == answer_type, rng.random() ** (1 / template.weight)
 
         for name in sorted(TEMPLATES, key=order, reverse=True):
             template = TEMPLATES[name]

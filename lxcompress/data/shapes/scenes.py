@@ -1,4 +1,4 @@
-"""Scenes of ShapesVQA: what is in a picture, and the picture itself."""
+"""Scenes of ShapesVQA: their random content, and rendering it."""
 
 from __future__ import annotations
 
@@ -68,17 +68,17 @@ class Scene:
 
 
 def make_scene(seed: int, split: str, index: int) -> Scene:
-    """Scene number `index` of a split; depends on nothing but the arguments."""
+    """Scene number `index` of a split; a pure function of the arguments."""
     rng = random.Random(f"scene/{seed}/{split}/{index}")
-    # Few kinds and colours per scene, so that they repeat: counts above one, and descriptions
-    # that need two attributes.
+    # Few kinds and colours per scene, so that they repeat: then counts exceed one, and some
+    # descriptions need two attributes.
     kinds = rng.sample(KINDS, rng.randint(2, len(KINDS)))
     colors = rng.sample(tuple(COLORS), rng.randint(2, 5))
     count = rng.randint(MIN_SHAPES, MAX_SHAPES)
     shapes: list[Shape] = []
     while len(shapes) < count:
         shape = _place(rng, kinds, colors, shapes)
-        # No room left: start over rather than make crowded scenes smaller.
+        # No space left: start over, or crowded scenes would have fewer shapes.
         shapes = [*shapes, shape] if shape else []
     low, high = rng.choice((_PALE, _DARK))
     background = (rng.randint(low, high), rng.randint(low, high), rng.randint(low, high))
@@ -88,7 +88,7 @@ def make_scene(seed: int, split: str, index: int) -> Scene:
 def _place(
     rng: random.Random, kinds: list[str], colors: list[str], others: list[Shape]
 ) -> Shape | None:
-    """A random shape that keeps its distance from the others, or None where none fits."""
+    """A random shape at a distance from the others, or None when no position is found."""
     kind, color, size = rng.choice(kinds), rng.choice(colors), rng.choice(SIZES)
     half = rng.uniform(*_HALF_SIDES[size])
     red, green, blue = (
@@ -124,7 +124,7 @@ def render(scene: Scene) -> Image.Image:
 
 def _star() -> tuple[tuple[float, float], ...]:
     """A five-pointed star, stretched to touch all sides of its box."""
-    # Arms fatter than a pentagram's: thin tips would fade away at 12 pixels.
+    # Wider arms than a pentagram's, whose thin tips would vanish at 12 pixels.
     points = [
         (radius * math.sin(turn), -radius * math.cos(turn))
         for turn, radius in ((math.pi * tip / 5, 0.5 if tip % 2 else 1.0) for tip in range(10))

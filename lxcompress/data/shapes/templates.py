@@ -1,8 +1,8 @@
-"""What can be asked about a ShapesVQA scene, and the answers.
+"""Templates of questions about a ShapesVQA scene, with the answers.
 
-A description in a question ("the small red circle") fits exactly one shape. A position is asked
-about only where it is plain: centres at least `CLEAR` pixels apart. "left of" looks at the
-horizontal axis alone, "above" at the vertical one.
+A description in a question ("the small red circle") fits exactly one shape. Questions about
+positions occur only where these are unambiguous: centres at least `CLEAR` pixels apart. "left of"
+compares the horizontal axis alone, "above" the vertical one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ RELATIONS = {"left of": (0, -1), "right of": (0, 1), "above": (1, -1), "below": 
 EXTREMES = {"leftmost": (0, -1), "rightmost": (0, 1), "topmost": (1, -1), "bottommost": (1, 1)}
 
 _ATTRIBUTES = {"size": SIZES, "color": tuple(COLORS), "kind": KINDS}
-_NOUN = "shape"  # stands where a description names no kind
+_NOUN = "shape"  # for a description without a kind
 _Candidates = Iterator[tuple[str, str]]  # questions with their answers
-# Which attributes a description can name, shortest first; and all that one or two can say.
+# The sets of attributes of a description, shortest first; and all values of one or two of them.
 _COMBINATIONS = [names for length in (1, 2, 3) for names in combinations(_ATTRIBUTES, length)]
 _GROUPS: list[dict[str, str]] = [
     dict(zip(names, values, strict=True))
@@ -37,17 +37,17 @@ _TWO = [group for group in _GROUPS if len(group) == 2]
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A kind of question. `candidates(pattern, scene)` yields all it can ask, with answers."""
+    """A kind of question. `candidates(pattern, scene)` yields its questions with their answers."""
 
     pattern: str
     opening: str
     answer_type: str
-    weight: float  # how often it is asked among those of its answer type
+    weight: float  # relative frequency among the templates of its answer type
     candidates: Callable[[str, Scene], _Candidates]
 
 
 def _words(attributes: dict[str, str], noun: str = _NOUN) -> str:
-    """A size, color and kind, each optional, in words: "small red circle", "red shape"."""
+    """A size, color and kind, each optional, as text: "small red circle", "red shape"."""
     words = [attributes[name] for name in ("size", "color") if name in attributes]
     return " ".join([*words, attributes.get("kind", noun)])
 
@@ -61,7 +61,7 @@ def _matching(scene: Scene, attributes: dict[str, str]) -> list[Shape]:
 
 
 def _references(scene: Scene, without: str = "") -> Iterator[tuple[Shape, dict[str, str]]]:
-    """Shapes with the shortest attributes that fit no other shape, never using `without`."""
+    """Shapes with the fewest attributes that fit no other shape, excluding `without`."""
     for shape in scene.shapes:
         shortest = len(_ATTRIBUTES)
         for names in _COMBINATIONS:
@@ -73,7 +73,7 @@ def _references(scene: Scene, without: str = "") -> Iterator[tuple[Shape, dict[s
 
 
 def _offset(shape: Shape, other: Shape, direction: tuple[int, int]) -> float:
-    """How far `shape` lies from `other` in a direction, in pixels; negative on the far side."""
+    """Signed distance of `shape` from `other` in a direction, in pixels."""
     axis, sign = direction
     return sign * ((shape.y - other.y) if axis else (shape.x - other.x))
 
@@ -81,7 +81,7 @@ def _offset(shape: Shape, other: Shape, direction: tuple[int, int]) -> float:
 def _beyond(
     shapes: list[Shape], reference: Shape, direction: tuple[int, int]
 ) -> list[Shape] | None:
-    """Those of `shapes` that lie in a direction from the reference, or None if any is unclear."""
+    """Those of `shapes` in a direction from the reference; None if any is ambiguous."""
     offsets = [_offset(shape, reference, direction) for shape in shapes]
     if any(abs(offset) < CLEAR for offset in offsets):
         return None
@@ -97,7 +97,7 @@ def _plural(attributes: dict[str, str]) -> str:
 
 
 def _occur_apart(scene: Scene, attributes: dict[str, str]) -> bool:
-    """Each attribute occurs, if not together: else "no" or "0" would be plain from one alone."""
+    """Whether each attribute occurs, if not together: else one alone would give the answer."""
     return all(_matching(scene, {name: value}) for name, value in attributes.items())
 
 
@@ -178,7 +178,7 @@ def _attribute(name: str, noun: str = _NOUN) -> Callable[[str, Scene], _Candidat
 
 
 def _attribute_beyond(name: str, noun: str = _NOUN) -> Callable[[str, Scene], _Candidates]:
-    # Besides any shape at all, shapes of one attribute that the answer does not repeat.
+    # Besides all shapes, those with one attribute other than the one in question.
     groups: list[dict[str, str]] = [{}, *(group for group in _ONE if name not in group)]
 
     def candidates(pattern: str, scene: Scene) -> _Candidates:
@@ -186,7 +186,7 @@ def _attribute_beyond(name: str, noun: str = _NOUN) -> Callable[[str, Scene], _C
             others = [shape for shape in scene.shapes if shape is not reference]
             for group in groups:
                 fitting = [shape for shape in others if _fits(shape, group)]
-                # With one fitting shape the relation would add nothing.
+                # With one fitting shape the relation would be redundant.
                 for relation, direction in RELATIONS.items() if len(fitting) > 1 else ():
                     beyond = _beyond(fitting, reference, direction)
                     if beyond is not None and len(beyond) == 1:
@@ -247,4 +247,4 @@ def _vocabulary() -> tuple[str, ...]:
 
 
 VOCABULARY: tuple[str, ...] = _vocabulary()
-"""Every word that a question can contain, sorted, without the question mark."""
+"""Every word of all possible questions, sorted, without the question mark."""

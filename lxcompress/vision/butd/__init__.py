@@ -1,1 +1,1 @@
-"""The bottom-up-attention Faster R-CNN that LXMERT's features come from."""
+"""The bottom-up-attention detector (Anderson et al. 2018), the source of LXMERT's regions."""

@@ -1,7 +1,6 @@
 """Boxes of the bottom-up-attention detector: anchors, regression, suppression, picture sizes.
 
-Boxes are [n, 4] float32, xyxy in pixels of the resized picture; a box ends where its x2 and y2
-are, so that its width is x2 - x1.
+Boxes are [n, 4] float32, xyxy in pixels of the resized picture; a box's width is x2 - x1.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# exp(dw) and exp(dh) stay below what turns a box of 16 pixels into one of 1000.
+# exp(dw) and exp(dh) are limited to what scales a box of 16 pixels to 1000.
 _LARGEST_LOG_SCALE = math.log(1000 / 16)
 
 
@@ -52,7 +51,7 @@ def shift_boxes(boxes: Tensor, deltas: Tensor, weights: Sequence[float]) -> Tens
 
 
 def clip_boxes(boxes: Tensor, height: int, width: int) -> Tensor:
-    """The part of each box that lies in a picture of this size; empty boxes stay. [n, 4]"""
+    """The part of each box inside a picture of this size; empty boxes are kept. [n, 4]"""
     x, y = boxes[:, 0::2].clamp(0, width), boxes[:, 1::2].clamp(0, height)
     return torch.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], dim=1)
 
@@ -60,31 +59,31 @@ def clip_boxes(boxes: Tensor, height: int, width: int) -> Tensor:
 def suppress(boxes: Tensor, scores: Tensor, threshold: float, limit: int) -> Tensor:
     """Greedy non-maximum suppression: the rows of at most `limit` boxes, best score first.
 
-    A box goes when its intersection over union with a better one that stays is above
+    A box is suppressed if its intersection over union with a better box that is kept is above
     `threshold`; of equal scores the earlier row is better. Two empty boxes do not overlap.
     """
     kept: list[Tensor] = []
-    left = scores.argsort(descending=True, stable=True)
+    remaining = scores.argsort(descending=True, stable=True)
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    while len(left) and len(kept) < limit:
-        best, left = left[0], left[1:]
+    while len(remaining) and len(kept) < limit:
+        best, remaining = remaining[0], remaining[1:]
         kept.append(best)
-        others = boxes[left]
+        others = boxes[remaining]
         sides = torch.minimum(boxes[best, 2:], others[:, 2:])
         sides = (sides - torch.maximum(boxes[best, :2], others[:, :2])).clamp(min=0)
         common = sides[:, 0] * sides[:, 1]
         # NaN, from two empty boxes, is not above the threshold.
-        left = left[~(common / (area[best] + area[left] - common) > threshold)]
-    return torch.stack(kept) if kept else left
+        remaining = remaining[~(common / (area[best] + area[remaining] - common) > threshold)]
+    return torch.stack(kept) if kept else remaining
 
 
 def resized_size(
     height: int, width: int, short: int, long: int, smallest: int = 1
 ) -> tuple[int, int]:
-    """Height and width with the short side `short`, or less where the long one would pass `long`.
+    """Height and width with short side `short`, or less where the long side would exceed `long`.
 
-    Rounds halves up, as Detectron2's ResizeShortestEdge. No side becomes shorter than `smallest`:
-    a strip is stretched rather than lost.
+    Rounds halves up, as Detectron2's ResizeShortestEdge. No side becomes shorter than `smallest`,
+    so that a very narrow picture is stretched.
     """
     scale = short / min(height, width)
     sides = [short, scale * width] if height < width else [scale * height, short]

@@ -1,4 +1,4 @@
-"""The bottom-up-attention detector: any picture to the 36 regions that LXMERT was trained on."""
+"""The bottom-up-attention detector: regions as LXMERT was trained on, for any picture."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _SHORTEST_SIDE = 3  # pixels; the stem's pooling finds nothing in fewer
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What was found in one picture: n regions, 1 to 36, the most certain first.
+    """The n regions found in a picture, 1 to 36, the most confident first.
 
     regions: features [n, 2048] and boxes [n, 4], both float32.
     class_ids: [n] int64, 0-1599, Visual Genome's classes as in the detector's vocabulary file.
     class_confidences: [n] float32, the class's probability.
-    attribute_ids: [n] int64, 0-399; attribute_confidences: [n] float32, the probability among
-    attributes, given that there is one.
+    attribute_ids: [n] int64, 0-399; attribute_confidences: [n] float32, the probability of the
+    attribute, given that there is one.
     """
 
     regions: Regions
@@ -47,8 +47,8 @@ class Detections:
 class BottomUpDetector:
     """Faster R-CNN with attributes (Anderson et al. 2018), the source of LXMERT's features.
 
-    Features are pooled on the network's proposals; boxes are the regressed ones. Each picture is
-    computed on its own, so that a batch gives what each picture gives alone, to the bit.
+    Features are pooled on the network's proposals; boxes are the regressed ones. Pictures are
+    processed one by one, so that results do not depend on the batch, to the bit.
     """
 
     name = "butd"
@@ -62,12 +62,13 @@ class BottomUpDetector:
     ) -> None:
         """`weights`: a folder with `config.yaml` and `pytorch_model.bin`, or a hub id.
 
-        Raises ModelError when they cannot be had or do not fit.
+        Raises ModelError when they are not available or do not fit.
         """
         architecture = architecture or PUBLISHED
         self.device = torch.device(device)
         if self.device.type == "cuda":
-            # For the process: nothing else here convolves. TF32 keeps three digits of features.
+            # For the whole process, which has no other convolutions. TF32 would leave features
+            # with three correct digits.
             torch.backends.cudnn.allow_tf32 = False
         network, digest = load_network(weights, architecture)
         self.network = network.to(self.device).eval()
@@ -94,22 +95,22 @@ class BottomUpDetector:
         for values in (found.regions.features, found.regions.boxes, found.class_confidences):
             if not np.isfinite(values).all():
                 raise ModelError(
-                    "the detector finds NaN or infinity in a picture; its weights are damaged, "
-                    f"or another network's: {self._given}"
+                    "the detector computes NaN or infinity for a picture; its weights are "
+                    f"damaged, or another network's: {self._given}"
                 )
         return found
 
 
 def prepare(picture: Image.Image, architecture: Architecture) -> Tensor:
-    """A picture as the network takes it: [3, H, W] float32, BGR, 0-255 minus the mean.
+    """The network's input for a picture: [3, H, W] float32, BGR, 0-255 minus the mean.
 
-    Resized bilinearly, without smoothing first where it shrinks, as OpenCV does and as the
-    published checkpoint's own code does with `interpolate`.
+    Resized bilinearly without antialiasing, as by OpenCV, and by the published checkpoint's own
+    code with `interpolate`.
     """
     pixels = np.asarray(picture.convert("RGB"))
     short, long = architecture.short_side, architecture.long_side
     size = resized_size(picture.height, picture.width, short, long, _SHORTEST_SIDE)
-    # By channel: a picture of 64 megapixels takes 256 MB as floats, not 768.
+    # By channel, so that a picture of 64 megapixels takes 256 MB as floats, not 768.
     blue_green_red = [
         functional.interpolate(
             torch.tensor(pixels[None, None, :, :, channel], dtype=torch.float32),
@@ -124,11 +125,11 @@ def prepare(picture: Image.Image, architecture: Architecture) -> Tensor:
 
 
 def select(proposals: Proposals, height: int, width: int) -> Detections:
-    """The regions that LXMERT's features have, from the proposals of a picture of this size.
+    """Select a picture's regions from its proposals, as for LXMERT's features.
 
-    Each proposal has the class that is likeliest, background left out, and that class's box.
-    Overlapping boxes go, whatever their class, with a threshold that rises until 36 remain. The
-    best box always stays, so that there is at least one.
+    Each proposal gets its most probable class other than the background, and that class's box.
+    Non-maximum suppression ignores classes; its threshold rises until 36 boxes remain. The best
+    box is never suppressed, so there is at least one.
     """
     confidences, classes = proposals.class_logits.softmax(dim=1)[:, :-1].max(dim=1)
     deltas = proposals.deltas[torch.arange(len(classes)), classes]

@@ -2,7 +2,7 @@
 
 Anderson et al. 2018 (arXiv 1707.07998), trained on Visual Genome; LXMERT's regions come from it.
 Parameters have the names and shapes of the checkpoint `unc-nlp/frcnn-vg-finetuned`, which are
-those of Detectron2. It only ever infers: batch normalisation uses its stored statistics.
+those of Detectron2. It is for inference only: batch normalisation uses its stored statistics.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class Architecture:
 
 @dataclass(frozen=True, eq=False)
 class Proposals:
-    """What the network says of one picture, before a selection; on the CPU, float32.
+    """The network's output for a picture, before the selection; on the CPU, float32.
 
-    boxes [n, 4]: proposals, xyxy in pixels of the resized picture, the likeliest first.
+    boxes [n, 4]: proposals, xyxy in pixels of the resized picture, the most probable first.
     features [n, 32 * width]: pooled on the proposals.
     class_logits [n, classes + 1], attribute_logits [n, attributes + 1]: background comes last.
     deltas [n, classes, 4]: regression of the box for each class.
@@ -75,7 +75,7 @@ class Proposals:
 
 
 class AnchorGenerator(nn.Module):
-    """Holds the anchors of one point, which the checkpoint has among its parameters."""
+    """The anchors of one point, which are among the checkpoint's parameters."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class ProposalHead(nn.Module):
 
 
 class ProposalNetwork(nn.Module):
-    """Where in a picture something may be."""
+    """The region proposal network."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class ProposalNetwork(nn.Module):
         self.rpn_head = ProposalHead(architecture)
 
     def forward(self, features: Tensor, height: int, width: int) -> Tensor:
-        """Boxes [n, 4] on the CPU in a picture of this size, the likeliest first; at least one."""
+        """Boxes [n, 4] on the CPU in a picture of this size, most probable first; at least one."""
         objectness, deltas = self.rpn_head(features)
         _, anchors, rows, columns = objectness.shape
         scores = objectness[0].permute(1, 2, 0).flatten().cpu()
@@ -121,7 +121,7 @@ class ProposalNetwork(nn.Module):
         boxes = clip_boxes(shift_boxes(grid[best], shifts[best], _ANCHOR_WEIGHTS), height, width)
         inside = (boxes[:, :2] < boxes[:, 2:]).all(dim=1)
         boxes, scores = boxes[inside], scores[best][inside]
-        if not len(boxes):  # every box left the picture; what remains is the picture
+        if not len(boxes):  # none is inside the picture: propose all of it
             return boxes.new_tensor([[0, 0, width, height]])
         return boxes[suppress(boxes, scores, _PROPOSAL_OVERLAP, self.max_proposals)]
 
@@ -148,7 +148,7 @@ class BoxPredictor(nn.Module):
 
 
 class RegionHeads(nn.Module):
-    """What is in each proposal."""
+    """Features, classes, attributes and boxes of the proposals."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -198,7 +198,7 @@ def pool_regions(features: Tensor, boxes: Tensor) -> Tensor:
 
 
 class BottomUpNetwork(nn.Module):
-    """The whole network, for one picture at a time: so none depends on its neighbours."""
+    """The whole network, for one picture at a time, so that none depends on its batch."""
 
     def __init__(self, architecture: Architecture | None = None) -> None:
         super().__init__()
@@ -218,10 +218,10 @@ class BottomUpNetwork(nn.Module):
 
 
 def _channels_last(x: Tensor) -> Tensor:
-    """The same values in the order of memory that convolutions on a CPU are twice as fast in."""
+    """The same values in the memory format in which a CPU convolves twice as fast."""
     return x.contiguous(memory_format=torch.channels_last)
 
 
 def expected_shapes(network: nn.Module) -> dict[str, Sequence[int]]:
-    """Name and shape of every tensor that weights for `network` must have."""
+    """Name and shape of every tensor in a state dict of `network`."""
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}

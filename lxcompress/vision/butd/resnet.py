@@ -50,7 +50,7 @@ class Convolution(nn.Conv2d):
 
 
 class Stem(nn.Module):
-    """Pixels to a quarter of the resolution."""
+    """The first convolution and pooling, to a quarter of the resolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""The weights of the bottom-up-attention detector: found, checked, converted once, loaded.
+"""Finds, checks, converts and loads the weights of the bottom-up-attention detector.
 
-They are published as `config.yaml` and `pytorch_model.bin` on the Hugging Face Hub. The second is
+They are published as `config.yaml` and `pytorch_model.bin` on the Hugging Face Hub. The latter is
 a pickle: it is read once, as weights only, and kept as safetensors in lxcompress's cache.
 """
 
@@ -36,7 +36,7 @@ def load_network(source: str | Path, architecture: Architecture) -> tuple[Bottom
     """The network with the weights of a folder or hub id, and the SHA-256 of their file.
 
     Raises:
-        ModelError: the weights cannot be had, are no file of weights, or are another network's.
+        ModelError: the weights are not available, not a file of weights, or another network's.
         ConfigError: the cache cannot be written.
     """
     config, weights = _find(source)
@@ -60,10 +60,10 @@ def load_network(source: str | Path, architecture: Architecture) -> tuple[Bottom
 
 
 def check_config(path: Path, architecture: Architecture) -> None:
-    """Raise ModelError where a `config.yaml` names another network than this.
+    """Raise ModelError when a `config.yaml` describes another network than this.
 
-    Compared is what the weights were trained for. How many regions are kept, and by which
-    thresholds, is not read: it is always as LXMERT's features were made.
+    Only settings that the weights were trained with are compared. The number of regions and the
+    thresholds are not read: they are always those of LXMERT's features.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -90,7 +90,7 @@ def check_config(path: Path, architecture: Architecture) -> None:
 
 
 def _implemented(architecture: Architecture) -> dict[str, Any]:
-    """What `config.yaml` must say where it says it. True equals 1 there, and 1 equals 1.0."""
+    """Values that `config.yaml` must have for these keys, if it has them; True equals 1 there."""
     return {
         "model.pixel_mean": list(PIXEL_MEAN),
         "model.pixel_std": [1, 1, 1],
@@ -130,7 +130,7 @@ def _find(source: str | Path) -> tuple[Path, Path]:
         return folder / CONFIG_NAME, weights
     if folder.exists() or not _HUB_ID.fullmatch(str(source)):
         raise ModelError(
-            f"detector weights: there is no folder {source}; give one that holds {CONFIG_NAME} "
+            f"detector weights: there is no folder {source}; give one with {CONFIG_NAME} "
             f"and {WEIGHTS_NAME}, or a Hugging Face id such as {HUB_ID}"
         )
     from huggingface_hub import hf_hub_download
@@ -170,11 +170,11 @@ def _convert(weights: Path, converted: Path, network: BottomUpNetwork) -> None:
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
-        # Anything but tensors in plain containers is refused, so no code of the file runs.
+        # Anything but tensors in plain containers is rejected, so no code of the file runs.
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as problem:  # a broken archive fails in many ways
         raise ModelError(
-            f"not a PyTorch file of weights, cut off, or with code in it (nothing was run): {path}"
+            f"not a PyTorch weights file, cut off, or with code in it (which was not run): {path}"
         ) from problem
     if not isinstance(content, Mapping) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
@@ -184,14 +184,14 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
 
 
 def _check_state(state: Mapping[str, Tensor], network: BottomUpNetwork, path: Path) -> None:
-    """Raise ModelError for tensors that are missing, misshapen, unknown, or not numbers."""
+    """Raise ModelError for tensors that are missing, unknown, of another shape, or not finite."""
     expected = expected_shapes(network)
     missing = [name for name in expected if name not in state]
     # A counter of training steps, which BatchNorm2d saves beside its statistics.
     unknown = [n for n in state if n not in expected and not n.endswith("num_batches_tracked")]
     for names, what in (
         (missing, f"lacks {len(missing)} of its {len(expected)} tensors"),
-        (unknown, f"has {len(unknown)} tensors too many"),
+        (unknown, f"has {len(unknown)} unknown tensors"),
     ):
         if names:
             raise ModelError(
@@ -206,7 +206,7 @@ def _check_state(state: Mapping[str, Tensor], network: BottomUpNetwork, path: Pa
                 f"{list(found.shape)}, expected floats {list(shape)}: {path}"
             )
         if not found.isfinite().all():
-            raise ModelError(f"damaged weights: {name} holds NaN or infinity: {path}")
+            raise ModelError(f"damaged weights: {name} has NaN or infinity: {path}")
     anchors = cell_anchors(network.architecture.anchor_sizes, network.architecture.anchor_ratios)
     if not torch.allclose(state[_ANCHORS].float(), anchors, atol=0.01):
         raise ModelError(f"weights for other anchors than this detector's: {_ANCHORS}: {path}")

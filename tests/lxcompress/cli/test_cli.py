@@ -544,7 +544,8 @@ def test_a_split_that_the_dataset_lacks(
     error = lxcompress_("evaluate", finished / "dense", "--data", data).error
     assert "--split val: shapes-vqa has no such split" in error
     arguments = options(finished / "theta0", data, tmp_path / "run")
-    assert "has no `val:` split: " in lxcompress_("prune", *arguments).error
+    message = f"has no `val:` split: {data / 'dataset.yaml'}"
+    assert message in lxcompress_("prune", *arguments).error
 
 
 # -- pretrain ---------------------------------------------------------------------------------

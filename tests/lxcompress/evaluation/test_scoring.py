@@ -184,7 +184,7 @@ def test_result_file_has_the_official_format(tmp_path: Path) -> None:
         ([{"question_id": 1, "answer": 3}], "question 1 has .* int as 'answer', expected str"),
         ([{"question_id": 1.0, "answer": "x"}], "entry 0 has .* float as 'question_id'"),
         ([{"question_id": True, "answer": "x"}], "entry 0 has .* bool as 'question_id'"),
-        ([{"question_id": 1, "answer": "x"}] * 2, "1 question ids come more than once.* 1"),
+        ([{"question_id": 1, "answer": "x"}] * 2, "1 question ids occur more than once.* 1"),
     ],
 )
 def test_bad_result_files(tmp_path: Path, content: Any, message: str) -> None:

@@ -62,7 +62,7 @@ def test_lxmert_test_split_has_no_scores(tmp_path: Path) -> None:
         (lambda rows: rows[0].update(label={"net": 1.5}), "458752000 has a 'label' that is not"),
         (lambda rows: rows[0].update(label={"net": float("nan")}), "has a 'label' that is not"),
         (lambda rows: rows[1].pop("label"), "1 of 2 questions have no 'label', for example 'n17'"),
-        (lambda rows: rows.append(rows[0]), "1 question ids come more than once.* 458752000"),
+        (lambda rows: rows.append(rows[0]), "1 question ids occur more than once.* 458752000"),
     ],
 )
 def test_bad_lxmert_files(tmp_path: Path, change: Callable[[Any], object], message: str) -> None:

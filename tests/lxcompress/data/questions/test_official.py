@@ -110,7 +110,7 @@ def _set(key: str, value: Any) -> Change:
         (lambda q, a: q["questions"][1].update(question_id=True), "entry 1 has .* bool as"),
         (
             lambda q, a: q["questions"][1].update(question_id=7000),
-            "1 question ids come more .* 7000",
+            "1 question ids occur more .* 7000",
         ),
         (
             lambda q, a: q["questions"][1].update(image_id=8),

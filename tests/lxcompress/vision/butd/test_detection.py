@@ -111,7 +111,7 @@ def test_regions_of_other_weights_are_not_mixed(
     ("options", "message"),
     [
         (("--weights", "W"), "weights W: the detector pixel has none; butd has"),
-        (("--device", "cuda"), "--device cuda: the detector pixel computes on the CPU only"),
+        (("--device", "cuda"), "--device cuda: the detector pixel runs on the CPU only"),
         (("--device", "tpu"), "--device tpu: choose auto, cpu, cuda"),
         (("--detector", "butd", "--device", "cuda"), "--device cuda: "),
         (("--detector", "butd", "--weights", "no/such"), "there is no folder no/such, and"),

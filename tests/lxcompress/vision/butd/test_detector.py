@@ -217,7 +217,7 @@ def test_weights_that_give_infinity_are_reported(tmp_path: Path) -> None:
     network = random_network(0)
     network.state_dict()["roi_heads.res5.2.conv3.norm.weight"].fill_(3e38)
     broken = BottomUpDetector(write_weights(tmp_path, network), architecture=TINY)
-    with pytest.raises(ModelError, match="NaN or infinity in a picture; its weights are damaged"):
+    with pytest.raises(ModelError, match="NaN or infinity for a picture; its weights are damaged"):
         broken.detect([photograph(0, 50, 50)])
 
 

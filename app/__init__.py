@@ -1,1 +1,1 @@
-"""The page that answers questions about a picture."""
+"""The demo: a web page that answers questions about a picture."""

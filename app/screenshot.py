@@ -1,4 +1,4 @@
-"""The picture of the page in the README: an example, asked and answered.
+"""Take the README's screenshot of the page, with an example answered.
 
     python -m app.screenshot runs/shapes-low-50 --output docs/demo.png
 
@@ -13,14 +13,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from app.answers.open_run import Choice, open_service
-from app.server import serving
+from app.answers.open_run import ServedModels, open_service
+from app.server import serve_page
 from lxcompress.errors import LxcompressError
 from lxcompress.system.files import atomic_path
 
 _WIDTH, _HEIGHT = 1280, 900  # CSS pixels
 _EXAMPLE = 1
-_COLOURS = 256
+_PALETTE_COLOURS = 256
 
 
 def main() -> None:
@@ -30,23 +30,26 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=_WIDTH)
     parser.add_argument("--dark", action="store_true")
     options = parser.parse_args()
-    service = open_service(options.run, Choice.of("sparse-int8", "fp32", "cpu", None, None))
-    with serving(service) as page, atomic_path(options.output) as temporary:
-        take(page.address, temporary, options.width, dark=options.dark)
-        shrink(temporary)
+    service = open_service(
+        options.run, ServedModels.parse("sparse-int8", "fp32", "cpu", None, None)
+    )
+    with serve_page(service) as page, atomic_path(options.output) as temporary:
+        take_screenshot(page.address, temporary, options.width, dark=options.dark)
+        reduce_colours(temporary)
     print(f"{options.output}: {options.output.stat().st_size:,} bytes")
 
 
-def take(address: str, path: Path, width: int = _WIDTH, *, dark: bool = False) -> None:
+def take_screenshot(address: str, path: Path, width: int = _WIDTH, *, dark: bool = False) -> None:
     """Write a PNG of the whole page after a click on an example.
 
-    Raises LxcompressError where there is no Chromium.
+    Raises:
+        LxcompressError: Chromium is not installed.
     """
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
-        raise LxcompressError("the screenshot needs Chromium on the path")
+        raise LxcompressError("Chromium is not on the path; install it for the screenshot")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(
@@ -54,7 +57,7 @@ def take(address: str, path: Path, width: int = _WIDTH, *, dark: bool = False) -
             color_scheme="dark" if dark else "light",
         )
         page.goto(address)
-        for _ in range(3):  # the first answers are slow: everything is loaded for them
+        for _ in range(3):  # the first answers are slower than usual
             page.click(f".lx-examples button >> nth={_EXAMPLE}")
             page.locator("#regions img").wait_for()
             page.wait_for_timeout(1000)
@@ -65,10 +68,10 @@ def take(address: str, path: Path, width: int = _WIDTH, *, dark: bool = False) -
         browser.close()
 
 
-def shrink(path: Path) -> None:
-    """Fewer colours, which a page has anyway: a third of the bytes."""
+def reduce_colours(path: Path) -> None:
+    """Give a PNG a palette of 256 colours, which makes its file a third of the size."""
     picture = Image.open(path).convert("RGB")
-    picture.quantize(_COLOURS, kmeans=4, dither=Image.Dither.NONE).save(
+    picture.quantize(_PALETTE_COLOURS, kmeans=4, dither=Image.Dither.NONE).save(
         path, format="PNG", optimize=True
     )
 

@@ -1,4 +1,4 @@
-"""Serving the page: one address, a folder of its own for uploads, and an end by Ctrl-C."""
+"""Serve the page on 127.0.0.1, with a temporary folder for uploads, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 _FIRST_PORT, _PORTS = 7860, 100
-_TRIES = 5  # at a port, when others start at the same moment
+_LAUNCH_ATTEMPTS = 5  # each on another port, when other processes take them at the same moment
 
 
 @dataclass(frozen=True)
-class Serving:
-    """A running page: its address here, and the public one where it is shared."""
+class ServedPage:
+    """A running page: its address on this machine, and its public one if it is shared."""
 
     address: str
-    public: str | None
+    public_address: str | None
 
 
 def find_port(port: int | None) -> int:
-    """`port` if it is free, else, for None, the first free one from 7860.
+    """Return `port` if it is free; for None, the first free port from 7860.
 
-    Raises ConfigError when it is in use, or may not be used.
+    Raises:
+        ConfigError: it is in use, this user may not use it, or no port is free.
     """
     for candidate in [port] if port is not None else range(_FIRST_PORT, _FIRST_PORT + _PORTS):
         with socket.socket() as trial:
-            # As a server does: what a closed one leaves behind is no hindrance.
+            # As servers do: connections of a closed server in TIME_WAIT do not block the port.
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 trial.bind((HOST, candidate))
@@ -57,26 +58,29 @@ def find_port(port: int | None) -> int:
 
 
 @contextmanager
-def serving(service: Service, port: int | None = None, *, share: bool = False) -> Iterator[Serving]:
-    """Serve the page while the block runs; what was uploaded is deleted at its end.
+def serve_page(
+    service: Service, port: int | None = None, *, share: bool = False
+) -> Iterator[ServedPage]:
+    """Serve the page while the block runs; delete the uploads at its end.
 
-    Raises ConfigError for a port that cannot be had, LxcompressError when a public address was
-    asked for and cannot be had.
+    Raises:
+        ConfigError: the port cannot be used.
+        LxcompressError: `share` was requested and Gradio could not create a public address.
     """
     with tempfile.TemporaryDirectory(prefix="lxcompress-demo-") as name:
         folder = Path(name).resolve()
         uploads, examples = folder / "uploads", folder / "examples"
         uploads.mkdir()
         examples.mkdir()
-        with _environment(uploads):
+        with _gradio_environment(uploads):
             page = _launch_on(port, service, uploads, examples, share)
             try:
                 if share and not page.share_url:
                     raise LxcompressError(
-                        "--share: no public address could be had; Gradio gives them out, and needs "
-                        "the internet for it. Leave it out to use the page here"
+                        "--share: no public address; Gradio's servers assign it, and could not be "
+                        "reached. Leave out --share to use the page on this machine"
                     )
-                yield Serving(page.local_url, page.share_url)
+                yield ServedPage(page.local_url, page.share_url)
             finally:
                 page.close(verbose=False)
 
@@ -84,15 +88,15 @@ def serving(service: Service, port: int | None = None, *, share: bool = False) -
 def _launch_on(
     port: int | None, service: Service, uploads: Path, examples: Path, share: bool
 ) -> gr.Blocks:
-    """Launch on `port`, or for None on the first that stays free until the page is built."""
-    for _ in range(_TRIES):
-        found = find_port(port)
+    """Launch on `port`; for None, on the first port that is still free when the page is built."""
+    for _ in range(_LAUNCH_ATTEMPTS):
+        free = find_port(port)
         try:
-            return _launch(service, uploads, examples, found, share)
-        except OSError:  # another process was faster
+            return _launch(service, uploads, examples, free, share)
+        except OSError:  # another process took the port in the meantime
             if port is not None:
                 break
-    raise ConfigError(f"--port {found} is in use on {HOST}; choose another")
+    raise ConfigError(f"--port {free} is in use on {HOST}; choose another")
 
 
 def _launch(service: Service, uploads: Path, examples: Path, port: int, share: bool) -> gr.Blocks:
@@ -101,7 +105,7 @@ def _launch(service: Service, uploads: Path, examples: Path, port: int, share: b
     from app.page.examples import make_examples
     from app.page.layout import build_page
     from app.page.style import CSS, theme
-    from app.page.upload_guard import Guard
+    from app.page.upload_guard import UploadGuard
 
     page = build_page(service, make_examples(examples), uploads, f"http://{HOST}:{port}")
     page.launch(
@@ -113,7 +117,7 @@ def _launch(service: Service, uploads: Path, examples: Path, port: int, share: b
         prevent_thread_lock=True,
         show_error=False,
         allowed_paths=[str(examples)],
-        app_kwargs={"middleware": [Middleware(Guard)]},
+        app_kwargs={"middleware": [Middleware(UploadGuard)]},
         state_session_capacity=500,
         footer_links=[],
         run_history=False,
@@ -127,8 +131,8 @@ def _launch(service: Service, uploads: Path, examples: Path, port: int, share: b
     return page
 
 
-def wait() -> None:
-    """Until Ctrl-C, or the signal by which services are stopped; both leave no upload behind."""
+def wait_for_interrupt() -> None:
+    """Return at Ctrl-C or SIGTERM; after both, `serve_page` deletes the uploads."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while True:
@@ -138,20 +142,19 @@ def wait() -> None:
 
 
 @contextmanager
-def _environment(uploads: Path) -> Iterator[None]:
-    """What Gradio only takes from the environment, and reads while it serves."""
-    beside = uploads.parent / "cached"
-    wanted = {
+def _gradio_environment(uploads: Path) -> Iterator[None]:
+    """Set the options that Gradio only reads from environment variables, also while it serves."""
+    settings = {
         "GRADIO_ANALYTICS_ENABLED": "False",
-        # By default a folder that all Gradio apps of a machine share, and would serve to anyone.
+        # The default is a folder shared by all Gradio apps of a machine, served to anyone.
         "GRADIO_TEMP_DIR": str(uploads),
-        "GRADIO_EXAMPLES_CACHE": str(beside),
-        # It asks its own address whether it is there, which is none of a proxy's business.
+        "GRADIO_EXAMPLES_CACHE": str(uploads.parent / "cached"),
+        # Gradio sends a request to its own address at the start, which must not go to a proxy.
         "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), HOST])),
         "no_proxy": ",".join(filter(None, [os.environ.get("no_proxy"), HOST])),
     }
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,6 @@ os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors; results must not depend on 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 if TYPE_CHECKING:
-    from served import Served
-
-    from app.answers.service import Service
     from lxcompress.data.dataset import Dataset
 
 
@@ -155,20 +152,3 @@ def finished_sweep(
     code, text = finish(start(sweep_arguments(folder, "--jobs", 1)))
     assert code == 0, text
     return folder
-
-
-@pytest.fixture(scope="module")
-def service(tiny_exported: Path) -> Service:
-    """What the demo's page asks, of the tiny run."""
-    from app.answers.open_run import Choice, open_service
-
-    return open_service(tiny_exported, Choice.of("sparse-int8", "fp32", "cpu", 1, None))
-
-
-@pytest.fixture(scope="module")
-def served(tiny_exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The demo of the tiny run, in a process of its own."""
-    from served import demo
-
-    with demo(tmp_path_factory.mktemp("served"), tiny_exported, "--threads", 1) as found:
-        yield found

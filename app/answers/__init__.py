@@ -1,1 +1,1 @@
-"""From a picture and a question to the answers of both models."""
+"""Answer a question about a picture with the ticket and the dense model."""

@@ -1,7 +1,7 @@
-"""What a model knows, and which pictures and words are beyond it.
+"""Which pictures and words a model was trained on, and which are out of distribution.
 
-A model answers any question about any picture. Where it never learnt what it is asked about, the
-page says so rather than show a guess.
+A VQA model answers any question about any picture. Where the picture or a word is unlike all of its
+training data, the page says so instead of presenting a guess as an answer.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from tokenizers import Encoding, Tokenizer
 from lxcompress.vision.pixel import PixelDetector
 from lxcompress.vision.regions import Regions
 
-_SIDE = 128  # px; larger previews are reduced first
-# Share of the pixels that lie within this distance (Euclidean in RGB, 0-441) of the ground's
-# colour or of the region's that they are in. Measured: 2,000 scenes of ShapesVQA 0.95 and more (as
-# JPEG of quality 90 still 0.89), easy-VQA's 5,000 pictures 0.93 and more; photographs 0.82 and
-# less, the ten of COCO 0.70 and less.
-_DISTANCE = 24.0
-_LEAST_PLAIN = 0.85
-_MOST_WORDS = 200  # a vocabulary of more is not told in full
+_MAX_SIDE = 128  # px; larger pictures are reduced first
+# A pixel counts as explained when its colour lies within this distance (Euclidean in RGB, 0-441)
+# of the background's colour, or of the colour of the region that it is in. Measured shares of
+# explained pixels: 2,000 scenes of ShapesVQA at least 0.95 (as JPEG of quality 90, 0.89);
+# easy-VQA's 5,000 pictures at least 0.93; photographs at most 0.82, the ten of COCO at most 0.70.
+_COLOUR_DISTANCE = 24.0
+_MIN_FLAT_SHARE = 0.85
+_MAX_LISTED_WORDS = 200  # a larger vocabulary is not listed
 
 
 @dataclass(frozen=True)
-class Knowledge:
-    """What a run's models were taught.
+class KnownInputs:
+    """The training distribution of a run's models.
 
-    data: name of the dataset; detector: what made its regions; words: the words that its questions
-    were written in, where they are few enough to be told, else empty.
+    data: name of the dataset.
+    detector: name of the detector that made its regions.
+    answers: the answer vocabulary, in the order of the logits.
+    words: the words of the training questions; empty when there are too many to list.
     """
 
     data: str
@@ -39,43 +41,45 @@ class Knowledge:
     words: tuple[str, ...]
 
     @classmethod
-    def of(cls, data: str, detector: str, answers: list[str], tokenizer: Tokenizer) -> Knowledge:
-        """From a run's dataset and the files of its models."""
+    def from_vocabulary(
+        cls, data: str, detector: str, answers: list[str], tokenizer: Tokenizer
+    ) -> KnownInputs:
+        """Take the words from the tokenizer's vocabulary."""
         words = sorted(
             piece for piece in tokenizer.get_vocab() if len(piece) > 1 and piece.isalnum()
         )
-        few = len(words) <= _MOST_WORDS
-        return cls(data, detector, tuple(answers), tuple(words) if few else ())
+        is_short = len(words) <= _MAX_LISTED_WORDS
+        return cls(data, detector, tuple(answers), tuple(words) if is_short else ())
 
     @property
-    def pictures(self) -> str:
-        """The kind of pictures that it can be asked about, in words."""
+    def picture_kind(self) -> str:
+        """A short description of the pictures that the model can answer questions about."""
         if self.detector == PixelDetector.name:
-            return "drawings of flat shapes, each of one colour, on a plain ground"
-        return "pictures like those of its data"
+            return "drawings of flat shapes, each of one colour, on a plain background"
+        return "pictures like those in the dataset"
 
-    def objection(self, picture: Image.Image, regions: Regions) -> str | None:
-        """Why an answer about this picture would be a guess, None where it would not.
+    def find_objection(self, picture: Image.Image, regions: Regions) -> str | None:
+        """Return why an answer about this RGB picture would be a guess; None if it would not be.
 
-        `regions` are those that the run's detector found in `picture` (RGB).
+        `regions` are those that the run's detector found in `picture`.
         """
         if self.detector != PixelDetector.name:
             return None
-        if regions.features[0, -1] == 1:  # PixelDetector: nothing found, the whole picture
-            return "Nothing in this picture stands out from its ground."
-        if plain_share(picture, regions) < _LEAST_PLAIN:
-            return "This looks like a photograph, or a drawing with more than flat shapes in it."
+        if regions.features[0, -1] == 1:  # PixelDetector's fallback: the whole picture
+            return "Nothing in this picture stands out from its background."
+        if flat_colour_share(picture, regions) < _MIN_FLAT_SHARE:
+            return "This looks like a photograph, or like a drawing with more than flat shapes."
         return None
 
 
-def plain_share(picture: Image.Image, regions: Regions) -> float:
-    """Share of an RGB picture, 0-1, that one colour for the ground and one for each region explain.
+def flat_colour_share(picture: Image.Image, regions: Regions) -> float:
+    """Share of an RGB picture's pixels, 0-1, explained by one background and one region colour.
 
-    The ground's is the median of all pixels outside the regions' boxes; a region's is the median
-    that `PixelDetector` describes it with (its features 64 to 66).
+    The background's colour is the median of all pixels outside the regions' boxes; a region's is
+    the median that `PixelDetector` describes it with (its features 64 to 66).
     """
     small = picture.copy()
-    small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
+    small.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.BOX)
     pixels = np.asarray(small, dtype=np.float32)
     height, width = pixels.shape[:2]
     corners = regions.boxes * np.array([width, height, width, height], np.float32)
@@ -83,54 +87,53 @@ def plain_share(picture: Image.Image, regions: Regions) -> float:
         (slice(int(top), int(np.ceil(bottom))), slice(int(left), int(np.ceil(right))))
         for left, top, right, bottom in corners
     ]
-    outside = np.ones((height, width), dtype=bool)
+    background = np.ones((height, width), dtype=bool)
     for window in windows:
-        outside[window] = False
-    plain = np.zeros((height, width), dtype=bool)
-    if outside.any():
-        plain |= _near(pixels, np.median(pixels[outside], axis=0))
+        background[window] = False
+    explained = np.zeros((height, width), dtype=bool)
+    if background.any():
+        explained |= _has_colour(pixels, np.median(pixels[background], axis=0))
     for window, features in zip(windows, regions.features, strict=True):
-        plain[window] |= _near(pixels[window], (features[64:67] + 1) * 127.5)
-    return float(plain.mean())
+        explained[window] |= _has_colour(pixels[window], (features[64:67] + 1) * 127.5)
+    return float(explained.mean())
 
 
-def _near(pixels: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    near: np.ndarray = np.linalg.norm(pixels - colour, axis=2) <= _DISTANCE
+def _has_colour(pixels: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    near: np.ndarray = np.linalg.norm(pixels - colour, axis=2) <= _COLOUR_DISTANCE
     return near
 
 
 def unknown_words(tokenizer: Tokenizer, question: str) -> list[str]:
-    """The words of a question that the model never saw, as they are written there.
+    """The words of a question that were not in the training data, as the user wrote them.
 
-    Those that the tokenizer has no piece for ([UNK]), or can only spell out letter by letter.
+    Words for which the tokenizer has no piece ([UNK]), or which it splits into single letters.
     """
-    whole = _encode(tokenizer, question)
+    encoding = _encode_untruncated(tokenizer, question)
     pieces: dict[tuple[int, int], list[str]] = {}
-    for number, piece in zip(whole.word_ids, whole.tokens, strict=True):
-        span = None if number is None else whole.word_to_chars(number)
+    for word_id, piece in zip(encoding.word_ids, encoding.tokens, strict=True):
+        span = None if word_id is None else encoding.word_to_chars(word_id)
         if span is not None:
             pieces.setdefault(span, []).append(piece.removeprefix("##"))
-    found = [
+    unknown = [
         question[start:end]
         for (start, end), parts in pieces.items()
         if any(character.isalnum() for character in question[start:end])
         and ("[UNK]" in parts or (len(parts) > 1 and all(len(part) == 1 for part in parts)))
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(unknown))
 
 
-def words_cut_off(tokenizer: Tokenizer, question: str) -> str:
-    """The end of a question that is too long for the model to read; empty when it reads all."""
-    read = tokenizer.encode(question)
-    if not read.overflowing:
+def truncated_end(tokenizer: Tokenizer, question: str) -> str:
+    """The end of a question that the tokenizer truncates; empty if the whole question fits."""
+    encoding = tokenizer.encode(question)
+    if not encoding.overflowing:
         return ""
-    last = max(end for _, end in read.offsets)
+    last = max(end for _, end in encoding.offsets)
     return question[last:].strip()
 
 
-def _encode(tokenizer: Tokenizer, question: str) -> Encoding:
-    """All of a question, however long, without padding."""
-    whole = Tokenizer.from_str(tokenizer.to_str())
-    whole.no_truncation()
-    whole.no_padding()
-    return whole.encode(question, add_special_tokens=False)
+def _encode_untruncated(tokenizer: Tokenizer, question: str) -> Encoding:
+    plain = Tokenizer.from_str(tokenizer.to_str())
+    plain.no_truncation()
+    plain.no_padding()
+    return plain.encode(question, add_special_tokens=False)

@@ -1,4 +1,4 @@
-"""The dense model and the ticket, side by side on one question."""
+"""The dense model and the ticket, answering the same question."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from exporters.runtime.vqa_model import OnnxVqaModel, pad_regions
 from lxcompress.errors import ModelError
 from lxcompress.vision.regions import Regions
 
-_LIKELIEST = 5
-# Of two models of a millisecond, the one that comes first finds the processor's caches cold and
-# seems five times as slow: a latency is a median of at most so many runs, in about so many ms.
-_MOST_RUNS, _TIMING = 3, 20.0
-_SMALL = 50_000_000  # bytes
+_TOP_ANSWERS = 5
+# Of two models that take a millisecond each, the first one finds cold CPU caches and appears five
+# times as slow. A latency is therefore the median of up to 3 runs, in about 20 ms altogether.
+_MAX_RUNS, _TIMING_BUDGET_MS = 3, 20.0
+_SMALL_FILE = 50_000_000  # bytes
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What one model says.
+    """One model's answer to one question.
 
-    likeliest: answers with their probabilities in 0-1, highest first. Each is the sigmoid of the
-    answer's own logit, as the model is trained (binary cross-entropy for each answer), so that they
-    need not sum to 1. milliseconds: of the model alone, regions given, from words to logits; a
-    median of up to three runs where they are short. attention: float32 `[regions]`, how much the
-    answer looked at each; sums to 1.
+    likeliest: the five most probable answers with their probabilities in 0-1, highest first. Each
+        is the sigmoid of the answer's own logit, as in training (binary cross-entropy for each
+        answer), so they need not sum to 1.
+    milliseconds: latency of the model alone, from the question to the logits, for given regions;
+        the median of up to three runs if they are short.
+    attention: float32 `[regions]`, the answer's attention to each region; sums to 1.
     """
 
     likeliest: list[tuple[str, float]]
@@ -40,25 +41,27 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The likeliest answer."""
+        """The most probable answer."""
         return self.likeliest[0][0]
 
 
 class Model:
-    """One exported file, loaded whole: it goes on answering when the file is gone.
+    """An exported file in memory: it keeps answering after the file is deleted.
 
-    bytes: size of the file; sparsity: zeros as a share of the prunable weights, None if dense.
+    bytes: size of the file.
+    sparsity: fraction of the prunable weights that are zero; None for a dense model.
     """
 
     def __init__(self, path: Path, device: str, threads: int | None) -> None:
-        """`threads`: None for one if the file is small, else all cores.
+        """Load the file; `threads` None means one for a small file, else all cores.
 
-        Raises ModelError, DeviceError as `OnnxVqaModel`.
+        Raises:
+            ModelError, DeviceError: as `OnnxVqaModel`.
         """
         file = OnnxFile(path)
         self.bytes = file.stored_bytes()
-        if threads is None and self.bytes < _SMALL:
-            threads = 1  # what takes a millisecond is not faster on more, and waits for all of them
+        if threads is None and self.bytes < _SMALL_FILE:
+            threads = 1  # for a millisecond of work, synchronising threads costs more than it gains
         self._model = OnnxVqaModel(path, device, threads=threads, attention=True)
         self.variant = self._model.metadata["variant"]
         self.precision = self._model.metadata["precision"]
@@ -68,45 +71,50 @@ class Model:
         self.tokenizer = self._model.tokenizer
         (features,) = (i for i in self._model.session.get_inputs() if i.name == "visual_feats")
         self.feature_size: int = features.shape[-1]
-        self._runs = 1
+        self._timed_runs = 1
 
     def warm_up(self) -> None:
-        """So that no first question waits; and find out how often to time each answer."""
+        """Run once, so that the first question is not slow, and decide how often to time each."""
         blank = Regions(np.zeros((1, self.feature_size), np.float32), np.zeros((1, 4), np.float32))
-        self._runs = _MOST_RUNS
-        usual = self.answer("what is this?", blank).milliseconds
-        self._runs = min(_MOST_RUNS, max(1, int(_TIMING / usual)))
+        self._timed_runs = _MAX_RUNS
+        milliseconds = self.answer("what is this?", blank).milliseconds
+        self._timed_runs = min(_MAX_RUNS, max(1, int(_TIMING_BUDGET_MS / milliseconds)))
 
     def answer(self, question: str, regions: Regions) -> Answer:
-        """Alone, not in a batch: an int8 file's logits depend on the questions beside."""
-        runs = []
-        for _ in range(self._runs):
-            began = time.perf_counter()
+        """Answer one question as a batch of its own: int8 logits depend on the whole batch."""
+        milliseconds = []
+        for _ in range(self._timed_runs):
+            start = time.perf_counter()
             inputs = self._model.encode([question]) | pad_regions([regions])
             (logits,), (attention,) = self._model.logits_and_attention(inputs)
-            runs.append(1000 * (time.perf_counter() - began))
-        best = np.argsort(-logits, kind="stable")[:_LIKELIEST]
-        chances = expit(logits[best])
-        likeliest = [(self.labels[i], float(p)) for i, p in zip(best, chances, strict=True)]
-        return Answer(likeliest, statistics.median(runs), attention)
+            milliseconds.append(1000 * (time.perf_counter() - start))
+        top = np.argsort(-logits, kind="stable")[:_TOP_ANSWERS]
+        probabilities = expit(logits[top])
+        likeliest = [(self.labels[i], float(p)) for i, p in zip(top, probabilities, strict=True)]
+        return Answer(likeliest, statistics.median(milliseconds), attention)
 
 
 @dataclass(frozen=True)
-class Pair:
+class ModelPair:
     """The ticket and the dense model that it is compared with."""
 
     ticket: Model
     dense: Model
 
     @classmethod
-    def open(cls, ticket: Path, dense: Path, device: str, threads: int | None) -> Pair:
-        """Load both files, ready to answer.
+    def open(cls, ticket: Path, dense: Path, device: str, threads: int | None) -> ModelPair:
+        """Load and warm up both files.
 
-        Raises ModelError when they do not belong together.
+        Raises:
+            ModelError: a file cannot be loaded, or the two have different answer vocabularies.
+            DeviceError: the device cannot be used here.
         """
         pair = cls(Model(ticket, device, threads), Model(dense, device, threads))
         if pair.ticket.labels != pair.dense.labels:
-            raise ModelError(f"{ticket} and {dense} have different answers: of different runs")
+            raise ModelError(
+                f"{ticket} and {dense} have different answers, so they come from different runs; "
+                "export both files of one run again"
+            )
         for model in (pair.ticket, pair.dense):
             model.warm_up()
         return pair

@@ -1,12 +1,12 @@
-"""From a run directory to a service: which run, which files, which detector."""
+"""Open a run for the demo: find it, export the ONNX files it lacks, load models and detector."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.answers.known_inputs import Knowledge
-from app.answers.models import Pair
+from app.answers.known_inputs import KnownInputs
+from app.answers.models import ModelPair
 from app.answers.region_cache import RegionCache
 from app.answers.service import Service
 from exporters.variants import VARIANTS, Variant
@@ -18,34 +18,48 @@ from lxcompress.vision.pixel import PixelDetector
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What to serve: a ticket file and a dense file, on a device, with so many threads.
+class ServedModels:
+    """The two files to serve, and how to run them and the detector.
 
-    weights: of the detector, a folder or hub id; None for those that it takes by itself.
+    ticket, dense: variants of the export.
+    device: "cpu" or "cuda", for the models and for the detector "butd".
+    threads: CPU threads of each model; None lets `Model` decide.
+    detector_weights: a folder or hub id; None for the detector's default weights.
     """
 
     ticket: Variant
     dense: Variant
     device: str = "cpu"
     threads: int | None = None
-    weights: str | None = None
+    detector_weights: str | None = None
 
     @classmethod
-    def of(
-        cls, ticket: str, dense: str, device: str, threads: int | None, weights: str | None
-    ) -> Choice:
-        """From the names of variants. Raises ConfigError for others, and for the wrong kind."""
-        chosen = {}
-        for option, name, sparse in (("variant", ticket, True), ("dense-variant", dense, False)):
-            names = [variant.name for variant in VARIANTS.values() if variant.sparse == sparse]
-            if name not in names:
-                raise ConfigError(f"--{option} {name}: choose {', '.join(names)}")
-            chosen[option] = VARIANTS[name]
-        return cls(chosen["variant"], chosen["dense-variant"], device, threads, weights)
+    def parse(
+        cls, ticket: str, dense: str, device: str, threads: int | None, detector_weights: str | None
+    ) -> ServedModels:
+        """Look up both variants by name.
+
+        Raises:
+            ConfigError: a name is unknown, or is a dense variant for the ticket or vice versa.
+        """
+        return cls(
+            _find_variant("variant", ticket, sparse=True),
+            _find_variant("dense-variant", dense, sparse=False),
+            device,
+            threads,
+            detector_weights,
+        )
 
 
-def newest_run(runs: Path) -> Path | None:
-    """The run in the folder `runs` that was finished last, None where there is none."""
+def _find_variant(option: str, name: str, *, sparse: bool) -> Variant:
+    names = [variant.name for variant in VARIANTS.values() if variant.sparse == sparse]
+    if name not in names:
+        raise ConfigError(f"--{option} {name}: choose {', '.join(names)}")
+    return VARIANTS[name]
+
+
+def find_newest_run(runs: Path) -> Path | None:
+    """The most recently finished run in the folder `runs`; None if there is none."""
     finished = [
         run.folder
         for folder in (runs.iterdir() if runs.is_dir() else ())
@@ -54,8 +68,12 @@ def newest_run(runs: Path) -> Path | None:
     return max(finished, key=lambda folder: Run(folder).result.stat().st_mtime, default=None)
 
 
-def missing_files(folder: Path, choice: Choice) -> list[Variant]:
-    """Those of the chosen files that the run lacks. RunError when it is no finished run."""
+def find_missing_files(folder: Path, served: ServedModels) -> list[Variant]:
+    """The served variants whose ONNX files the run lacks.
+
+    Raises:
+        RunError: `folder` is not a finished run.
+    """
     run = Run(folder)
     if not run.theta0.is_dir():
         raise RunError(f"{folder} is no run directory; `lxcompress prune` makes one")
@@ -65,44 +83,49 @@ def missing_files(folder: Path, choice: Choice) -> list[Variant]:
         )
     return [
         variant
-        for variant in (choice.dense, choice.ticket)
+        for variant in (served.dense, served.ticket)
         if not (run.onnx / variant.file).exists()
     ]
 
 
 def export_files(folder: Path, variants: list[Variant]) -> None:
-    """Write ONNX files of a run, checked, as `lxcompress export` does."""
-    # PyTorch, which nothing here needs when the files are there.
+    """Write and check ONNX files of a run, as `lxcompress export` does."""
+    # These import PyTorch, which the demo does not need when the files exist.
     from exporters.export import export
     from exporters.source import Source
 
     export(Source.of(folder, None, None), variants, "cpu")
 
 
-def open_service(folder: Path, choice: Choice) -> Service:
-    """Load both files and the detector that made the regions of the run's data.
+def open_service(folder: Path, served: ServedModels) -> Service:
+    """Load both files, and the detector that made the regions of the run's data.
 
-    `choice.weights` are the detector's, where it has any and not the published ones made them.
-    Raises RunError, ModelError, DeviceError and ConfigError for what does not fit.
+    Raises:
+        RunError: the run's result cannot be read.
+        ConfigError: the detector is unknown, or has no weights to choose.
+        ModelError: a file is damaged, or the detector's features do not fit the model.
+        DeviceError: the device cannot be used here.
     """
     run = Run(folder)
     result = read_json(run.result, "result", RunError)
     data = result["dataset"]
     if data["detector"] is None:
         raise ConfigError(
-            f"the data of {folder} do not say what made their regions; add `detector:` to "
-            f"{data['folder']}/dataset.yaml and make the run again"
+            f"the dataset of {folder} does not name the detector of its regions; add `detector:` "
+            f"to {data['folder']}/dataset.yaml and run `lxcompress prune` again"
         )
-    # The pixel detector knows no device.
-    place = "auto" if data["detector"] == PixelDetector.name else choice.device
-    detector = get_detector(data["detector"], choice.weights, place)
-    pair = Pair.open(
-        run.onnx / choice.ticket.file, run.onnx / choice.dense.file, choice.device, choice.threads
+    # PixelDetector takes no device.
+    device = "auto" if data["detector"] == PixelDetector.name else served.device
+    detector = get_detector(data["detector"], served.detector_weights, device)
+    pair = ModelPair.open(
+        run.onnx / served.ticket.file, run.onnx / served.dense.file, served.device, served.threads
     )
     if detector.feature_size != pair.ticket.feature_size:
         raise ModelError(
-            f"the model in {folder} takes regions of {pair.ticket.feature_size} numbers, but the "
+            f"the model in {folder} expects {pair.ticket.feature_size} features a region, but the "
             f"{detector.name} detector gives {detector.feature_size}"
         )
-    knowledge = Knowledge.of(data["name"], detector.name, pair.ticket.labels, pair.ticket.tokenizer)
-    return Service(pair, RegionCache(detector), knowledge)
+    known = KnownInputs.from_vocabulary(
+        data["name"], detector.name, pair.ticket.labels, pair.ticket.tokenizer
+    )
+    return Service(pair, RegionCache(detector), known)

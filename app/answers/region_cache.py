@@ -1,4 +1,4 @@
-"""Each picture is looked at once: its regions, kept by the content of its file."""
+"""A cache of detected regions, keyed by the content of the picture file."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from lxcompress.system.files import sha256
 from lxcompress.vision.pictures import open_picture
 from lxcompress.vision.regions import Detector, Regions
 
-_PICTURES = 32
+_CACHE_SIZE = 32  # pictures
 _PREVIEW_SIDE = 768  # px; at most 1.8 MB a picture
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """What a detector saw in a picture.
+class DetectedRegions:
+    """A detector's output for one picture.
 
-    preview: RGB, upright, at most 768 pixels a side, to draw on; milliseconds: opening and
-    detection together, when it was done.
+    regions: features and boxes.
+    preview: the picture to draw on: RGB, upright, at most 768 pixels a side.
+    milliseconds: duration of opening the file and detecting its regions.
     """
 
     regions: Regions
@@ -33,48 +34,52 @@ class Look:
 
 
 class RegionCache:
-    """The regions of the pictures that were asked about last, `size` of them; threads share it."""
+    """The regions of the `size` most recently used pictures. Safe for use by several threads."""
 
-    def __init__(self, detector: Detector, size: int = _PICTURES) -> None:
+    def __init__(self, detector: Detector, size: int = _CACHE_SIZE) -> None:
         self.detector, self.size = detector, size
-        self._looks: OrderedDict[str, Look] = OrderedDict()
+        self._entries: OrderedDict[str, DetectedRegions] = OrderedDict()
         self._lock = threading.Lock()
-        # One picture at a time: a large one takes hundreds of MB while it is opened.
+        # One picture at a time: opening a large one takes hundreds of MB.
         self._detecting = threading.Lock()
 
-    def look(self, path: Path) -> Look:
-        """The regions of a picture file. Raises DataError when it is no picture, or not there."""
+    def detect(self, path: Path) -> DetectedRegions:
+        """Return the regions of a picture file, from the cache where it holds them.
+
+        Raises:
+            DataError: the file is missing or cannot be read as a picture.
+        """
         try:
             key = sha256(path)
         except OSError as problem:
             raise DataError(f"picture cannot be read ({problem.strerror}): {path}") from None
-        found = self._known(key)
-        if found is not None:
-            return found
+        detected = self._find(key)
+        if detected is not None:
+            return detected
         with self._detecting:
-            found = self._known(key)  # another thread may just have made it
-            if found is None:
-                found = self._detect(path)
+            detected = self._find(key)  # another thread may have added it in the meantime
+            if detected is None:
+                detected = self._run_detector(path)
                 with self._lock:
-                    self._looks[key] = found
-                    while len(self._looks) > self.size:
-                        self._looks.popitem(last=False)
-        return found
+                    self._entries[key] = detected
+                    while len(self._entries) > self.size:
+                        self._entries.popitem(last=False)
+        return detected
 
     def __len__(self) -> int:
-        return len(self._looks)
+        return len(self._entries)
 
-    def _known(self, key: str) -> Look | None:
+    def _find(self, key: str) -> DetectedRegions | None:
         with self._lock:
-            found = self._looks.get(key)
-            if found is not None:
-                self._looks.move_to_end(key)
-            return found
+            detected = self._entries.get(key)
+            if detected is not None:
+                self._entries.move_to_end(key)
+            return detected
 
-    def _detect(self, path: Path) -> Look:
-        began = time.perf_counter()
+    def _run_detector(self, path: Path) -> DetectedRegions:
+        start = time.perf_counter()
         picture = open_picture(path)
         (regions,) = self.detector.detect([picture])
-        taken = 1000 * (time.perf_counter() - began)
+        milliseconds = 1000 * (time.perf_counter() - start)
         picture.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE), Image.Resampling.LANCZOS)
-        return Look(regions, picture, taken)
+        return DetectedRegions(regions, picture, milliseconds)

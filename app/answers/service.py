@@ -1,4 +1,4 @@
-"""A question and a picture in, both models' answers out, or the reason why there is none."""
+"""Answer a question about a picture with both models, or say why it cannot be answered."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.answers.known_inputs import Knowledge, unknown_words, words_cut_off
-from app.answers.models import Answer, Model, Pair
-from app.answers.region_cache import Look, RegionCache
+from app.answers.known_inputs import KnownInputs, truncated_end, unknown_words
+from app.answers.models import Answer, Model, ModelPair
+from app.answers.region_cache import DetectedRegions, RegionCache
 from lxcompress.errors import DataError
 
 MAX_CHARACTERS = 300
-_MOST_TOLD = 5  # words that a note names
+_MAX_NAMED_WORDS = 5  # in the note on unknown words
 
 
 @dataclass(frozen=True, eq=False)
 class Reply:
-    """What is said to a question.
+    """The reply to a question: both answers, or an objection.
 
-    `objection` tells why an answer would be a guess; there are no answers then. `notes` are
-    reservations about answers that are there. All texts are plain, and may hold the user's words.
+    objection: why an answer would be a guess; `ticket` and `dense` are None then.
+    notes: reasons to doubt answers that are given.
+
+    All texts are plain text and may contain what the user typed.
     """
 
     question: str
-    look: Look
+    detected: DetectedRegions
     objection: str | None
     ticket: Answer | None = None
     dense: Answer | None = None
@@ -32,93 +34,105 @@ class Reply:
 
     @property
     def agree(self) -> bool | None:
-        """Whether both models give the same answer; None where there is none."""
+        """Whether both models give the same answer; None if there are no answers."""
         if self.ticket is None or self.dense is None:
             return None
         return self.ticket.text == self.dense.text
 
 
 class Service:
-    """What the page and its API ask; threads share it. Nothing is read from the run any more."""
+    """Everything that the page and its API need, in memory; reads nothing from the run any more.
 
-    def __init__(self, pair: Pair, regions: RegionCache, knowledge: Knowledge) -> None:
-        self.pair, self.regions, self.knowledge = pair, regions, knowledge
+    Safe for use by several threads.
+    """
 
-    def look(self, picture: Path | None) -> tuple[Look, str | None]:
-        """What is seen in a picture file, and the objection to it, if any.
+    def __init__(self, pair: ModelPair, regions: RegionCache, known: KnownInputs) -> None:
+        self.pair, self.regions, self.known = pair, regions, known
 
-        Raises DataError, without the file's name, when it is no picture that can be read.
+    def detect(self, picture: Path | None) -> tuple[DetectedRegions, str | None]:
+        """Return the regions of a picture file, and the objection to the picture, if any.
+
+        Raises:
+            DataError: there is no picture, or it cannot be read; without the file's name.
         """
         if picture is None:
             raise DataError("there is no picture yet; choose one")
         try:
-            look = self.regions.look(picture)
+            detected = self.regions.detect(picture)
         except DataError as problem:
             if not picture.exists():
-                raise DataError("the picture is not kept any more; choose it again") from None
+                raise DataError("the picture has been deleted; choose it again") from None
             raise DataError(str(problem).removesuffix(f": {picture}")) from None
-        return look, self.knowledge.objection(look.preview, look.regions)
+        return detected, self.known.find_objection(detected.preview, detected.regions)
 
     def ask(self, picture: Path | None, question: str | None) -> Reply:
-        """Both models' answers. Raises DataError for a picture or question that is none."""
-        asked = check_question(question)
-        look, objection = self.look(picture)
+        """Return both models' answers.
+
+        Raises:
+            DataError: the picture or the question is missing or cannot be used.
+        """
+        text = clean_question(question)
+        detected, objection = self.detect(picture)
         if objection is not None:
-            return Reply(asked, look, objection)
-        ticket, dense = self.pair.answer(asked, look.regions)
-        return Reply(asked, look, None, ticket, dense, self._notes(asked))
+            return Reply(text, detected, objection)
+        ticket, dense = self.pair.answer(text, detected.regions)
+        return Reply(text, detected, None, ticket, dense, self._notes(text))
 
     def _notes(self, question: str) -> list[str]:
         notes = []
         tokenizer = self.pair.ticket.tokenizer
         words = unknown_words(tokenizer, question)
         if words:
-            named = ", ".join(f"“{word}”" for word in words[:_MOST_TOLD])
-            more = f" and {len(words) - _MOST_TOLD} more" if len(words) > _MOST_TOLD else ""
+            named = ", ".join(f"“{word}”" for word in words[:_MAX_NAMED_WORDS])
+            rest = len(words) - _MAX_NAMED_WORDS
+            more = f" and {rest} more" if rest > 0 else ""
             notes.append(
-                f"The model never saw {named}{more} in training, so its answer may be a guess."
+                f"Not in the training questions: {named}{more}. The answer may be a guess."
             )
-        end = words_cut_off(tokenizer, question)
+        end = truncated_end(tokenizer, question)
         if end:
-            notes.append(
-                f"The question is longer than the model can read; it did not read “{end}”."
-            )
+            notes.append(f"The question is too long for the model, which did not read “{end}”.")
         return notes
 
 
-def check_question(question: str | None) -> str:
-    """The question without space around it. Raises DataError when it is empty or too long."""
-    asked = " ".join((question or "").split())
-    if not asked:
+def clean_question(question: str | None) -> str:
+    """Return the question with surrounding and repeated white space removed.
+
+    Raises:
+        DataError: it is empty or longer than `MAX_CHARACTERS`.
+    """
+    text = " ".join((question or "").split())
+    if not text:
         raise DataError("there is no question yet; write one")
-    if len(asked) > MAX_CHARACTERS:
+    if len(text) > MAX_CHARACTERS:
         raise DataError(
-            f"the question has {len(asked):,} characters; write one of at most {MAX_CHARACTERS}"
+            f"the question has {len(text):,} characters; write one of at most {MAX_CHARACTERS}"
         )
-    return asked
+    return text
 
 
-def as_json(reply: Reply, service: Service) -> dict[str, Any]:
-    """What the API gives.
+def reply_to_json(reply: Reply, service: Service) -> dict[str, Any]:
+    """The reply of the API.
 
-    answer: the ticket's, null with an objection; agree; ticket and dense: `likeliest` (answer and
-    probability), `attention` (a share for each region), `milliseconds`, `bytes`, `variant`;
-    regions: boxes, xyxy in 0-1 of the picture; detection_milliseconds; objection; notes.
+    answer: the ticket's answer, null if there is an objection; agree: whether the dense model
+    gives the same; ticket and dense: `likeliest` (answer and probability), `attention` (share of
+    each region), `milliseconds`, `bytes`, `variant`; regions: boxes, xyxy in 0-1 of the picture;
+    detection_milliseconds; objection: why there is no answer; notes: reasons to doubt it.
     """
     return {
         "question": reply.question,
         "answer": reply.ticket.text if reply.ticket else None,
         "agree": reply.agree,
-        "ticket": _model_json(reply.ticket, service.pair.ticket),
-        "dense": _model_json(reply.dense, service.pair.dense),
-        "regions": reply.look.regions.boxes.tolist(),
-        "detection_milliseconds": reply.look.milliseconds,
+        "ticket": _answer_to_json(reply.ticket, service.pair.ticket),
+        "dense": _answer_to_json(reply.dense, service.pair.dense),
+        "regions": reply.detected.regions.boxes.tolist(),
+        "detection_milliseconds": reply.detected.milliseconds,
         "objection": reply.objection,
         "notes": reply.notes,
     }
 
 
-def _model_json(answer: Answer | None, model: Model) -> dict[str, Any] | None:
+def _answer_to_json(answer: Answer | None, model: Model) -> dict[str, Any] | None:
     if answer is None:
         return None
     return {

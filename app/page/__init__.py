@@ -1,1 +1,1 @@
-"""What the demo's page shows, and what it accepts."""
+"""The demo's page: its layout, its callbacks and the requests that it accepts."""

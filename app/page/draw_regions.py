@@ -1,4 +1,4 @@
-"""The regions of a picture, drawn on it."""
+"""Draw the regions of a picture on it."""
 
 from __future__ import annotations
 
@@ -7,52 +7,57 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_SMALLEST_SIDE = 640  # px of the longer side; smaller pictures are enlarged
-_DIMMED = 0.4  # of the brightness where no shown region is
-_MOST = (255, 176, 0)
-_LEAST = (130, 200, 255)
+_MIN_SIDE = 640  # px of the longer side; smaller pictures are enlarged
+_DIMMED = 0.4  # brightness outside the drawn regions
+_MAX_COLOUR = (255, 176, 0)  # of the region with the most attention
+_MIN_COLOUR = (130, 200, 255)
 _INK = (20, 20, 20)
 
 
 def draw_regions(
     picture: Image.Image, boxes: np.ndarray, attention: Sequence[float] | np.ndarray, count: int
 ) -> Image.Image:
-    """The `count` regions that were looked at most, bright on the dimmed RGB picture.
+    """Return the RGB picture dimmed, with the `count` regions of most attention at full brightness.
 
-    boxes: `[n, 4]`, xyxy in 0-1; attention: `[n]`, shares that sum to 1. The more a region was
-    looked at, the thicker its frame; each is labelled with its share. With a count of 0 the picture
-    is as it was, though not smaller than 640 pixels.
+    The more attention a region has, the thicker its frame; each is labelled with its share. With a
+    count of 0 the picture is not dimmed. The result is at least 640 pixels on its longer side.
+
+    Args:
+        boxes: `[n, 4]`, xyxy in 0-1.
+        attention: `[n]`, shares that sum to 1.
     """
-    scale = max(1.0, _SMALLEST_SIDE / max(picture.size))
+    scale = max(1.0, _MIN_SIDE / max(picture.size))
     size = (round(picture.width * scale), round(picture.height * scale))
     canvas = picture.convert("RGB").resize(size, Image.Resampling.BICUBIC)
     if not count:
         return canvas
     shares = np.asarray(attention, dtype=np.float64)
     shown = np.argsort(-shares, kind="stable")[:count]
-    corners = [_pixels(box, canvas.size) for box in boxes[shown]]
+    corners = [_to_pixels(box, canvas.size) for box in boxes[shown]]
     lit = Image.new("L", canvas.size, round(255 * _DIMMED))
     for corner in corners:
         ImageDraw.Draw(lit).rectangle(corner, fill=255)
     canvas = Image.composite(canvas, Image.new("RGB", canvas.size), lit)
     pen = ImageDraw.Draw(canvas)
-    unit = max(canvas.size) / _SMALLEST_SIDE
-    # The most important last, so that nothing covers it.
+    unit = max(canvas.size) / _MIN_SIDE
+    # The region with the most attention last, so that nothing covers it.
     for corner, share in reversed(list(zip(corners, shares[shown], strict=True))):
         relative = float(share / shares[shown[0]])
-        colour = _between(_LEAST, _MOST, relative)
+        colour = _interpolate(_MIN_COLOUR, _MAX_COLOUR, relative)
         pen.rectangle(corner, outline=_INK, width=round(unit * (4 + 4 * relative)))
         pen.rectangle(corner, outline=colour, width=round(unit * (2 + 4 * relative)))
-        _label(pen, corner, _percent(float(share)), colour, round(unit * 20), canvas.size)
+        _draw_label(
+            pen, corner, _display_share(float(share)), colour, round(unit * 20), canvas.size
+        )
     return canvas
 
 
-def _percent(share: float) -> str:
+def _display_share(share: float) -> str:
     return f"{share:.0%}" if share >= 0.005 else "<1%"
 
 
-def _pixels(box: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Corners of a box in 0-1, a little outside of it, in a picture of this width and height."""
+def _to_pixels(box: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Pixel coordinates of a box in 0-1, with a margin, in a picture of this width and height."""
     width, height = size
     margin = 4
     left, top = round(float(box[0]) * width) - margin, round(float(box[1]) * height) - margin
@@ -60,14 +65,14 @@ def _pixels(box: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]
     return max(left, 0), max(top, 0), min(right, width - 1), min(bottom, height - 1)
 
 
-def _between(
+def _interpolate(
     first: tuple[int, int, int], second: tuple[int, int, int], share: float
 ) -> tuple[int, int, int]:
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
-def _label(
+def _draw_label(
     pen: ImageDraw.ImageDraw,
     corner: tuple[int, int, int, int],
     text: str,
@@ -75,7 +80,7 @@ def _label(
     height: int,
     size: tuple[int, int],
 ) -> None:
-    """A tag above the box, or inside it where there is no room above."""
+    """Draw a tag above the box, or inside it where there is no room above."""
     font = ImageFont.load_default(height)
     width = round(pen.textlength(text, font=font)) + height // 2
     left = min(corner[0], size[0] - width)

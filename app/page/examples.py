@@ -1,4 +1,4 @@
-"""Scenes to try the page with, made by the project's own generator."""
+"""Example pictures and questions for the page, from the ShapesVQA generator."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from lxcompress.data.shapes.questions import QuestionWriter
 from lxcompress.data.shapes.scenes import make_scene, render
 
-# Kinds of questions (`shape_templates.TEMPLATES`), one for each example.
+# One template (`lxcompress.data.shapes.templates.TEMPLATES`) for each example.
 _TEMPLATES = ("count", "color beyond", "related", "kind extreme")
-_SPLIT = "demo"  # no scene of a dataset is made of this seed
+_SPLIT = "demo"  # seeds scenes that are in no split of the dataset
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Example:
 
 
 def make_examples(folder: Path) -> list[Example]:
-    """Write the pictures into `folder`; the same ones each time."""
+    """Write the example pictures into `folder`. They are the same each time."""
     examples = []
     numbers = count()
     for template in _TEMPLATES:
@@ -32,8 +32,8 @@ def make_examples(folder: Path) -> list[Example]:
         while question is None:
             number = next(numbers)
             scene = make_scene(0, _SPLIT, number)
-            asked = QuestionWriter().write(scene, 8, random.Random(number))
-            question = next((one.text for one in asked if one.template == template), None)
+            written = QuestionWriter().write(scene, 8, random.Random(number))
+            question = next((one.text for one in written if one.template == template), None)
         picture = folder / f"scene-{number}.png"
         render(scene).save(picture, format="PNG")
         examples.append(Example(picture, question))

@@ -1,46 +1,43 @@
-"""The Gradio page: components, and which function answers which event."""
+"""The Gradio page: its components, and which callback answers which event."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
-from PIL import Image
 
-from app.answers.service import Reply, Service, as_json
+from app.answers.service import Service, reply_to_json
 from app.page import html
-from app.page.draw_regions import draw_regions
+from app.page.callbacks import PageCallbacks
 from app.page.examples import Example
-from lxcompress.errors import DataError
 
-_AT_ONCE = 4  # requests that are worked on; the others wait
-_SHOWN = 3  # regions, at first
-_HOUR = 3600  # how long uploads and what a page shows are kept, in seconds
-_SWEEP = 600
-
-# What the picture of regions shows: the picture's file, and the attention.
-_Shown = tuple[str, np.ndarray]
+_CONCURRENCY = 4  # requests computed at the same time; the others wait in the queue
+_MAX_QUEUE = 256
+_INITIAL_REGIONS = 3
+_RETENTION = 3600  # s, of uploads and of a session's state
+_CLEANUP_INTERVAL = 600  # s
 
 
 def build_page(
     service: Service, examples: Sequence[Example], uploads: Path, address: str
 ) -> gr.Blocks:
-    """The page as Blocks, not yet launched.
+    """Return the page as Blocks, not launched yet.
 
-    `uploads` is the only folder that pictures are taken from, besides those of `examples`;
-    `address` is where the page will be, for the text that tells how to ask from Python.
+    Args:
+        uploads: the only folder, besides that of `examples`, from which pictures are read.
+        address: where the page will be served, for its example of the Python client.
     """
-    desk = _Desk(service, uploads)
+    callbacks = PageCallbacks(service, uploads)
     with gr.Blocks(
-        title="Ask a picture · lxcompress", analytics_enabled=False, delete_cache=(_SWEEP, _HOUR)
+        title="Ask a picture · lxcompress",
+        analytics_enabled=False,
+        delete_cache=(_CLEANUP_INTERVAL, _RETENTION),
     ) as page:
-        gr.HTML(html.head(service.knowledge, service))
+        gr.HTML(html.render_header(service))
         with gr.Row(equal_height=False, elem_classes="lx-main"):
-            with gr.Column(scale=5, min_width=320, elem_classes="lx-asked"):
+            with gr.Column(scale=5, min_width=320, elem_classes="lx-input"):
                 picture = gr.Image(
                     label="Picture",
                     sources=["upload", "clipboard", "webcam"],
@@ -57,72 +54,74 @@ def build_page(
                     elem_id="question",
                 )
                 ask = gr.Button("Ask", variant="primary", elem_id="ask")
-                gr.HTML('<p class="lx-label">Or take one of these:</p>', elem_classes="lx-later")
-                with gr.Row(elem_classes=["lx-examples", "lx-later"]):
+                gr.HTML('<p class="lx-label">Or try an example:</p>', elem_classes="lx-below")
+                with gr.Row(elem_classes=["lx-examples", "lx-below"]):
                     buttons = [_example_button(example) for example in examples]
-            with gr.Column(scale=7, min_width=320, elem_classes="lx-told"):
+            with gr.Column(scale=7, min_width=320, elem_classes="lx-output"):
                 answer = gr.HTML(html.PLACEHOLDER, elem_id="answer")
-                bars = gr.HTML(elem_id="bars")
-                with gr.Column(visible=False) as seen:
-                    gr.HTML(html.regions_heading())
+                probabilities = gr.HTML(elem_id="probabilities")
+                with gr.Column(visible=False) as regions_column:
+                    gr.HTML(html.render_regions_heading())
                     regions = gr.Image(
                         label="Regions",
                         show_label=False,
                         interactive=False,
-                        format="jpeg",  # 30 times as fast to write as WebP
+                        format="jpeg",  # encodes 30 times as fast as WebP
                         height=380,
                         buttons=["fullscreen"],
                         elem_id="regions",
-                        alt_text="The picture with the regions that the answer looked at most",
+                        alt_text="The picture with the regions that got the most attention",
                     )
                     count = gr.Slider(
                         0,
                         service.regions.detector.max_regions,
-                        value=_SHOWN,
+                        value=_INITIAL_REGIONS,
                         step=1,
                         label="Regions shown",
                         elem_id="count",
                     )
-        gr.HTML(html.about(service.knowledge) + html.usage(address))
-        shown = gr.State(None, time_to_live=_HOUR)
-        result = [answer, bars, regions, seen, shown]
+        gr.HTML(html.render_known_inputs(service.known) + html.render_client_example(address))
+        shown = gr.State(None, time_to_live=_RETENTION)
 
-        quiet: dict[str, Any] = {
+        inputs = [picture, question, count]
+        outputs = [answer, probabilities, regions, regions_column, shown]
+        options: dict[str, Any] = {
             "api_visibility": "private",
-            "preprocess": False,  # Gradio would open the picture by itself, with no limits
+            "preprocess": False,  # Gradio would open the picture itself, without size limits
             "concurrency_id": "ask",
-            "concurrency_limit": _AT_ONCE,
+            "concurrency_limit": _CONCURRENCY,
             "show_progress_on": [answer],
         }
-        asked = [picture, question, count]
-        gr.on([ask.click, question.submit], desk.answer, asked, result, **quiet)
-        picture.input(desk.look, picture, result, **quiet)
+        gr.on([ask.click, question.submit], callbacks.answer, inputs, outputs, **options)
+        picture.input(callbacks.check_picture, picture, outputs, **options)
         count.input(
-            desk.draw, [shown, count], regions, show_progress="hidden",
+            callbacks.redraw_regions, [shown, count], regions, show_progress="hidden",
             trigger_mode="always_last", api_visibility="private", preprocess=False,
         )  # fmt: skip
         for button, example in zip(buttons, examples, strict=True):
-            button.click(desk.example(example), count, [picture, question, *result], **quiet)
-        _add_api(desk, picture, question)
-    page.queue(max_size=256, api_open=True)
+            fill_in = callbacks.answer_example(example)
+            button.click(fill_in, count, [picture, question, *outputs], **options)
+        _add_api(callbacks, picture, question)
+    page.queue(max_size=_MAX_QUEUE, api_open=True)
     return page
 
 
-def _add_api(desk: _Desk, picture: gr.Image, question: gr.Textbox) -> None:
+def _add_api(callbacks: PageCallbacks, picture: gr.Image, question: gr.Textbox) -> None:
+    """Add the endpoint /ask, which no visible component triggers."""
     gr.Button(visible=False).click(
-        desk.api,
+        callbacks.answer_json,
         [picture, question],
         gr.JSON(visible=False, label="reply"),
         api_name="ask",
-        api_description=as_json.__doc__,
+        api_description=reply_to_json.__doc__,
         preprocess=False,
         concurrency_id="ask",
-        concurrency_limit=_AT_ONCE,
+        concurrency_limit=_CONCURRENCY,
     )
 
 
 def _example_button(example: Example) -> gr.Button:
-    # As a dictionary: a copy that Gradio makes of a path is deleted with the uploads.
+    # A dictionary: given a path, Gradio would copy the file into the uploads and delete it later.
     path = str(example.picture)
     icon = {
         "path": path,
@@ -131,105 +130,3 @@ def _example_button(example: Example) -> gr.Button:
         "meta": {"_type": "gradio.FileData"},
     }
     return gr.Button(example.question, icon=icon, size="sm")
-
-
-class _Desk:
-    """The functions behind the page's events. Each gives what is shown, problems included."""
-
-    def __init__(self, service: Service, uploads: Path) -> None:
-        self.service, self.uploads = service, uploads.resolve()
-
-    def answer(self, picture: Any, question: Any, count: Any) -> tuple[Any, ...]:
-        """Both answers, or what is wrong."""
-        try:
-            path = self._file(picture)
-            return self._result(path, self.service.ask(path, _text(question)), count)
-        except DataError as problem:
-            return _nothing(html.problem(str(problem)))
-
-    def look(self, picture: Any) -> tuple[Any, ...]:
-        """What is wrong with a new picture, if anything; its regions are found meanwhile."""
-        if picture is None:
-            return self.nothing()
-        try:
-            _, objection = self.service.look(self._file(picture))
-        except DataError as problem:
-            return _nothing(html.problem(str(problem)))
-        if objection is not None:
-            return _nothing(html.objection(objection, self.service.knowledge))
-        return self.nothing()
-
-    def nothing(self) -> tuple[Any, ...]:
-        """As at the start."""
-        return _nothing(html.PLACEHOLDER)
-
-    def draw(self, shown: _Shown | None, count: Any) -> Image.Image | None:
-        """The picture again, with another number of regions."""
-        if shown is None:
-            return None
-        path, attention = shown
-        try:
-            look, _ = self.service.look(Path(path))
-        except DataError as problem:
-            raise _error(problem) from None
-        return draw_regions(look.preview, look.regions.boxes, attention, _number(count))
-
-    def example(self, example: Example) -> Callable[[Any], tuple[Any, ...]]:
-        """The function that fills in an example and answers it."""
-
-        def fill(count: Any) -> tuple[Any, ...]:
-            reply = self.service.ask(example.picture, example.question)
-            return (
-                str(example.picture),
-                example.question,
-                *self._result(example.picture, reply, count),
-            )
-
-        return fill
-
-    def api(self, picture: Any, question: Any) -> dict[str, Any]:
-        """As JSON, for other programs."""
-        try:
-            return as_json(self.service.ask(self._file(picture), _text(question)), self.service)
-        except DataError as problem:
-            raise _error(problem) from None
-
-    def _result(self, path: Path | None, reply: Reply, count: Any) -> tuple[Any, ...]:
-        said = html.answer(reply, self.service.knowledge)
-        if reply.ticket is None:
-            return _nothing(said)
-        look, attention = reply.look, reply.ticket.attention
-        drawn = draw_regions(look.preview, look.regions.boxes, attention, _number(count))
-        bars = html.bars(reply, self.service)
-        return said, bars, drawn, gr.update(visible=True), (str(path), attention)
-
-    def _file(self, picture: Any) -> Path | None:
-        """An uploaded file; None without one. DataError for any other file."""
-        if picture is None:
-            return None
-        path = picture.get("path") if isinstance(picture, dict) else None
-        if not isinstance(path, str):
-            raise DataError("the picture must be a file")
-        file = Path(path).resolve()
-        if not file.is_relative_to(self.uploads):
-            raise DataError("the picture must be uploaded first")
-        return file
-
-
-def _nothing(said: str) -> tuple[Any, ...]:
-    return said, "", None, gr.update(visible=False), None
-
-
-def _text(question: Any) -> str | None:
-    if question is not None and not isinstance(question, str):
-        raise DataError("the question must be a text")
-    return question
-
-
-def _number(count: Any) -> int:
-    return int(count) if isinstance(count, int | float) and count > 0 else 0
-
-
-def _error(problem: DataError) -> gr.Error:
-    # Gradio shows an error's text as HTML.
-    return gr.Error(escape(str(problem), quote=False), print_exception=False)

@@ -1,4 +1,4 @@
-"""How the page looks: a theme of system fonts, and CSS for what Gradio does not have."""
+"""The page's theme, with system fonts, and CSS for what Gradio's themes do not cover."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
 
 
 def theme() -> gr.themes.Base:
-    """Plain and quiet; loads no font from anywhere."""
+    """A plain theme that loads no fonts from the network."""
     return gr.themes.Base(
         primary_hue=gr.themes.colors.indigo,
         neutral_hue=gr.themes.colors.slate,
@@ -33,33 +33,33 @@ def theme() -> gr.themes.Base:
 
 CSS = """
 :root { --lx-ticket: #4f46e5; --lx-dense: #0f766e; --lx-bad: #b91c1c; --lx-warn: #92400e;
-  --lx-warn-ground: #fef3c7; --lx-card: #ffffff; --lx-line: #e2e8f0; --lx-ink: #0f172a;
+  --lx-warn-background: #fef3c7; --lx-card: #ffffff; --lx-line: #e2e8f0; --lx-ink: #0f172a;
   --lx-muted: #475569; }
 .dark { --lx-ticket: #a5b4fc; --lx-dense: #5eead4; --lx-bad: #fca5a5; --lx-warn: #fde68a;
-  --lx-warn-ground: #422006; --lx-card: #0f172a; --lx-line: #1e293b; --lx-ink: #f1f5f9;
+  --lx-warn-background: #422006; --lx-card: #0f172a; --lx-line: #1e293b; --lx-ink: #f1f5f9;
   --lx-muted: #a3b1c6; }
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
 footer { display: none !important; }
 .gradio-container .html-container { padding: 0; }
-.lx-head h1 { font-size: 2rem; font-weight: 700; margin: 0.6rem 0 0.2rem; color: var(--lx-ink); }
-.lx-head p { font-size: 1.05rem; line-height: 1.5; margin: 0 0 0.4rem; color: var(--lx-muted);
+.lx-header h1 { font-size: 2rem; font-weight: 700; margin: 0.6rem 0 0.2rem; color: var(--lx-ink); }
+.lx-header p { font-size: 1.05rem; line-height: 1.5; margin: 0 0 0.4rem; color: var(--lx-muted);
   max-width: 62ch; }
 .lx-answer { background: var(--lx-card); border: 1px solid var(--lx-line); border-radius: 12px;
   padding: 1.1rem 1.3rem; overflow-wrap: anywhere; color: var(--lx-ink); }
 .lx-answer p { margin: 0; color: inherit; }
 .lx-answer .lx-question { color: var(--lx-muted); font-size: 1.05rem; }
-.lx-answer .lx-word { font-size: 2.6rem; line-height: 1.2; font-weight: 700;
+.lx-answer .lx-headline { font-size: 2.6rem; line-height: 1.2; font-weight: 700;
   margin: 0.15rem 0 0.3rem; }
-.lx-answer .lx-hint { line-height: 1.5; }
+.lx-answer .lx-text { line-height: 1.5; }
 .lx-answer .lx-agree { color: var(--lx-dense); }
-.lx-answer .lx-differ { color: var(--lx-warn); }
-.lx-answer .lx-note { background: var(--lx-warn-ground); color: var(--lx-warn); margin-top: 0.7rem;
-  padding: 0.5rem 0.8rem; border-radius: 8px; line-height: 1.45; }
-.lx-quiet { min-height: 12rem; display: grid; place-items: center; text-align: center; }
-.lx-quiet .lx-hint { color: var(--lx-muted); max-width: 34ch; }
-.lx-problem { border-color: var(--lx-bad); }
-.lx-problem .lx-hint { color: var(--lx-bad); }
-.lx-objection .lx-word { font-size: 1.6rem; color: var(--lx-warn); }
+.lx-answer .lx-disagree { color: var(--lx-warn); }
+.lx-answer .lx-note { background: var(--lx-warn-background); color: var(--lx-warn);
+  margin-top: 0.7rem; padding: 0.5rem 0.8rem; border-radius: 8px; line-height: 1.45; }
+.lx-placeholder { min-height: 12rem; display: grid; place-items: center; text-align: center; }
+.lx-placeholder .lx-text { color: var(--lx-muted); max-width: 34ch; }
+.lx-error { border-color: var(--lx-bad); }
+.lx-error .lx-text { color: var(--lx-bad); }
+.lx-objection .lx-headline { font-size: 1.6rem; color: var(--lx-warn); }
 .lx-models { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr));
   gap: 1rem; }
 .lx-models section { background: var(--lx-card); border: 1px solid var(--lx-line);
@@ -86,7 +86,7 @@ footer { display: none !important; }
 .lx-dense .lx-bar { background: var(--lx-dense); }
 .lx-small { color: var(--lx-muted) !important; font-size: 0.85rem !important; line-height: 1.45;
   margin: 0.5rem 0 0 !important; }
-.lx-seen h2 { font-size: 1.05rem; font-weight: 650; margin: 0; color: var(--lx-ink); }
+.lx-regions-heading h2 { font-size: 1.05rem; font-weight: 650; margin: 0; color: var(--lx-ink); }
 .lx-about { border-top: 1px solid var(--lx-line); padding: 0.7rem 0; color: var(--lx-ink); }
 .lx-about summary { cursor: pointer; font-weight: 600; }
 .lx-about h3 { font-size: 0.95rem; font-weight: 600; margin: 0.8rem 0 0.2rem; }
@@ -110,8 +110,8 @@ footer { display: none !important; }
 @media (max-width: 767px) { /* one column: the answer right below the question */
   .lx-main { flex-direction: column; }
   .lx-main > .column { display: contents; }
-  .lx-main > .lx-told > * { order: 1; }
-  .lx-main > .lx-asked > .lx-later { order: 2; }
+  .lx-main > .lx-output > * { order: 1; }
+  .lx-main > .lx-input > .lx-below { order: 2; }
 }
 button:focus-visible, input:focus-visible, textarea:focus-visible, summary:focus-visible,
 pre:focus-visible { outline: 3px solid var(--lx-ticket) !important; outline-offset: 2px; }

@@ -1,7 +1,7 @@
-"""What is refused before Gradio sees it: too much data, and addresses to fetch from.
+"""Refuse requests before Gradio reads them: large ones, and those that contain URLs to fetch.
 
-Gradio downloads a picture whose `path` is an URL, and serves `/file=https://…` by fetching it. This
-page fetches nothing that a user types.
+Gradio downloads a picture whose `path` is a URL, and serves `/file=https://…` by fetching it. This
+page fetches nothing that a user enters.
 """
 
 from __future__ import annotations
@@ -14,72 +14,74 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_UPLOAD = 20 * 2**20  # bytes of one picture file
-_MAX_FORM = MAX_UPLOAD + 2**16  # with what surrounds it
+_MAX_FORM = MAX_UPLOAD + 2**16  # with the multipart headers
 _MAX_JSON = 2**20
 
 
-class Guard:
+class UploadGuard:
     """ASGI middleware in front of a Gradio app.
 
-    Not `launch(max_file_size=…)`: the page would then tell of a file by its name, as markup.
+    Gradio's own `launch(max_file_size=…)` is not used: the page would then show the file's name as
+    HTML.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it with 400, 403 or 413 and the reason as plain text."""
+        """Pass a request on, or reply with 400, 403 or 413 and the reason as plain text."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         request = Request(scope)
         if "://" in scope["path"]:
-            await _refuse(scope, receive, send, 403, "no address is fetched from here")
+            await _refuse(scope, receive, send, 403, "URLs are not fetched")
             return
-        form = request.headers.get("content-type", "").startswith("multipart/form-data")
-        limit = _MAX_FORM if form else _MAX_JSON
-        too_large = f"at most {limit // 2**20} MB are taken; choose something smaller"
+        is_form = request.headers.get("content-type", "").startswith("multipart/form-data")
+        limit = _MAX_FORM if is_form else _MAX_JSON
+        too_large = f"at most {limit // 2**20} MB are accepted; choose a smaller file"
         length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > limit:
             await _refuse(scope, receive, send, 413, too_large)
             return
         try:
-            if form:
-                await self.app(scope, _counted(receive, limit), send)
+            if is_form:
+                await self.app(scope, _limited(receive, limit), send)
                 return
-            body = await _whole(_counted(receive, limit))
-        except _TooLargeError:  # while it is read, so that no answer has begun
+            body = await _read_body(_limited(receive, limit))
+        except _TooLargeError:  # raised while the body is read, before any response has started
             await _refuse(scope, receive, send, 413, too_large)
             return
-        if _names_an_address(body):
-            await _refuse(scope, receive, send, 400, "give the picture as a file, not an address")
+        if _contains_url(body):
+            await _refuse(scope, receive, send, 400, "upload the picture as a file, not as a URL")
             return
         await self.app(scope, _replayed(body, receive), send)
 
 
 class _TooLargeError(Exception):
-    """More came than `Content-Length` said, or than may come without one."""
+    """The body is larger than the limit, whatever its `Content-Length` was."""
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: str) -> None:
-    await PlainTextResponse(why, status)(scope, receive, send)
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reason: str) -> None:
+    await PlainTextResponse(reason, status)(scope, receive, send)
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
-    taken = 0
+def _limited(receive: Receive, limit: int) -> Receive:
+    """`receive`, but raising _TooLargeError after more than `limit` bytes."""
+    total = 0
 
-    async def counting() -> Message:
-        nonlocal taken
+    async def receive_limited() -> Message:
+        nonlocal total
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limit:
+        total += len(message.get("body", b""))
+        if total > limit:
             raise _TooLargeError
         return message
 
-    return counting
+    return receive_limited
 
 
-async def _whole(receive: Receive) -> bytes:
+async def _read_body(receive: Receive) -> bytes:
     parts = []
     more = True
     while more:
@@ -90,33 +92,34 @@ async def _whole(receive: Receive) -> bytes:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """The body as one message; then what else the client has to say, such as that it is gone."""
-    given = False
+    """The body as one message, then the client's further messages, such as a disconnect."""
+    is_replayed = False
 
-    async def replaying() -> Message:
-        nonlocal given
-        if given:
+    async def receive_replayed() -> Message:
+        nonlocal is_replayed
+        if is_replayed:
             return await receive()
-        given = True
+        is_replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return replaying
+    return receive_replayed
 
 
-def _names_an_address(body: bytes) -> bool:
+def _contains_url(body: bytes) -> bool:
+    """Whether any object in a JSON body has a `path` that is a URL."""
     try:
-        waiting: list[Any] = [json.loads(body)] if body else []
+        pending: list[Any] = [json.loads(body)] if body else []
     except ValueError:
-        return False  # for Gradio to complain about
+        return False  # Gradio reports invalid JSON
     except RecursionError:
-        return True  # nothing honest is nested as deep
-    while waiting:
-        value = waiting.pop()
+        return True  # no valid request is nested as deeply
+    while pending:
+        value = pending.pop()
         if isinstance(value, list):
-            waiting += value
+            pending += value
         elif isinstance(value, dict):
             path = value.get("path")
             if isinstance(path, str) and "://" in path:
                 return True
-            waiting += value.values()
+            pending += value.values()
     return False

@@ -1,4 +1,4 @@
-"""`lxcompress demo`: a page that answers questions about pictures."""
+"""`lxcompress demo`: a web page that answers questions about pictures."""
 
 from __future__ import annotations
 
@@ -13,71 +13,78 @@ _RUNS = Path("runs")
 def demo(
     run: Annotated[
         Path | None,
-        typer.Argument(help="Run directory. [default: the newest finished one in runs/]"),
+        typer.Argument(help="Run directory. [default: the most recently finished one in runs/]"),
     ] = None,
     variant: Annotated[
-        str, typer.Option(help="The ticket's file: sparse-fp32, sparse-fp16 or sparse-int8.")
+        str,
+        typer.Option(help="ONNX file of the ticket: sparse-fp32, sparse-fp16 or sparse-int8."),
     ] = "sparse-int8",
     dense_variant: Annotated[
-        str, typer.Option(help="The dense file beside it: fp32, fp16 or int8.")
+        str, typer.Option(help="ONNX file of the dense model: fp32, fp16 or int8.")
     ] = "fp32",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            help="Of the processor, for each model. [default: one for a small model, else all]",
+            min=1, help="CPU threads of each model. [default: 1 for a small model, else all cores]"
         ),
     ] = None,
     detector_weights: Annotated[
         str | None,
         typer.Option(
-            help="Of the detector butd, for a run with its regions: a folder or hub id. "
-            "[default: the published ones]"
+            help="For a run with regions of the detector butd: folder or hub id of its weights. "
+            "[default: the published weights]"
         ),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="[default: the first free one from 7860]"),
+        typer.Option(min=1, max=65535, help="[default: the first free port from 7860]"),
     ] = None,
     share: Annotated[
-        bool, typer.Option("--share", help="Also at a public address, through Gradio's servers.")
+        bool,
+        typer.Option("--share", help="Also serve at a public address, through Gradio's servers."),
     ] = False,
 ) -> None:
-    """Ask a picture a question: the ticket and the dense model answer side by side on a page.
+    """Ask questions about a picture: the ticket and the dense model answer side by side on a page.
 
-    Served on 127.0.0.1. ONNX files that the run lacks are exported first; where there is no run,
-    the embedded default is made, in minutes.
+    The page is served on 127.0.0.1. ONNX files that the run lacks are exported first; without a
+    finished run, the default ticket is found first, in about two minutes.
 
     Example: lxcompress demo runs/shapes-low-50
     """
-    from app.answers.open_run import Choice, export_files, missing_files, newest_run, open_service
-    from app.server import find_port, serving, wait
+    from app.answers.open_run import (
+        ServedModels,
+        export_files,
+        find_missing_files,
+        find_newest_run,
+        open_service,
+    )
+    from app.server import find_port, serve_page, wait_for_interrupt
     from exporters.runtime.vqa_model import check_device
 
-    # What can be wrong at once is told before minutes of work.
-    choice = Choice.of(variant, dense_variant, device, threads, detector_weights)
+    # What can be checked at once is checked before minutes of work.
+    served = ServedModels.parse(variant, dense_variant, device, threads, detector_weights)
     check_device(device)
     find_port(port)
-    folder = run or newest_run(_RUNS)
+    folder = run or find_newest_run(_RUNS)
     if folder is None:
-        folder = _make_default()
-    missing = missing_files(folder, choice)
+        folder = _find_default_ticket()
+    missing = find_missing_files(folder, served)
     if missing:
-        names = ", ".join(one.file for one in missing)
+        names = ", ".join(variant.file for variant in missing)
         print(f"{folder} has no {names} yet; exporting first", flush=True)
         export_files(folder, missing)
-    service = open_service(folder, choice)
-    with serving(service, port, share=share) as page:
-        print(f"{folder}, on {service.knowledge.data}: {page.address}", flush=True)
-        if page.public:
-            print(f"for everyone: {page.public}", flush=True)
+    service = open_service(folder, served)
+    with serve_page(service, port, share=share) as page:
+        print(f"{folder}, on {service.known.data}: {page.address}", flush=True)
+        if page.public_address:
+            print(f"public address: {page.public_address}", flush=True)
         print("stop with Ctrl-C", flush=True)
-        wait()
+        wait_for_interrupt()
     print("\nstopped")
 
 
-def _make_default() -> Path:
+def _find_default_ticket() -> Path:
     from lxcompress.cli.prune import find_ticket, report
     from lxcompress.config import PruneConfig
     from lxcompress.run import Run
@@ -85,7 +92,7 @@ def _make_default() -> Path:
     config = PruneConfig.parse({})
     run = Run(_RUNS / config.run_name)
     print(
-        f"no finished run in {_RUNS}/; making the default one first, in {run.folder} "
+        f"no finished run in {_RUNS}/; finding the default ticket first, in {run.folder} "
         "(about two minutes on 2 cores)",
         flush=True,
     )

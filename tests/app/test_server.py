@@ -1,4 +1,4 @@
-"""`lxcompress demo`, its API, and what it may never give away."""
+"""`lxcompress demo`, its API, and what it must not serve."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ import pytest
 from call import Call
 from exported import graph_of
 from PIL import Image
-from served import META, Served, demo
+from served import META, Served, run_demo
 
 from app import server
 from app.answers.service import Service
@@ -50,7 +50,7 @@ def without_times(reply: dict[str, Any]) -> dict[str, Any]:
 # -- The API ------------------------------------------------------------------------------------
 
 
-# As the page tells it; in a process of its own, because `gradio_client` leaves sockets open.
+# The page's example; in a process of its own, because `gradio_client` leaves sockets open.
 CLIENT = """
 import json, sys
 from gradio_client import Client, handle_file
@@ -68,8 +68,8 @@ print(json.dumps(replies))
 """
 
 
-def by_client(address: str, picture: Path | str, *questions: str) -> list[Any]:
-    """The endpoints that there are, then the reply to each question."""
+def ask_with_client(address: str, picture: Path | str, *questions: str) -> list[Any]:
+    """The names of the endpoints, then the reply to each question."""
     command = [sys.executable, "-c", CLIENT, address, str(picture), *questions]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -77,7 +77,7 @@ def by_client(address: str, picture: Path | str, *questions: str) -> list[Any]:
 
 
 def test_api_as_documented(served: Served, service: Service, scenes: list[Path]) -> None:
-    endpoints, found, refused = by_client(served.address, scenes[0], QUESTIONS[0], " ")
+    endpoints, found, refused = ask_with_client(served.address, scenes[0], QUESTIONS[0], " ")
     assert endpoints == ["/ask"]
     expected = service.ask(scenes[0], QUESTIONS[0])
     assert expected.ticket and expected.dense
@@ -88,14 +88,14 @@ def test_api_as_documented(served: Served, service: Service, scenes: list[Path])
         for text, probability in expected.ticket.likeliest
     ]
     assert found["ticket"]["variant"] == "sparse-int8" and found["dense"]["variant"] == "fp32"
-    assert found["regions"] == pytest.approx(expected.look.regions.boxes)
+    assert found["regions"] == pytest.approx(expected.detected.regions.boxes)
     assert refused == "there is no question yet; write one"
-    # The client passes an address on as it is.
-    _, refused = by_client(served.address, "https://example.com/x.png", QUESTIONS[0])
+    # The client sends a URL as it is.
+    _, refused = ask_with_client(served.address, "https://example.com/x.png", QUESTIONS[0])
     assert "400 Bad Request" in refused
 
 
-def test_sixteen_at_once_answer_as_one_at_a_time(served: Served, scenes: list[Path]) -> None:
+def test_concurrent_requests_get_the_same_answers(served: Served, scenes: list[Path]) -> None:
     files = [served.upload(path) for path in scenes]
     work = [(file, question) for file in files for question in QUESTIONS]
 
@@ -103,11 +103,11 @@ def test_sixteen_at_once_answer_as_one_at_a_time(served: Served, scenes: list[Pa
         reply = served.ask(list(item))
         return without_times(reply.raise_for_status().json()["data"][0])
 
-    alone = [ask(item) for item in work]
-    assert len({reply["answer"] for reply in alone}) > 1
+    sequential = [ask(item) for item in work]
+    assert len({reply["answer"] for reply in sequential}) > 1
     with ThreadPoolExecutor(16) as pool:
-        together = list(pool.map(ask, work * 2))
-    assert together == alone * 2
+        concurrent = list(pool.map(ask, work * 2))
+    assert concurrent == sequential * 2
 
 
 @pytest.mark.parametrize(
@@ -126,11 +126,11 @@ def test_sixteen_at_once_answer_as_one_at_a_time(served: Served, scenes: list[Pa
         (None, 500),
     ],
 )
-def test_pictures_that_are_not_uploads(served: Served, picture: Any, status: int) -> None:
-    """That nothing was fetched is seen at the end, by whom the server's process turned to."""
+def test_only_uploaded_pictures_are_read(served: Served, picture: Any, status: int) -> None:
+    """`run_demo` checks at the end that the server's process connected to no other machine."""
     found = served.ask([picture, QUESTIONS[0]])
     assert found.status_code == status and "root:" not in found.text
-    found = served.ask([None, picture])  # a file in the question's place
+    found = served.ask([None, picture])  # a file as the question
     assert found.status_code >= 400
     for path in ("file=https://example.com/x.png", "file/https://example.com/x.png"):
         assert httpx.get(f"{served.address}gradio_api/{path}").status_code == 403
@@ -146,14 +146,16 @@ def test_pictures_that_are_not_uploads(served: Served, picture: Any, status: int
         ({"a": 1}, "the question must be a text"),
     ],
 )
-def test_questions_that_are_none(
+def test_empty_long_and_non_text_questions_are_rejected(
     served: Served, scenes: list[Path], question: Any, message: str
 ) -> None:
     found = served.ask([served.upload(scenes[0]), question])
     assert found.status_code == 500 and found.json()["error"] == message
 
 
-def test_files_that_are_no_pictures(served: Served, tmp_path: Path, scenes: list[Path]) -> None:
+def test_unreadable_pictures_are_rejected(
+    served: Served, tmp_path: Path, scenes: list[Path]
+) -> None:
     (tmp_path / "text.png").write_text("hello")
     (tmp_path / "<b>bold.png").write_text("hello")
     (tmp_path / "drawing.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
@@ -173,7 +175,7 @@ def test_files_that_are_no_pictures(served: Served, tmp_path: Path, scenes: list
     assert served.ask([served.upload(scenes[0]), QUESTIONS[0]]).status_code == 200
 
 
-def test_too_much_is_refused(served: Served) -> None:
+def test_large_requests_are_refused(served: Served) -> None:
     address = f"{served.address}gradio_api/"
     found = httpx.post(f"{address}upload", files={"files": ("a.png", bytes(50_000_000))})
     assert found.status_code == 413 and "at most 20 MB" in found.text
@@ -197,9 +199,9 @@ def test_only_examples_and_uploads_are_served(
     def status(path: Path | str) -> int:
         return httpx.get(f"{served.address}gradio_api/file={path}").status_code
 
-    mine = served.upload(scenes[0])["path"]
-    assert status(mine) == 200
-    folder = Path(mine).parents[2] / "examples"
+    uploaded = served.upload(scenes[0])["path"]
+    assert status(uploaded) == 200
+    folder = Path(uploaded).parents[2] / "examples"
     examples = sorted(folder.iterdir())
     assert len(examples) == 4 and all(status(path) == 200 for path in examples)
     for path in (
@@ -222,25 +224,27 @@ def test_only_examples_and_uploads_are_served(
 
 
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Service]:
-    """What would be served: Gradio leaves sockets and event loops open in this process."""
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Service]:
+    """Services that would be served: Gradio would leave sockets and event loops open here."""
     services: list[Service] = []
 
     @contextmanager
-    def serving(service: Service, port: int | None, *, share: bool) -> Iterator[server.Serving]:
+    def serve_page(
+        service: Service, port: int | None, *, share: bool
+    ) -> Iterator[server.ServedPage]:
         services.append(service)
-        yield server.Serving("http://127.0.0.1:1/", None)
+        yield server.ServedPage("http://127.0.0.1:1/", None)
 
-    monkeypatch.setattr(server, "serving", serving)
-    monkeypatch.setattr(server, "wait", lambda: None)
+    monkeypatch.setattr(server, "serve_page", serve_page)
+    monkeypatch.setattr(server, "wait_for_interrupt", lambda: None)
     return services
 
 
-def test_the_newest_run_by_itself(
+def test_the_newest_run_is_the_default(
     call: Call,
     tiny_exported: Path,
     tmp_path: Path,
-    shown: list[Service],
+    opened: list[Service],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "runs").mkdir()
@@ -255,7 +259,7 @@ def test_missing_files_are_exported_first(
     call: Call,
     tiny_exported: Path,
     tmp_path: Path,
-    shown: list[Service],
+    opened: list[Service],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = Path(shutil.copytree(tiny_exported, tmp_path / "run"))
@@ -266,34 +270,34 @@ def test_missing_files_are_exported_first(
     assert (run / "onnx" / "model_sparse_fp16.onnx").exists()
 
 
-def test_where_there_is_no_run(
+def test_without_a_run_the_default_ticket_is_found_first(
     call: Call,
     tiny_exported: Path,
     tmp_path: Path,
-    shown: list[Service],
+    opened: list[Service],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The default run takes minutes; here the one of the tests is put in its place."""
+    """The default run takes minutes; the tests' tiny run replaces it."""
     from lxcompress.cli import prune
 
-    made = []
+    configs = []
 
     def find(run: Any, config: Any) -> dict[str, Any]:
         shutil.copytree(tiny_exported, run.folder)
-        made.append(config)
+        configs.append(config)
         return read_json(run.result, "result")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(prune, "find_ticket", find)
     code, out, _ = call("demo", "--threads", 1)
-    assert code == 0 and "no finished run in runs/; making the default one first" in out
-    assert [config.data for config in made] == ["shapes"] and made[0].sparsity == 0.5
+    assert code == 0 and "no finished run in runs/; finding the default ticket first" in out
+    assert [config.data for config in configs] == ["shapes"] and configs[0].sparsity == 0.5
     assert "runs/shapes-low-50, on shapes-vqa: http" in out
     code, out, _ = call("demo", "--threads", 1)
-    assert code == 0 and "making" not in out and len(made) == 1
+    assert code == 0 and "finding" not in out and len(configs) == 1
 
 
-def test_what_is_wrong_is_told_in_one_line(
+def test_errors_are_one_line(
     call: Call, tiny_exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -311,20 +315,24 @@ def test_what_is_wrong_is_told_in_one_line(
         ):
             code, _, err = call("demo", *arguments)
             assert code == 2 and message in err and err.count("\n") == 1, arguments
-    assert not list(tmp_path.iterdir())  # and no run was begun for it
+    assert not list(tmp_path.iterdir())  # no run was started
 
 
 @pytest.mark.skipif(
     why_unusable("CUDAExecutionProvider") is None, reason="CUDA can be used on this machine"
 )
-def test_cuda_asked_and_not_had(call: Call, tiny_exported: Path) -> None:
+def test_requesting_cuda_where_it_is_unavailable_is_an_error(
+    call: Call, tiny_exported: Path
+) -> None:
     code, _, err = call("demo", tiny_exported, "--device", "cuda")
     assert code == 2 and err.startswith("error: --device cuda: ") and err.count("\n") == 1
 
 
-def test_a_run_deleted_and_an_end(tiny_exported: Path, tmp_path: Path, scenes: list[Path]) -> None:
+def test_answers_after_the_run_is_deleted_and_stops_at_ctrl_c(
+    tiny_exported: Path, tmp_path: Path, scenes: list[Path]
+) -> None:
     run, port = Path(shutil.copytree(tiny_exported, tmp_path / "run")), find_port(None)
-    with demo(tmp_path, run, "--port", port, "--threads", 1) as served:
+    with run_demo(tmp_path, run, "--port", port, "--threads", 1) as served:
         assert served.address == f"http://127.0.0.1:{port}/"
         shutil.rmtree(run)
         found = served.ask([served.upload(scenes[0]), QUESTIONS[0]])
@@ -335,8 +343,8 @@ def test_a_run_deleted_and_an_end(tiny_exported: Path, tmp_path: Path, scenes: l
     assert served.process.returncode == 0 and out == "\nstopped\n" and err == ""
 
 
-def test_share_that_cannot_be_had(tiny_exported: Path, tmp_path: Path) -> None:
-    """Where Gradio's servers are not reached; its own words about it come before ours."""
+def test_share_without_gradios_servers_is_an_error(tiny_exported: Path, tmp_path: Path) -> None:
+    """Gradio prints a message of its own before ours."""
     code = (
         "from gradio import networking\n"
         "def fail(**options):\n"
@@ -351,10 +359,10 @@ def test_share_that_cannot_be_had(tiny_exported: Path, tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("error: --share: no public address")
 
 
-def test_a_port_that_is_taken_while_the_page_is_built(
+def test_a_port_taken_while_the_page_is_built(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two pages that are started at the same moment find the same port free."""
+    """Two demos started at the same moment find the same port free."""
     tried: list[int] = []
 
     def launch(service: Service, uploads: Path, examples: Path, port: int, share: bool) -> str:
@@ -369,3 +377,14 @@ def test_a_port_that_is_taken_while_the_page_is_built(
     assert tried == [7860, 7861]
     with pytest.raises(ConfigError, match="--port 7860 is in use on 127.0.0.1"):
         server._launch_on(7860, service, tmp_path, tmp_path, False)
+
+
+def test_ports_in_use_are_reported_and_free_ones_found() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"--port {port} is in use on 127.0.0.1"):
+            find_port(port)
+    assert find_port(port) == port
+    assert 7860 <= find_port(None) < 7960

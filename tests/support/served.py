@@ -1,4 +1,4 @@
-"""The demo for tests: served by a process of its own, and opened in a real browser."""
+"""The demo for tests: in a process of its own, and in a real browser."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from typing import Any
 import httpx
 import pytest
 
+from app.answers.open_run import ServedModels
+
+SERVED_MODELS = ServedModels.parse("sparse-int8", "fp32", "cpu", 1, None)
 META = {"_type": "gradio.FileData"}
 
-# The command, with a note of every address beyond this machine that its process turns to.
+# The command, recording every address of another machine that its process connects to.
 _COMMAND = """
 import sys
 
-notes = sys.argv.pop(1)
+log = sys.argv.pop(1)
 
-def note(event, arguments):
+def record(event, arguments):
     if event == "socket.getaddrinfo":
         host = arguments[0]
     elif event == "socket.connect" and isinstance(arguments[1], tuple):
@@ -32,10 +35,10 @@ def note(event, arguments):
     else:
         return
     if host not in (None, "", "localhost", "127.0.0.1", b"127.0.0.1"):
-        with open(notes, "a") as file:
+        with open(log, "a") as file:
             print(event, arguments, file=file)
 
-sys.addaudithook(note)
+sys.addaudithook(record)
 from lxcompress.cli.main import main
 main()
 """
@@ -47,7 +50,7 @@ _CHROMIUM = (
 
 @dataclass(frozen=True)
 class Served:
-    """A running `lxcompress demo`: its address, process, and the folder for temporary files."""
+    """A running `lxcompress demo`: its address, its process, and its folder for temporary files."""
 
     address: str
     process: subprocess.Popen[str]
@@ -63,15 +66,15 @@ class Served:
 
 
 @contextmanager
-def demo(folder: Path, *arguments: object) -> Iterator[Served]:
-    """Run `lxcompress demo` while the block runs, then stop it as services are stopped.
+def run_demo(folder: Path, *arguments: object) -> Iterator[Served]:
+    """Run `lxcompress demo` while the block runs, then stop it with SIGTERM.
 
-    It must have turned to no other machine, and leave nothing behind.
+    Fails if it connected to another machine or left temporary files behind.
     """
-    temporary, notes = folder / "temporary", folder / "notes.txt"
+    temporary, log = folder / "temporary", folder / "connections.txt"
     temporary.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-c", _COMMAND, str(notes), "demo", *map(str, arguments)],
+        [sys.executable, "-c", _COMMAND, str(log), "demo", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -91,21 +94,21 @@ def demo(folder: Path, *arguments: object) -> Iterator[Served]:
         process.kill()
         process.communicate()
     assert process.returncode == 0
-    # Neither uploads are left, nor the session of ONNX Runtime's telemetry, which is off.
+    # No uploads, and no session of ONNX Runtime's telemetry, which is off.
     assert not list(temporary.iterdir())
-    assert not notes.exists(), notes.read_text()
+    assert not log.exists(), log.read_text()
 
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A headless Chromium of this machine; the test is skipped where there is none."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
+    """A headless Chromium; the test is skipped if it is not installed."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
         pytest.skip("needs Chromium on the path")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=_CHROMIUM.split())
+        browser = playwright.chromium.launch(executable_path=executable, args=_CHROMIUM.split())
         try:
             yield browser
         finally:

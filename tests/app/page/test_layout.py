@@ -1,4 +1,4 @@
-"""The page in a real browser, and what it may never do: ask anyone else, or run a user's text."""
+"""The page in a real browser. It must not contact other servers or execute a user's text."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from app.answers.service import Service
 from app.page.examples import make_examples
 from lxcompress.data.shapes.scenes import make_scene, render
 
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 QUESTION = "how many red shapes are there?"
 HOSTILE = "is a <img src=x onerror=alert(1)> ${alert(1)} {{alert(1)}} <b>red</b> circle?"
 
@@ -25,16 +25,16 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def opened(browser: Any, served: Served) -> Iterator[Any]:
-    """Opens pages; at the end, none may have complained or asked anyone but the server."""
-    asked, complaints, contexts = [], [], []
+    """Open pages; at the end, none may have logged an error or contacted another server."""
+    requested, errors, contexts = [], [], []
 
     def open_page(**options: Any) -> Any:
         context = browser.new_context(**options)
         contexts.append(context)
-        context.on("request", lambda request: asked.append(request.url))
+        context.on("request", lambda request: requested.append(request.url))
         page = context.new_page()
-        page.on("pageerror", lambda problem: complaints.append(str(problem)))
-        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.on("pageerror", lambda problem: errors.append(str(problem)))
+        page.on("dialog", lambda dialog: errors.append(dialog.message))
         page.goto(served.address)
         page.wait_for_selector("#ask")
         page.wait_for_selector("#picture input[type=file]", state="attached")
@@ -43,10 +43,10 @@ def opened(browser: Any, served: Served) -> Iterator[Any]:
     yield open_page
     for context in contexts:
         context.close()
-    assert asked
-    places = {re.sub(r"^(\w+:(//[^/]*)?).*", r"\1", url) for url in asked}
-    assert places - {"data:", "blob:"} == {served.address.rstrip("/")}
-    assert complaints == []
+    assert requested
+    origins = {re.sub(r"^(\w+:(//[^/]*)?).*", r"\1", url) for url in requested}
+    assert origins - {"data:", "blob:"} == {served.address.rstrip("/")}
+    assert errors == []
 
 
 @pytest.fixture(scope="module")
@@ -65,72 +65,72 @@ def ask(page: Any, question: str) -> None:
     page.press("#question textarea", "Enter")
 
 
-def told(page: Any, kind: str) -> str:
-    """The text of the card in the answer's place, once it is of this kind."""
+def read_card(page: Any, kind: str) -> str:
+    """The text of the answer card, once it matches the selector `kind`."""
     card = page.locator(f"#answer {kind}")
     card.wait_for()
     return card.inner_text()
 
 
-def is_wide(page: Any) -> bool:
-    """Whether the page would scroll sideways."""
+def overflows(page: Any) -> bool:
+    """Whether the page scrolls horizontally."""
     return page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
 
 
-def pixels(page: Any, at_least: float = 0) -> list[int]:
-    """Width, height and mean brightness of the picture of regions, once it is that bright."""
+def measure_regions(page: Any, min_brightness: float = 0) -> list[int]:
+    """Width, height and mean brightness of the picture of regions, once it is as bright."""
     page.locator("#regions img").wait_for()
     found = page.wait_for_function(
-        """wanted => {
-            // It may be replaced at any moment: only what is there and whole is looked at.
+        """minimum => {
+            // The image may be replaced at any moment, so only a complete one is measured.
             const image = document.querySelector('#regions img');
             if (!image || !image.complete || !image.naturalWidth) return false;
             const canvas = document.createElement('canvas');
             canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
-            const pen = canvas.getContext('2d');
-            pen.drawImage(image, 0, 0);
-            const data = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+            const context = canvas.getContext('2d');
+            context.drawImage(image, 0, 0);
+            const data = context.getImageData(0, 0, canvas.width, canvas.height).data;
             let sum = 0;
             for (let at = 0; at < data.length; at += 4) sum += data[at];
             const bright = sum / data.length * 4;
-            return bright >= wanted && [canvas.width, canvas.height, bright];
+            return bright >= minimum && [canvas.width, canvas.height, bright];
         }""",
-        arg=at_least,
+        arg=min_brightness,
     )
     return found.json_value()
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-def test_upload_ask_read_see(
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_upload_a_picture_and_ask(
     opened: Any, service: Service, scene: Path, size: dict[str, int]
 ) -> None:
     page = opened(viewport=size, color_scheme="dark" if size == PHONE else "light")
-    assert not is_wide(page)
+    assert not overflows(page)
     upload(page, scene)
     ask(page, QUESTION)
     expected = service.ask(scene, QUESTION)
     assert expected.ticket and expected.dense
-    said = told(page, "[role=status]")
-    assert expected.ticket.text in said and QUESTION in said
-    assert ("same answer" in said) == expected.agree
+    card_text = read_card(page, "[role=status]")
+    assert expected.ticket.text in card_text and QUESTION in card_text
+    assert ("same answer" in card_text) == expected.agree
     for kind, answer, file in (
         ("ticket", expected.ticket, service.pair.ticket),
         ("dense", expected.dense, service.pair.dense),
     ):
-        card = page.locator(f"#bars .lx-{kind}")
+        card = page.locator(f"#probabilities .lx-{kind}")
         assert [row.inner_text() for row in card.locator("th").all()] == [
             text for text, _ in answer.likeliest
         ]
         facts = card.locator(".lx-facts").inner_text()
         assert f"{file.bytes / 1e6:.2f} MB" in facts and re.search(r"\d\.\d ms", facts)
-    widths = page.locator("#bars .lx-ticket .lx-bar").evaluate_all(
+    widths = page.locator("#probabilities .lx-ticket .lx-bar").evaluate_all(
         "bars => bars.map(bar => bar.getBoundingClientRect().width)"
     )
     assert widths == sorted(widths, reverse=True) and widths[0] > 0
-    width, height, bright = pixels(page)
+    width, height, brightness = measure_regions(page)
     assert (width, height) == (640, 640)
 
-    # More regions by the slider, without the mouse: less of the picture is dimmed.
+    # No regions, by the keyboard on the slider: nothing is dimmed.
     before = page.locator("#regions img").get_attribute("src")
     page.focus("#count input[type=range]")
     for _ in range(3):
@@ -140,20 +140,20 @@ def test_upload_ask_read_see(
         " && document.querySelector('#count input[type=range]').value === '0'",
         arg=before,
     )
-    assert pixels(page, at_least=bright + 20)
+    assert measure_regions(page, min_brightness=brightness + 20)
     for summary in page.locator("details summary").all():
         summary.click()
     assert page.get_by_text('api_name="/ask"').is_visible()
-    assert not is_wide(page)
+    assert not overflows(page)
 
 
-def test_an_example_by_one_click(opened: Any, service: Service, tmp_path: Path) -> None:
-    page = opened(viewport=DESK)
+def test_an_example_is_answered_at_a_click(opened: Any, service: Service, tmp_path: Path) -> None:
+    page = opened(viewport=DESKTOP)
     for number, example in enumerate(make_examples(tmp_path)[:2]):
         page.click(f".lx-examples button >> nth={number}")
         page.get_by_role("status").get_by_text(example.question).wait_for()
         expected = service.ask(example.picture, example.question)
-        assert expected.ticket and expected.ticket.text in told(page, "[role=status]")
+        assert expected.ticket and expected.ticket.text in read_card(page, "[role=status]")
         assert page.input_value("#question textarea") == example.question
         page.locator("#picture img").wait_for()
         page.locator("#regions img").wait_for()
@@ -161,16 +161,16 @@ def test_an_example_by_one_click(opened: Any, service: Service, tmp_path: Path) 
         assert shown.evaluate("async image => { await image.decode(); return image.naturalWidth }")
 
 
-def test_files_that_are_no_pictures(opened: Any, tmp_path: Path, scene: Path) -> None:
+def test_unreadable_and_large_files_are_reported(opened: Any, tmp_path: Path, scene: Path) -> None:
     page = opened(viewport=PHONE)
     page.click("#ask")
-    assert "there is no question yet" in told(page, "[role=alert]").lower()
+    assert "there is no question yet" in read_card(page, "[role=alert]").lower()
     ask(page, QUESTION)
     page.get_by_text("There is no picture yet").wait_for()
     (tmp_path / "text.png").write_text("hello")
     upload(page, tmp_path / "text.png")
     page.get_by_text("Not a picture that can be read").wait_for()
-    assert not is_wide(page)
+    assert not overflows(page)
     page.reload()
     page.wait_for_selector("#picture input[type=file]", state="attached")
     large = tmp_path / "<img src=x onerror=alert(1)>.png"
@@ -178,47 +178,47 @@ def test_files_that_are_no_pictures(opened: Any, tmp_path: Path, scene: Path) ->
     upload(page, large)
     toast = page.get_by_test_id("toast-body")
     toast.wait_for()
-    assert "at most 20 MB are taken" in toast.inner_text()
+    assert "at most 20 MB are accepted" in toast.inner_text()
     assert toast.locator("img").count() == 0
     page.get_by_test_id("toast-close").click()
-    upload(page, scene)  # and goes on
+    upload(page, scene)  # the page still works
     ask(page, QUESTION)
-    told(page, "[role=status]")
+    read_card(page, "[role=status]")
 
 
-def test_texts_are_only_text(opened: Any, scene: Path) -> None:
+def test_no_text_becomes_markup(opened: Any, scene: Path) -> None:
     page = opened(viewport=PHONE)
     upload(page, scene)
     ask(page, HOSTILE)
-    said = told(page, "[role=status]")
-    assert HOSTILE in said and "“img”" in said
+    card_text = read_card(page, "[role=status]")
+    assert HOSTILE in card_text and "“img”" in card_text
     assert page.locator("#answer :is(img, script, b)").count() <= 1  # the dense model's answer
     assert page.locator("#answer .lx-question *").count() == 0
-    assert not is_wide(page)
+    assert not overflows(page)
     ask(page, "x" * 5000)
-    assert "5,000 characters" in told(page, "[role=alert]")
+    assert "5,000 characters" in read_card(page, "[role=alert]")
 
 
-def test_a_photograph(opened: Any, tmp_path: Path) -> None:
-    """Noise is as far from a drawing of shapes as a photograph; those are in test_demo_parts."""
+def test_a_photograph_is_not_answered(opened: Any, tmp_path: Path) -> None:
+    """Noise stands for a photograph; real ones are in tests/app/answers/test_known_inputs.py."""
     import numpy as np
     from PIL import Image
 
     path = tmp_path / "photograph.jpg"
     random = np.random.default_rng(0)
     Image.fromarray(random.integers(0, 256, (120, 160, 3), np.uint8)).save(path)
-    page = opened(viewport=DESK)
+    page = opened(viewport=DESKTOP)
     upload(page, path)
-    said = told(page, ".lx-objection, #answer .lx-objection")
-    assert "cannot tell" in said and "drawings of flat shapes" in said
+    card_text = read_card(page, ".lx-objection, #answer .lx-objection")
+    assert "No answer for this picture" in card_text and "drawings of flat shapes" in card_text
     ask(page, QUESTION)
     page.wait_for_timeout(500)
-    assert "cannot tell" in told(page, ".lx-objection")
-    assert page.locator("#bars table").count() == 0
+    assert "No answer for this picture" in read_card(page, ".lx-objection")
+    assert page.locator("#probabilities table").count() == 0
 
 
-def test_with_the_keyboard_alone(opened: Any) -> None:
-    page = opened(viewport=DESK)
+def test_the_page_can_be_used_by_keyboard(opened: Any) -> None:
+    page = opened(viewport=DESKTOP)
     reached = []
     for _ in range(12):
         page.keyboard.press("Tab")
@@ -228,8 +228,8 @@ def test_with_the_keyboard_alone(opened: Any) -> None:
                 "(document.activeElement)"
             )
         )
-    assert "Ask" in reached and "TEXTAREA" in reached and "What the model knows" in reached
+    assert "Ask" in reached and "TEXTAREA" in reached and "What the model was trained on" in reached
     assert reached.index("TEXTAREA") < reached.index("Ask") < reached.index("Ask from Python")
     page.focus(".lx-examples button >> nth=0")
     page.keyboard.press("Enter")
-    told(page, "[role=status]")
+    read_card(page, "[role=status]")

@@ -1,0 +1,61 @@
+"""The answers of the ticket and the dense model."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.answers.models import Model, ModelPair
+from app.answers.service import Service
+from exporters.runtime.vqa_model import OnnxVqaModel, pad_regions
+from lxcompress.errors import ModelError
+from lxcompress.vision.pictures import open_picture
+from lxcompress.vision.pixel import PixelDetector
+
+
+def test_answers_and_probabilities_are_those_of_the_files(
+    tiny_exported: Path, service: Service, scene: Path
+) -> None:
+    question = "how many red shapes are there?"
+    reply = service.ask(scene, "  how many red\n shapes are there? ")
+    assert reply.question == question and reply.objection is None and reply.notes == []
+    (regions,) = PixelDetector().detect([open_picture(scene)])
+    for answer, file in ((reply.ticket, "model_sparse_int8.onnx"), (reply.dense, "model.onnx")):
+        assert answer
+        model = OnnxVqaModel(tiny_exported / "onnx" / file, threads=1)
+        (logits,) = model.logits(model.encode([question]) | pad_regions([regions]))
+        order = np.argsort(-logits, kind="stable")[:5]
+        assert [text for text, _ in answer.likeliest] == [model.labels[index] for index in order]
+        probabilities = [probability for _, probability in answer.likeliest]
+        np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-logits[order])), rtol=1e-5)
+        assert answer.attention.shape == (len(regions.boxes),)
+        assert answer.attention.sum() == pytest.approx(1, abs=1e-5)
+        assert 0 < answer.milliseconds < 1000
+        assert model.answer([question], [regions]) == [answer.text]
+    assert (
+        service.pair.ticket.bytes == (tiny_exported / "onnx/model_sparse_int8.onnx").stat().st_size
+    )
+    assert service.pair.ticket.sparsity == pytest.approx(0.5, abs=0.01)
+    assert service.pair.dense.sparsity is None
+
+
+def test_files_with_different_answers_are_rejected(tiny_exported: Path, tmp_path: Path) -> None:
+    onnx = tiny_exported / "onnx"
+    pair = ModelPair(
+        Model(onnx / "model_sparse.onnx", "cpu", 1), Model(onnx / "model.onnx", "cpu", 1)
+    )
+    assert pair.ticket.labels == pair.dense.labels
+    other = with_other_labels(onnx / "model.onnx", tmp_path / "other.onnx")
+    with pytest.raises(ModelError, match="different answers"):
+        ModelPair.open(onnx / "model_sparse.onnx", other, "cpu", 1)
+
+
+def with_other_labels(path: Path, target: Path) -> Path:
+    import onnx
+
+    model = onnx.load(path)
+    (entry,) = (item for item in model.metadata_props if item.key == "labels")
+    entry.value = json.dumps([f"{label}!" for label in json.loads(entry.value)])
+    onnx.save(model, target)
+    return target

@@ -1,0 +1,77 @@
+"""Each picture's regions are detected once."""
+
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.answers.region_cache import RegionCache
+from lxcompress.data.shapes.scenes import make_scene, render
+from lxcompress.errors import DataError
+from lxcompress.vision.pictures import open_picture
+from lxcompress.vision.pixel import PixelDetector
+from lxcompress.vision.regions import Regions
+
+
+class CountingDetector(PixelDetector):
+    """Counts the pictures, and is slow enough for threads to overlap."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def detect(self, pictures: Sequence[Image.Image]) -> list[Regions]:
+        self.count += len(pictures)
+        time.sleep(0.05)
+        return super().detect(pictures)
+
+
+def test_each_picture_is_detected_once(tmp_path: Path) -> None:
+    detector = CountingDetector()
+    cache = RegionCache(detector, size=2)
+    paths = []
+    for number in range(3):
+        paths.append(tmp_path / f"{number}.png")
+        render(make_scene(0, "demo", number)).save(paths[-1])
+    same = Path(shutil.copy(paths[0], tmp_path / "copy.png"))
+
+    threads = [threading.Thread(target=cache.detect, args=[path]) for path in [paths[0], same] * 8]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert detector.count == 1  # keyed by content, and once for all threads
+    (expected,) = PixelDetector().detect([open_picture(paths[0])])
+    detected = cache.detect(paths[0])
+    np.testing.assert_array_equal(detected.regions.features, expected.features)
+    np.testing.assert_array_equal(detected.regions.boxes, expected.boxes)
+
+    cache.detect(paths[1])
+    cache.detect(paths[0])
+    cache.detect(paths[2])  # evicts the least recently used
+    assert len(cache) == 2 and detector.count == 3
+    cache.detect(paths[0])
+    assert detector.count == 3
+    cache.detect(paths[1])
+    assert detector.count == 4
+
+
+def test_an_unreadable_picture_is_not_cached(tmp_path: Path) -> None:
+    cache = RegionCache(PixelDetector())
+    path = tmp_path / "text.png"
+    path.write_text("hello")
+    for _ in range(2):
+        with pytest.raises(DataError, match="not a picture"):
+            cache.detect(path)
+    render(make_scene(0, "demo", 0)).save(path)
+    assert len(cache.detect(path).regions.boxes) and len(cache) == 1
+
+
+def test_the_preview_of_a_large_picture_is_small(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    render(make_scene(0, "demo", 0)).resize((3000, 1500)).save(path)
+    assert RegionCache(PixelDetector()).detect(path).preview.size == (768, 384)

@@ -21,8 +21,8 @@ def render_header(service: Service) -> str:
     known = service.known
     share = f"{service.pair.ticket.bytes / service.pair.dense.bytes:.0%}"
     return (
-        '<header class="lx-header"><h1>Ask a picture</h1><p>A pruned LXMERT answers next to the '
-        f"dense model it was pruned from. Its file is {share} of the size. "
+        '<header class="lx-header"><h1>Ask a picture</h1><p>A pruned LXMERT (the ticket) and the '
+        f"dense model answer side by side; the ticket’s file is {share} of the size. "
         f"Both were trained on {escape(known.data)}: {escape(known.picture_kind)}.</p></header>"
     )
 

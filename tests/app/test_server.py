@@ -77,22 +77,22 @@ def ask_with_client(address: str, picture: Path | str, *questions: str) -> list[
 
 
 def test_api_as_documented(served: Served, service: Service, scenes: list[Path]) -> None:
-    endpoints, found, refused = ask_with_client(served.address, scenes[0], QUESTIONS[0], " ")
+    endpoints, reply, error = ask_with_client(served.address, scenes[0], QUESTIONS[0], " ")
     assert endpoints == ["/ask"]
     expected = service.ask(scenes[0], QUESTIONS[0])
     assert expected.ticket and expected.dense
-    assert found["answer"] == expected.ticket.text and found["agree"] == expected.agree
-    assert found["question"] == QUESTIONS[0] and found["objection"] is None
-    assert [(one["answer"], one["probability"]) for one in found["ticket"]["likeliest"]] == [
+    assert reply["answer"] == expected.ticket.text and reply["agree"] == expected.agree
+    assert reply["question"] == QUESTIONS[0] and reply["objection"] is None
+    assert [(one["answer"], one["probability"]) for one in reply["ticket"]["likeliest"]] == [
         (text, pytest.approx(probability, rel=1e-4))
         for text, probability in expected.ticket.likeliest
     ]
-    assert found["ticket"]["variant"] == "sparse-int8" and found["dense"]["variant"] == "fp32"
-    assert found["regions"] == pytest.approx(expected.detected.regions.boxes)
-    assert refused == "there is no question yet; write one"
+    assert reply["ticket"]["variant"] == "sparse-int8" and reply["dense"]["variant"] == "fp32"
+    assert reply["regions"] == pytest.approx(expected.detected.regions.boxes)
+    assert error == "there is no question yet; write one"
     # The client sends a URL as it is.
-    _, refused = ask_with_client(served.address, "https://example.com/x.png", QUESTIONS[0])
-    assert "400 Bad Request" in refused
+    _, error = ask_with_client(served.address, "https://example.com/x.png", QUESTIONS[0])
+    assert "400 Bad Request" in error
 
 
 def test_concurrent_requests_get_the_same_answers(served: Served, scenes: list[Path]) -> None:
@@ -128,10 +128,10 @@ def test_concurrent_requests_get_the_same_answers(served: Served, scenes: list[P
 )
 def test_only_uploaded_pictures_are_read(served: Served, picture: Any, status: int) -> None:
     """`run_demo` checks at the end that the server's process connected to no other machine."""
-    found = served.ask([picture, QUESTIONS[0]])
-    assert found.status_code == status and "root:" not in found.text
-    found = served.ask([None, picture])  # a file as the question
-    assert found.status_code >= 400
+    response = served.ask([picture, QUESTIONS[0]])
+    assert response.status_code == status and "root:" not in response.text
+    response = served.ask([None, picture])  # a file as the question
+    assert response.status_code >= 400
     for path in ("file=https://example.com/x.png", "file/https://example.com/x.png"):
         assert httpx.get(f"{served.address}gradio_api/{path}").status_code == 403
 
@@ -149,8 +149,8 @@ def test_only_uploaded_pictures_are_read(served: Served, picture: Any, status: i
 def test_empty_long_and_non_text_questions_are_rejected(
     served: Served, scenes: list[Path], question: Any, message: str
 ) -> None:
-    found = served.ask([served.upload(scenes[0]), question])
-    assert found.status_code == 500 and found.json()["error"] == message
+    response = served.ask([served.upload(scenes[0]), question])
+    assert response.status_code == 500 and response.json()["error"] == message
 
 
 def test_unreadable_pictures_are_rejected(
@@ -169,16 +169,16 @@ def test_unreadable_pictures_are_rejected(
         ("half.png", "truncated or damaged"),
         ("bomb.png", "more than 64 megapixels"),
     ):
-        found = served.ask([served.upload(tmp_path / name), QUESTIONS[0]])
-        assert found.status_code == 500 and message in found.json()["error"]
-        assert "bold" not in found.text
+        response = served.ask([served.upload(tmp_path / name), QUESTIONS[0]])
+        assert response.status_code == 500 and message in response.json()["error"]
+        assert "bold" not in response.text
     assert served.ask([served.upload(scenes[0]), QUESTIONS[0]]).status_code == 200
 
 
 def test_large_requests_are_refused(served: Served) -> None:
     address = f"{served.address}gradio_api/"
-    found = httpx.post(f"{address}upload", files={"files": ("a.png", bytes(50_000_000))})
-    assert found.status_code == 413 and "at most 20 MB" in found.text
+    response = httpx.post(f"{address}upload", files={"files": ("a.png", bytes(50_000_000))})
+    assert response.status_code == 413 and "at most 20 MB" in response.text
 
     def endless() -> Iterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
@@ -186,8 +186,8 @@ def test_large_requests_are_refused(served: Served) -> None:
             yield bytes(1_000_000)
 
     kind = {"content-type": "multipart/form-data; boundary=x"}
-    found = httpx.post(f"{address}upload", content=endless(), headers=kind)
-    assert found.status_code == 413
+    response = httpx.post(f"{address}upload", content=endless(), headers=kind)
+    assert response.status_code == 413
     assert httpx.post(f"{address}run/ask", content=bytes(2_000_000)).status_code == 413
     assert httpx.post(f"{address}run/ask", content=b"[" * 500_000).status_code == 400
     assert httpx.get(served.address).status_code == 200
@@ -335,8 +335,8 @@ def test_answers_after_the_run_is_deleted_and_stops_at_ctrl_c(
     with run_demo(tmp_path, run, "--port", port, "--threads", 1) as served:
         assert served.address == f"http://127.0.0.1:{port}/"
         shutil.rmtree(run)
-        found = served.ask([served.upload(scenes[0]), QUESTIONS[0]])
-        assert found.status_code == 200 and found.json()["data"][0]["answer"]
+        response = served.ask([served.upload(scenes[0]), QUESTIONS[0]])
+        assert response.status_code == 200 and response.json()["data"][0]["answer"]
         assert list(served.temporary.rglob("uploads/*/*.png"))
         served.process.send_signal(signal.SIGINT)
         out, err = served.process.communicate(timeout=30)

@@ -19,8 +19,8 @@ HOSTILE = "is a <img src=x onerror=alert(1)> ${alert(1)} {{alert(1)}} <b>red</b>
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
+    with chromium() as headless:
+        yield headless
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def overflows(page: Any) -> bool:
 def measure_regions(page: Any, min_brightness: float = 0) -> list[int]:
     """Width, height and mean brightness of the picture of regions, once it is as bright."""
     page.locator("#regions img").wait_for()
-    found = page.wait_for_function(
+    measured = page.wait_for_function(
         """minimum => {
             // The image may be replaced at any moment, so only a complete one is measured.
             const image = document.querySelector('#regions img');
@@ -97,7 +97,7 @@ def measure_regions(page: Any, min_brightness: float = 0) -> list[int]:
         }""",
         arg=min_brightness,
     )
-    return found.json_value()
+    return measured.json_value()
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -1,1 +1,1 @@
-"""Where an export can go besides `onnx/`: the Hugging Face Hub, Triton."""
+"""Export a ticket as a repository for the Hugging Face Hub or for NVIDIA Triton."""

@@ -1,8 +1,8 @@
-"""The model card of a ticket, made from the figures by the text in model_card.md.
+"""Fill in a ticket's model card, the template model_card.md.
 
-No figure is typed there: all are from result.json, export.json and the ticket's own config.json.
-What users named (dataset, answers, models) becomes one printable line, escaped in Markdown; of a
-folder only the last name is told, for a card is public and home directories are not.
+The template contains no figures: all come from result.json, export.json and the ticket's
+config.json. Names chosen by users (dataset, answers, models) are escaped and reduced to one line.
+Of a path only the last part is shown, because a card is public and home directories are not.
 """
 
 from __future__ import annotations
@@ -11,182 +11,183 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
+from transformers import LxmertConfig
 
 from exporters.graph.interface import OPSET
 from exporters.records import ExportRecord
+from exporters.targets.markdown import escape_markdown, fill_template
 from lxcompress.config import EMBEDDED_DATA, EMBEDDED_MODEL
+from lxcompress.model.answer_head import labels_of
 from lxcompress.system.text import one_line
 from lxcompress.vision.detectors import DETECTORS
 
-_TEXT = Path(__file__).with_name("model_card.md")
+_TEMPLATE = Path(__file__).with_name("model_card.md")
 _TASK = "visual-question-answering"
 _TAGS = ["lxmert", "lottery-ticket", "pruning", "onnx", "sparse", _TASK]
-_HUB_NAME = re.compile(r"([\w-]+/)?[\w.-]+", re.ASCII)  # what the Hub takes for a dataset's name
-_SHOWN_ANSWERS = 30
+_HUB_NAME = re.compile(r"([\w-]+/)?[\w.-]+", re.ASCII)  # what the Hub accepts as a dataset's name
+_MAX_LISTED_ANSWERS = 30
 _LAYERS = {"l_layers": "language", "r_layers": "vision", "x_layers": "cross-modality"}
 _RECIPE = ("epochs", "batch-size", "learning-rate", "seed", "precision", "max-tokens")
-_MEANING = {
+_DESCRIPTIONS = {
     "subnetwork": {
-        "low": "the weights of smallest magnitude were removed, as the paper's winning tickets",
-        "high": "the weights of largest magnitude were removed; a control, no winning ticket",
-        "random": "the weights to remove were drawn by lot; a control, no winning ticket",
+        "low": "the weights of smallest magnitude are pruned, as in the paper's winning tickets",
+        "high": "the weights of largest magnitude are pruned; a control, not a winning ticket",
+        "random": "weights chosen at random are pruned; a control, not a winning ticket",
     },
     "scope": {
-        "global": "all prunable weights ranked together",
-        "layer": "each weight matrix ranked by itself",
-        "modality": "language, vision and cross-modality each ranked by itself",
+        "global": "all prunable weights are ranked together",
+        "layer": "each weight matrix is ranked by itself",
+        "modality": "language, vision and cross-modality are each ranked by themselves",
     },
     "schedule": {
-        "paper": "trained, pruned in steps, trained once more",
-        "iterative": "pruned in steps, trained again after each",
+        "paper": "trained, pruned in steps, retrained once",
+        "iterative": "pruned in steps, retrained after each",
     },
     "rewind": {
-        "weights": "trained again from the start weights",
-        "late": "trained again from the weights after the first steps of dense training",
-        "lr": "trained on from the trained weights; only the learning rate started again",
+        "weights": "retrained from the start weights",
+        "late": "retrained from the weights after the first steps of dense training",
+        "lr": "retrained from the trained weights; only the learning-rate schedule is rewound",
     },
 }
-_SHAPES = " Their pictures are generated, coloured shapes; it knows nothing of photographs."
+_SHAPES_NOTE = (
+    " Their pictures are generated drawings of coloured shapes; photographs are out of "
+    "distribution."
+)
+# Options that affect how a run is computed, not its result; and what every exported ticket has.
+_NOT_IN_COMMAND = {"workers", "tensorboard", "enforce-mask"}
 
 
 def model_card(
-    name: str,
-    result: dict[str, Any],
-    files: Mapping[str, ExportRecord],
-    architecture: dict[str, Any],
+    name: str, result: dict[str, Any], files: Mapping[str, ExportRecord], config: LxmertConfig
 ) -> str:
-    """README.md for a result, the report's records of its files and the model's config.json."""
+    """The README.md of a ticket, from its result, the report's records of its files, its config."""
     metadata = _metadata(one_line(name) or "ticket", result).to_yaml()
-    return f"---\n{metadata}\n---\n\n{_body(result, files, architecture)}"
-
-
-def _text(value: object) -> str:
-    """It as Markdown that says just this, in a table too: no mark-up, HTML or link."""
-    text = one_line(value) or "unnamed"
-    return re.sub(r"[^\w .,/+()%='?-]|_", lambda mark: f"&#{ord(mark[0])};", text)
+    return f"---\n{metadata}\n---\n\n{_body(result, files, config)}"
 
 
 def _hub_id(model: str | None) -> str | None:
-    """The start model where it is a hub id: owner/name, and no folder of that name is here."""
+    """The start model if it is a hub id: owner/name, and not an existing folder."""
     is_id = model and "/" in model and _HUB_NAME.fullmatch(model)
     return model if model and is_id and not Path(model).parent.exists() else None
 
 
-def _name(value: str) -> str:
-    """What may be told of a folder, file or hub id."""
+def _public_name(value: str) -> str:
+    """A hub id, or the last part of a path."""
     return one_line(_hub_id(value) or Path(value).name or value)
 
 
 def _metadata(name: str, result: dict[str, Any]) -> ModelCardData:
     data = one_line(result["dataset"]["name"])
-    known = data if _HUB_NAME.fullmatch(data) else None
-    slug = known or re.sub(r"[^\w.-]+", "-", data, flags=re.ASCII).strip("-") or "dataset"
-    # The dense model's figures are there to compare with, so their type is one of their own.
+    hub_name = data if _HUB_NAME.fullmatch(data) else None
+    slug = hub_name or re.sub(r"[^\w.-]+", "-", data, flags=re.ASCII).strip("-") or "dataset"
+    # The dense model's accuracies have a metric type of their own: they are not this model's.
     models = {"ticket": ("accuracy", ""), "dense": ("accuracy_of_dense_model", ", dense model")}
-    figures = [
+    accuracies = [
         EvalResult(
             task_type=_TASK,
             dataset_type=slug,
             dataset_name=data or slug,
             dataset_split="validation",
             metric_type=metric,
-            metric_name=f"{result['metric']}, {kind}{of_dense}",
+            metric_name=f"{result['metric']}, {answer_type}{suffix}",
             metric_value=value,
         )
-        for model, (metric, of_dense) in models.items()
-        for kind, value in result[model]["accuracy"].items()
+        for model, (metric, suffix) in models.items()
+        for answer_type, value in result[model]["accuracy"].items()
         if value is not None
     ]
     return ModelCardData(
-        license="apache-2.0" if _is_default(result["config"]) else None,
+        license="apache-2.0" if _is_embedded(result["config"]) else None,
         library_name="transformers",
         pipeline_tag=_TASK,
         tags=_TAGS,
         base_model=_hub_id(result["config"]["model"]),
-        datasets=[known] if known else None,
+        datasets=[hub_name] if hub_name else None,
         model_name=name,
-        eval_results=figures,
+        eval_results=accuracies,
     )
 
 
-def _body(
-    result: dict[str, Any], files: Mapping[str, ExportRecord], architecture: dict[str, Any]
-) -> str:
-    config, data, features = result["config"], result["dataset"], architecture["visual_feat_dim"]
-    labels = architecture["id2label"]
-    answers = [_text(labels[index]) for index in sorted(labels, key=int)]
-    start = _text(_name(config["model"] or config["model-config"]))
+def _body(result: dict[str, Any], files: Mapping[str, ExportRecord], config: LxmertConfig) -> str:
+    settings, data = result["config"], result["dataset"]
+    answers = [escape_markdown(label) for label in labels_of(config)]
+    more = ["…"] if len(answers) > _MAX_LISTED_ANSWERS else []
+    start = escape_markdown(_public_name(settings["model"] or settings["model-config"]))
     detector = "the detector"
     if data["detector"]:
-        own = " (part of lxcompress)" if data["detector"] in DETECTORS else ""
-        detector = f'the detector "{_text(data["detector"])}"{own}'
-    checked = dict.fromkeys(_machine(file.checked_on) for file in files.values())
-    return Template(_TEXT.read_text(encoding="utf-8")).substitute(
-        {name: f"{count:,}" for name, count in result["weights"].items()},
+        origin = " (part of lxcompress)" if data["detector"] in DETECTORS else ""
+        detector = f'the detector "{escape_markdown(data["detector"])}"{origin}'
+    machines = dict.fromkeys(_machine(record.checked_on) for record in files.values())
+    choices = {
+        key: f"{settings[key]}: {descriptions[settings[key]]}"
+        for key, descriptions in _DESCRIPTIONS.items()
+    }
+    return fill_template(
+        _TEMPLATE,
+        **{name: f"{count:,}" for name, count in result["weights"].items()},
         **{f"{of}_share": f"{share:.1%}" for of, share in result["ticket"]["sparsity"].items()},
-        **{key: f"{config[key]}: {meaning[config[key]]}" for key, meaning in _MEANING.items()},
-        **{key.replace("-", "_"): _text(config[key]) for key in _RECIPE},
-        asked=f"{100 * config['sparsity']:g}%",
-        start=start if config["model"] else f"none: {start}, from scratch",
-        layers=", ".join(f"{architecture[key]} {kind}" for key, kind in _LAYERS.items()),
-        width=architecture["hidden_size"],
-        data=_text(data["name"]),
+        **choices,
+        **{key.replace("-", "_"): escape_markdown(settings[key]) for key in _RECIPE},
+        target_sparsity=f"{100 * settings['sparsity']:g}%",
+        start=start if settings["model"] else f"none: {start}, from scratch",
+        layers=", ".join(f"{getattr(config, key)} {kind}" for key, kind in _LAYERS.items()),
+        width=config.hidden_size,
+        data=escape_markdown(data["name"]),
         **{name: f"{count:,}" for name, count in data["questions"].items()},
         detector=detector,
-        features=features,
+        features=config.visual_feat_dim,
         count=f"{len(answers):,}",
-        answers=", ".join(answers[:_SHOWN_ANSWERS] + ["…"] * (len(answers) > _SHOWN_ANSWERS)),
-        metric=_text(result["metric"]),
+        answers=", ".join(answers[:_MAX_LISTED_ANSWERS] + more),
+        metric=escape_markdown(result["metric"]),
         accuracy_table=_accuracy_table(result),
         file_table=_file_table(files),
-        regions=_regions(data["detector"]),
+        regions=_regions_code(data["detector"]),
         file=f"onnx/{min(files, key=lambda name: files[name].bytes)}",
         opset=OPSET,
-        pictures=_SHAPES if config["data"] == EMBEDDED_DATA else "",
-        command=_command(config),
-        fingerprint=_text(data["fingerprint"]),
+        pictures=_SHAPES_NOTE if settings["data"] == EMBEDDED_DATA else "",
+        command=_command(settings),
+        fingerprint=escape_markdown(data["fingerprint"]),
         machine=_machine(result["environment"]),
-        checked="; ".join(checked),
-        license=_license(config),
+        checked="; ".join(machines),
+        license=_license(settings),
     )
 
 
 def _accuracy_table(result: dict[str, Any]) -> str:
     dense, ticket = result["dense"]["accuracy"], result["ticket"]["accuracy"]
     rows = [
-        f"| {_text(kind)} | {dense[kind]:.2f} | {found:.2f} |"
-        for kind, found in ticket.items()
-        if found is not None
+        f"| {escape_markdown(answer_type)} | {dense[answer_type]:.2f} | {accuracy:.2f} |"
+        for answer_type, accuracy in ticket.items()
+        if accuracy is not None
     ]
     return "\n".join(["| accuracy % | dense | ticket |", "|---|---|---|", *rows])
 
 
 def _file_table(files: Mapping[str, ExportRecord]) -> str:
     rows = [
-        "| file | weights | MB | of dense fp32 weights | accuracy % | answers as in PyTorch |",
+        "| file | weights | MB | of dense fp32 weights | accuracy % | same answers as PyTorch |",
         "|---|---|---|---|---|---|",
     ]
-    for name, found in files.items():
-        accuracy = f"{found.accuracy['overall']:.2f}" if found.accuracy else "not measured"
-        share = found.bytes / found.dense_fp32_bytes
+    for name, record in files.items():
+        accuracy = f"{record.accuracy['overall']:.2f}" if record.accuracy else "not measured"
+        share = record.bytes / record.dense_fp32_bytes
         rows.append(
-            f"| `onnx/{name}` | {found.precision} | {found.bytes / 1e6:.2f} | {share:.1%} "
-            f"| {accuracy} | {found.same_answers:.2%} |"
+            f"| `onnx/{name}` | {record.precision} | {record.bytes / 1e6:.2f} | {share:.1%} "
+            f"| {accuracy} | {record.same_answers:.2%} |"
         )
     return "\n".join(rows)
 
 
-def _regions(detector: str | None) -> str:
-    """Code that imports what it needs and sets `regions`."""
+def _regions_code(detector: str | None) -> str:
+    """Python code that assigns `regions`, with the imports it needs."""
     if detector not in DETECTORS:
         return """\
 from lxcompress.vision.regions import Regions
 
-regions = Regions(features, boxes)  # yours, of the form told above"""
+regions = Regions(features, boxes)  # your own, in the format above"""
     return f"""\
 from lxcompress.vision.detectors import get_detector
 from lxcompress.vision.pictures import open_picture
@@ -194,39 +195,41 @@ from lxcompress.vision.pictures import open_picture
 (regions,) = get_detector("{detector}").detect([open_picture(Path("picture.png"))])"""
 
 
-# How one machine did it; and what every exported ticket has.
-_NOT_OF_THE_TICKET = {"workers", "tensorboard", "enforce-mask"}
-
-
-def _command(config: dict[str, Any]) -> str:
+def _command(settings: dict[str, Any]) -> str:
     words = ["lxcompress", "prune"]
-    for option, value in config.items():
-        if option in _NOT_OF_THE_TICKET:
+    for option, value in settings.items():
+        if option in _NOT_IN_COMMAND:
             continue
         if value is True:
             words.append(f"--{option}")
         elif value is not None and value is not False:
-            words += [f"--{option}", _name(value) if isinstance(value, str) else str(value)]
+            words += [f"--{option}", _public_name(value) if isinstance(value, str) else str(value)]
     return shlex.join(words)
 
 
-def _machine(found: dict[str, Any]) -> str:
-    wanted = ("lxcompress", "python", "torch", "transformers", "onnxruntime", "onnxruntime-gpu")
-    versions = [f"{name} {found['versions'][name]}" for name in wanted if name in found["versions"]]
-    threads = f"{found['cores']} cores, {found['torch_threads']} torch threads"
-    parts = [found["device"], found.get("gpu"), found["processor"], threads, *versions]
-    return _text(", ".join(part for part in parts if part))
+def _machine(environment: dict[str, Any]) -> str:
+    packages = ("lxcompress", "python", "torch", "transformers", "onnxruntime", "onnxruntime-gpu")
+    versions = environment["versions"]
+    parts = [
+        environment["device"],
+        environment.get("gpu"),
+        environment["processor"],
+        f"{environment['cores']} cores, {environment['torch_threads']} torch threads",
+        *(f"{name} {versions[name]}" for name in packages if name in versions),
+    ]
+    return escape_markdown(", ".join(part for part in parts if part))
 
 
-def _is_default(config: dict[str, Any]) -> bool:
-    """Whether these weights come from nothing but what lxcompress brings along."""
-    return config["model"] == EMBEDDED_MODEL and config["data"] == EMBEDDED_DATA
+def _is_embedded(settings: dict[str, Any]) -> bool:
+    """Whether the start weights and the data are both part of lxcompress."""
+    return settings["model"] == EMBEDDED_MODEL and settings["data"] == EMBEDDED_DATA
 
 
-def _license(config: dict[str, Any]) -> str:
-    if _is_default(config):
-        return "Apache-2.0: start weights and data are those that lxcompress brings along."
-    whose = "Whoever trained this model decides"
-    if config["model"]:
-        whose = f"The license of the base model, {_text(_name(config['model']))}, applies"
-    return f"{whose}; the training data may have terms too."
+def _license(settings: dict[str, Any]) -> str:
+    if _is_embedded(settings):
+        return "Apache-2.0: the start weights and the data are part of lxcompress."
+    terms = "It is up to whoever trained this model"
+    if settings["model"]:
+        model = escape_markdown(_public_name(settings["model"]))
+        terms = f"The license of the base model, {model}, applies"
+    return f"{terms}; the training data may have terms of their own."

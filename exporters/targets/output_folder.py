@@ -1,4 +1,4 @@
-"""Folders that `lxcompress export` writes besides its own."""
+"""Check the folders that `lxcompress export` writes besides its own."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from pathlib import Path
 from lxcompress.errors import ConfigError
 
 
-def check_place(option: str, folder: Path, taken: Iterable[Path]) -> None:
-    """ConfigError unless `folder` could be written, outside and not around any that are `taken`.
+def check_output_folder(option: str, folder: Path, used: Iterable[Path]) -> None:
+    """Check that `folder`, which need not exist yet, can be written and overlaps no `used` folder.
 
-    `option` is how the user named it; the folder need not be there yet.
+    `option` is the command-line option that names it.
+
+    Raises:
+        ConfigError: it cannot be written, lies inside a used folder, or contains one.
     """
-    above = next(path for path in [folder, *folder.absolute().parents] if path.exists())
-    if not (above.is_dir() and os.access(above, os.W_OK)):
-        raise ConfigError(f"{option} {folder}: {above} is no folder that can be written to")
-    place = folder.resolve()
-    for path in taken:
-        if place.is_relative_to(path.resolve()) or path.resolve().is_relative_to(place):
-            raise ConfigError(
-                f"{option} {folder} and {path} lie in each other; choose another {option}"
-            )
+    existing = next(path for path in [folder, *folder.absolute().parents] if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise ConfigError(f"{option} {folder}: {existing} is not a folder that can be written to")
+    resolved = folder.resolve()
+    for path in used:
+        if resolved.is_relative_to(path.resolve()) or path.resolve().is_relative_to(resolved):
+            raise ConfigError(f"{option} {folder} overlaps with {path}; choose another {option}")

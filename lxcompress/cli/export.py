@@ -80,9 +80,9 @@ def export(
     check_device(device)
     kind = triton_device or "cuda"
     if triton is not None:
-        from exporters.targets.triton.repository import check_triton, served
+        from exporters.targets.triton.repository import check_triton, choose_variants
 
-        to_serve = served(variant or [], kind)
+        to_serve = choose_variants(variant or [], kind)
         check_triton(origin, triton, hub)
     elif triton_device is not None:
         raise ConfigError("--triton-device goes with --triton, the model repository")

@@ -1,4 +1,4 @@
-"""A stand-in for Triton: its wire protocol, its configuration and its rules, over ONNX Runtime."""
+"""A fake Triton server: its protocol, configuration and batching rules, over ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -17,23 +17,38 @@ from exported import stock
 from google.protobuf import text_format
 from tritonclient.utils import serialize_byte_tensor, triton_to_np_dtype
 
+from exporters.records import ExportReport
+from exporters.source import Source
+from exporters.targets.triton.repository import write_triton
+
 Arrays = dict[str, np.ndarray]
+VARIANTS = ["sparse-fp32", "sparse-fp16", "sparse-int8"]
+
+
+def write_models(
+    run: Path, folder: Path, *variants: str, device: str = "cpu", name: str = "tiny"
+) -> Path:
+    """Write models of a run to a model repository; return the first one's folder."""
+    source = Source.of(run, None, None)
+    report = ExportReport.read(source.onnx)
+    first, *_ = write_triton(source, report, variants, folder, device, name)
+    return first
 
 
 def read_config(model: Path) -> Any:
-    """The model's configuration; text_format.ParseError for what the schema does not know."""
+    """A model's configuration; text_format.ParseError for fields that are not in the schema."""
     text = (model / "config.pbtxt").read_text(encoding="utf-8")
     return text_format.Parse(text, schema.ModelConfig())
 
 
 def read_labels(model: Path, name: str) -> list[str]:
-    """As C++'s std::getline takes a file apart."""
+    """The lines of a file, as C++'s std::getline splits them."""
     lines = (model / name).read_bytes().decode().split("\n")
     return lines[:-1] if lines[-1] == "" else lines
 
 
 class Model:
-    """A folder of a model repository, loaded."""
+    """A loaded model of a model repository."""
 
     def __init__(self, folder: Path) -> None:
         self.config = read_config(folder)
@@ -46,7 +61,7 @@ class Model:
         return self.session.run([self.output], dict(inputs))[0]
 
     def join(self, *requests: Arrays) -> Arrays:
-        """One batch of several requests, if the dynamic batcher would make one of them."""
+        """Batch several requests; fails if Triton's dynamic batcher would not."""
         batch = {}
         for tensor in self.config.input:
             arrays = [request[tensor.name] for request in requests]
@@ -56,15 +71,15 @@ class Model:
         return batch
 
     def decode(self, request: Any) -> Arrays:
-        """The arrays of a request; ValueError for what Triton would not take."""
+        """The arrays of a request; ValueError if Triton would reject it."""
         configured = {tensor.name: tensor for tensor in self.config.input}
         arrays = {}
         for tensor, content in zip(request.inputs, request.raw_input_contents, strict=True):
-            wanted = configured.pop(tensor.name)
-            kind = schema.DataType.Name(wanted.data_type).removeprefix("TYPE_")
+            expected = configured.pop(tensor.name)
+            kind = schema.DataType.Name(expected.data_type).removeprefix("TYPE_")
             batch, *dims = tensor.shape
-            fits = len(dims) == len(wanted.dims) and all(
-                want in (-1, found) for want, found in zip(wanted.dims, dims, strict=True)
+            fits = len(dims) == len(expected.dims) and all(
+                size in (-1, dim) for size, dim in zip(expected.dims, dims, strict=True)
             )
             if kind != tensor.datatype or not fits or batch > self.config.max_batch_size:
                 raise ValueError(f"{tensor.name}: {tensor.datatype} {list(tensor.shape)}")
@@ -75,14 +90,14 @@ class Model:
         return arrays
 
     def classify(self, logits: np.ndarray, count: int) -> np.ndarray:
-        """The classification extension: "value:index:label" of the largest, as bytes."""
+        """The classification extension: the top `count` as bytes "value:index:label"."""
         rows = []
         for row in logits:
             best = np.argsort(-row, kind="stable")[:count]
-            rows.append([":".join(self._words(row, int(index))) for index in best])
+            rows.append([":".join(self._fields(row, int(index))) for index in best])
         return np.array([[text.encode() for text in row] for row in rows], np.object_)
 
-    def _words(self, row: np.ndarray, index: int) -> list[str]:
+    def _fields(self, row: np.ndarray, index: int) -> list[str]:
         label = self.labels[index]
         return [f"{row[index]:.6f}", str(index), *([label] if label else [])]
 
@@ -101,18 +116,18 @@ class Server(service.GRPCInferenceServiceServicer):
         except ValueError as problem:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(problem))
         model.received.append(inputs)
-        (wanted,) = request.outputs
-        count = wanted.parameters["classification"].int64_param
-        found = model.classify(model.run(inputs), count)
+        (output,) = request.outputs
+        count = output.parameters["classification"].int64_param
+        classes = model.classify(model.run(inputs), count)
         response = messages.ModelInferResponse(model_name=request.model_name)
-        response.outputs.add(name=wanted.name, datatype="BYTES", shape=found.shape)
-        response.raw_output_contents.append(serialize_byte_tensor(found).item())
+        response.outputs.add(name=output.name, datatype="BYTES", shape=classes.shape)
+        response.raw_output_contents.append(serialize_byte_tensor(classes).item())
         return response
 
 
 @contextmanager
 def serve(repository: Path) -> Iterator[tuple[str, Server]]:
-    """Its address on this machine, and the server, while the block runs."""
+    """Serve a model repository while the block runs; yield the address and the server."""
     server = grpc.server(ThreadPoolExecutor(max_workers=2))
     models = Server(repository)
     service.add_GRPCInferenceServiceServicer_to_server(models, server)

@@ -1,11 +1,11 @@
-"""Asks questions about a picture, of a Triton server that serves the model beside this file.
+"""Ask a Triton server that serves the model in this file's folder questions about a picture.
 
     pip install 'tritonclient[grpc]' tokenizers
     python client.py PICTURE "what color is it?" [--server localhost:8001]
 
-PICTURE is a picture, if lxcompress is installed too and has the model's detector. Anywhere, it is
-an .npz file of "features", float32 [n, F], and "boxes", float32 [n, 4]: left, top, right, bottom as
-fractions of the picture.
+PICTURE is a picture file if lxcompress is installed too and has the model's detector. Otherwise, it
+is an .npz file of "features", float32 [n, F], and "boxes", float32 [n, 4]: left, top, right, bottom
+as fractions of the picture's size.
 """
 
 from __future__ import annotations
@@ -25,56 +25,59 @@ Picture = tuple[np.ndarray, np.ndarray]
 
 
 class TritonVqaModel:
-    """A ticket on a Triton server; `name` is its folder's, which also holds its tokenizer."""
+    """A ticket on a Triton server; `folder` is its model folder, whose name is the model's."""
 
     def __init__(self, server: str, folder: Path = HERE) -> None:
         self.name = folder.name
         self.client = triton.InferenceServerClient(server)
-        found = self.client.get_model_config(self.name).config.parameters
-        self.parameters = {key: found[key].string_value for key in found}
-        self.regions = int(self.parameters["lxcompress.regions"])
+        parameters = self.client.get_model_config(self.name).config.parameters
+        self.parameters = {key: parameters[key].string_value for key in parameters}
+        self.max_regions = int(self.parameters["lxcompress.regions"])
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
-    def arrays(
+    def encode(
         self, questions: Sequence[str], pictures: Sequence[Picture]
     ) -> dict[str, np.ndarray]:
-        """The six inputs, padded to one size so that Triton can join them with those of others."""
-        words = self.tokenizer.encode_batch(list(questions))
-        ids = np.array([question.ids for question in words], np.int64)
-        seen = np.array([question.attention_mask for question in words], np.int64)
-        shape = (len(pictures), self.regions)
+        """The six inputs, padded to fixed shapes so that Triton can batch them with others."""
+        encodings = self.tokenizer.encode_batch(list(questions))
+        input_ids = np.array([encoding.ids for encoding in encodings], np.int64)
+        attention_mask = np.array([encoding.attention_mask for encoding in encodings], np.int64)
+        shape = (len(pictures), self.max_regions)
         features = np.zeros((*shape, pictures[0][0].shape[1]), np.float32)
-        boxes, found = np.zeros((*shape, 4), np.float32), np.zeros(shape, np.int64)
-        for row, (of_picture, where) in enumerate(pictures):
-            count = len(of_picture)
-            if not 1 <= count <= self.regions:
-                raise ValueError(f"a picture has {count} regions; 1 to {self.regions} can be sent")
-            features[row, :count], boxes[row, :count], found[row, :count] = of_picture, where, 1
+        boxes, regions_mask = np.zeros((*shape, 4), np.float32), np.zeros(shape, np.int64)
+        for row, (picture_features, picture_boxes) in enumerate(pictures):
+            count = len(picture_features)
+            if not 1 <= count <= self.max_regions:
+                raise ValueError(
+                    f"a picture has {count} regions; 1 to {self.max_regions} can be sent"
+                )
+            features[row, :count], boxes[row, :count] = picture_features, picture_boxes
+            regions_mask[row, :count] = 1
         return {
-            "input_ids": ids,
-            "attention_mask": seen,
-            "token_type_ids": np.zeros_like(ids),
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": np.zeros_like(input_ids),
             "visual_feats": features,
             "visual_pos": boxes,
-            "visual_attention_mask": found,
+            "visual_attention_mask": regions_mask,
         }
 
     def answer(
         self, questions: Sequence[str], pictures: Sequence[Picture], top: int = 1
     ) -> list[list[tuple[str, float]]]:
-        """For each question about its picture the `top` likeliest answers, with their logits."""
+        """For each question about its picture, the `top` most probable answers and their logits."""
         inputs = []
-        for name, array in self.arrays(questions, pictures).items():
-            kind = "INT64" if array.dtype == np.int64 else "FP32"
-            inputs.append(triton.InferInput(name, array.shape, kind))
+        for name, array in self.encode(questions, pictures).items():
+            datatype = "INT64" if array.dtype == np.int64 else "FP32"
+            inputs.append(triton.InferInput(name, array.shape, datatype))
             inputs[-1].set_data_from_numpy(array)
-        wanted = triton.InferRequestedOutput("logits", class_count=top)
-        rows = self.client.infer(self.name, inputs, outputs=[wanted]).as_numpy("logits")
-        return [[_answer(cell.decode()) for cell in row] for row in rows]
+        output = triton.InferRequestedOutput("logits", class_count=top)
+        rows = self.client.infer(self.name, inputs, outputs=[output]).as_numpy("logits")
+        return [[_parse_answer(cell.decode()) for cell in row] for row in rows]
 
 
-def _answer(text: str) -> tuple[str, float]:
-    """Triton's "logit:index:label"; it leaves out a label that is empty."""
+def _parse_answer(text: str) -> tuple[str, float]:
+    """Parse Triton's "logit:index:label", which lacks ":label" if the label is empty."""
     logit, _, rest = text.partition(":")
     return rest.partition(":")[2], float(logit)
 
@@ -97,16 +100,15 @@ def main() -> None:
     )
     parser.add_argument("picture", type=Path)
     parser.add_argument("question", nargs="+")
-    parser.add_argument("--server", default="localhost:8001", help="its gRPC address")
-    parser.add_argument("--top", type=int, default=1, help="so many answers to each")
-    given = parser.parse_args()
-    model = TritonVqaModel(given.server)
-    picture = read_regions(given.picture, model.parameters["lxcompress.detector"])
-    pictures = [picture] * len(given.question)
-    for question, found in zip(
-        given.question, model.answer(given.question, pictures, given.top), strict=True
-    ):
-        print(question, *(f"{answer} ({logit:.2f})" for answer, logit in found), sep="\n  ")
+    parser.add_argument("--server", default="localhost:8001", help="gRPC address of the server")
+    parser.add_argument("--top", type=int, default=1, help="number of answers to each question")
+    options = parser.parse_args()
+    model = TritonVqaModel(options.server)
+    picture = read_regions(options.picture, model.parameters["lxcompress.detector"])
+    pictures = [picture] * len(options.question)
+    answers = model.answer(options.question, pictures, options.top)
+    for question, top in zip(options.question, answers, strict=True):
+        print(question, *(f"{answer} ({logit:.2f})" for answer, logit in top), sep="\n  ")
 
 
 if __name__ == "__main__":

@@ -1,94 +1,99 @@
-"""A ticket as a model repository for NVIDIA's Triton Inference Server.
+"""Write a ticket as a model repository for NVIDIA's Triton Inference Server.
 
     DIR/<model>/config.pbtxt     tensors, batching, instances: Triton's `ModelConfig`
-    DIR/<model>/1/model.onnx     the ticket, with its external data where it has some
-    DIR/<model>/labels.txt       its answers, one a line, which Triton gives in place of logits
-    DIR/<model>/tokenizer.json   for clients, as questions travel as tokens; cuts and pads
-    DIR/<model>/client.py        one that asks about a picture
-    DIR/<model>/README.md        how to start the server, and to ask it
+    DIR/<model>/1/model.onnx     the ticket, with its external data if it has any
+    DIR/<model>/labels.txt       its answers, one a line; Triton can return them for logits
+    DIR/<model>/tokenizer.json   for clients, which send tokens; truncates and pads
+    DIR/<model>/client.py        a client that asks questions about a picture
+    DIR/<model>/README.md        how to start the server and ask questions
 
-Triton joins requests along the batch where all their other dimensions are equal; ragged batches are
-nothing that this graph could read. So clients pad: questions to `lxcompress.max_tokens`, pictures
-to `lxcompress.regions`, two of the configuration's `parameters`.
+Triton batches requests whose dimensions other than the batch are equal; this graph does not support
+its ragged batches. Clients therefore pad questions to `lxcompress.max_tokens` and pictures to
+`lxcompress.regions`, two of the configuration's `parameters`.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 
 from tokenizers import Tokenizer
 
 import lxcompress
 from exporters.graph.interface import OPSET
-from exporters.graph.onnx_file import OnnxFile, data_file
+from exporters.graph.onnx_file import OnnxFile
 from exporters.records import ExportReport
 from exporters.runtime.vqa_model import read_labels
 from exporters.source import Source
-from exporters.targets.output_folder import check_place
-from exporters.targets.triton.config import KINDS, LABELS, MARK, triton_config
+from exporters.targets.markdown import escape_markdown, fill_template
+from exporters.targets.onnx_copy import copy_onnx_file, is_copy
+from exporters.targets.output_folder import check_output_folder
+from exporters.targets.triton.config import INSTANCE_KINDS, LABELS, MARKER, triton_config
 from exporters.variants import VARIANTS, Variant
 from lxcompress.data.dataset import open_dataset
-from lxcompress.errors import ConfigError, ModelError
-from lxcompress.system.files import atomic_path, sha256
+from lxcompress.errors import ConfigError
+from lxcompress.system.files import atomic_path
 
-DEFAULTS = {"cuda": "sparse-fp16", "cpu": "sparse-int8"}  # what answers fastest there
+DEFAULT_VARIANTS = {"cuda": "sparse-fp16", "cpu": "sparse-int8"}  # the fastest on each device
 _CONFIG = "config.pbtxt"
+_MODEL = Path("1") / "model.onnx"  # the path that Triton requires
 _HERE = Path(__file__).parent
 
 
-def served(names: Sequence[str], device: str) -> list[str]:
-    """The variants to serve on "cuda" or "cpu", of those that the export was asked for.
+def choose_variants(names: Sequence[str], device: str) -> list[str]:
+    """The ticket's variants among `names`, those of the export; without names, the fastest one.
 
-    Where it was asked for none by name, the fastest there. ConfigError for another device, and for
-    names of which none is a ticket's or one is nothing for that device.
+    Raises:
+        ConfigError: the device is not "cuda" or "cpu", no variant is a ticket's, or one is not
+            suitable for the device.
     """
-    if device not in DEFAULTS:
-        raise ConfigError(f"--triton-device {device}: choose {' or '.join(DEFAULTS)}")
+    if device not in DEFAULT_VARIANTS:
+        raise ConfigError(f"--triton-device {device}: choose {' or '.join(DEFAULT_VARIANTS)}")
+    default = DEFAULT_VARIANTS[device]
     if not names:
-        return [DEFAULTS[device]]
-    known = [VARIANTS[name] for name in dict.fromkeys(names) if name in VARIANTS]
-    chosen = [variant.name for variant in known if variant.sparse]
-    if known and not chosen:
-        raise ConfigError(
-            f"--triton needs a file of the ticket, such as --variant {DEFAULTS[device]}"
-        )
-    if device == "cuda" and "sparse-int8" in chosen:
+        return [default]
+    variants = [VARIANTS[name] for name in dict.fromkeys(names) if name in VARIANTS]
+    sparse = [variant.name for variant in variants if variant.sparse]
+    if variants and not sparse:
+        raise ConfigError(f"--triton needs a file of the ticket, such as --variant {default}")
+    if device == "cuda" and "sparse-int8" in sparse:
         raise ConfigError(
             "--variant sparse-int8: on a GPU, ONNX Runtime by itself is slow with int8; choose "
-            f"{DEFAULTS[device]}, or --triton-device cpu"
+            f"{default}, or --triton-device cpu"
         )
-    return chosen
+    return sparse
 
 
 def check_triton(source: Source, folder: Path, hub: Path | None = None) -> None:
-    """ConfigError, before an export takes its time, where `write_triton` could not write.
+    """Check the option `--triton` before an export that takes minutes.
 
-    `hub` is a folder that the same export writes.
+    `hub` is the folder of `--hub` in the same command.
+
+    Raises:
+        ConfigError: `write_triton` would fail.
     """
     if source.ticket is None:
         raise ConfigError(
-            f"--triton needs a ticket, and {source.dense} is none: it has no {source.mask_name}"
+            f"--triton needs a ticket; {source.dense} is a dense model: it has no "
+            f"{source.mask_name}"
         )
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--triton {folder} is a file; choose a folder")
-    taken = (source.dense, source.ticket, source.onnx, hub)
-    check_place("--triton", folder, [path for path in taken if path is not None])
+    used = (source.dense, source.ticket, source.onnx, hub)
+    check_output_folder("--triton", folder, [path for path in used if path is not None])
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if not (path.name.startswith(".") or _is_ours(path)):
             raise ConfigError(
-                f"--triton {folder} holds {path.name}, which is no model of lxcompress; choose a "
+                f"--triton {folder} contains {path.name}, which lxcompress did not write; choose a "
                 "new or empty folder"
             )
 
 
 def _is_ours(folder: Path) -> bool:
     path = folder / _CONFIG
-    return path.is_file() and path.read_bytes().startswith(MARK.encode())
+    return path.is_file() and path.read_bytes().startswith(MARKER.encode())
 
 
 def write_triton(
@@ -99,30 +104,36 @@ def write_triton(
     device: str,
     name: str,
 ) -> list[Path]:
-    """Write a model for each of `variants`, whole or not at all, into `folder`; where they are.
+    """Write a model folder for each of `variants` to `folder`, each whole or not at all.
 
-    They are called `name`, as far as a URL takes that, and the variant. One that is there and the
-    same stays. Raises ConfigError where something else is in its place, ModelError when a file is
-    not what the `report` of the export says.
+    A model is called after `name`, reduced to characters that a URL allows, and its variant. An
+    existing model folder with the same content is left as it is. Returns the model folders.
+
+    Args:
+        report: the report of the export.
+
+    Raises:
+        ConfigError: an existing model folder has other content.
+        ModelError: an ONNX file was changed after the export.
     """
-    called = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "lxmert"
-    about = _about(source)
-    made = []
-    for variant in (VARIANTS[chosen] for chosen in variants):
-        path = source.onnx / variant.file
-        target = folder / f"{called}-{variant.name}"
-        texts = _texts(OnnxFile(path), variant, device, target.name, about)
-        model = _Model(path, texts, report.files[variant.file].sha256)
+    prefix = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "lxmert"
+    parameters = _data_parameters(source)
+    models = []
+    for variant in (VARIANTS[variant_name] for variant_name in variants):
+        onnx = source.onnx / variant.file
+        target = folder / f"{prefix}-{variant.name}"
+        texts = _texts(OnnxFile(onnx), variant, device, target.name, parameters)
+        model = _ModelFolder(onnx, texts, report.files[variant.file].sha256)
         if target.exists():
             model.check_same(target)
         else:
             model.write(target)
-        made.append(target)
-    return made
+        models.append(target)
+    return models
 
 
-def _about(source: Source) -> dict[str, str]:
-    """What clients must know of the pictures; the export was checked on the same data."""
+def _data_parameters(source: Source) -> dict[str, str]:
+    """What clients must know about the regions, from the data that the export was checked on."""
     dataset = open_dataset(source.data)
     regions = dataset.region_format("val")
     return {
@@ -134,79 +145,68 @@ def _about(source: Source) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Model:
-    """One model's folder: `onnx`, the SHA-256 `digest` of it and its data, `texts` by file name."""
+class _ModelFolder:
+    """The content of a model's folder: an exported file with its hashes, and texts by file name."""
 
     onnx: Path
     texts: Mapping[str, str]
-    digest: str
+    hashes: str
 
     def write(self, folder: Path) -> None:
         with atomic_path(folder) as work:
-            (work / "1").mkdir(parents=True)
+            (work / _MODEL).parent.mkdir(parents=True)
             for name, text in self.texts.items():
                 (work / name).write_text(text, encoding="utf-8", newline="\n")
-            for origin, copy in self._copies(work):
-                if origin.exists():
-                    shutil.copyfile(origin, copy)
-            if self._digest(work) != self.digest:
-                raise ModelError(f"{self.onnx} is not the file that was checked; export it again")
+            copy_onnx_file(self.onnx, work / _MODEL, self.hashes)
 
     def check_same(self, folder: Path) -> None:
-        """ConfigError unless `write` would make it as it is: a server may use it, tuned by hand."""
+        """ConfigError unless `folder` has this content: it may be in use, or edited by hand."""
         changed = [
             name
             for name, text in self.texts.items()
             if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode()
         ]
-        if not changed and self._digest(folder) != self.digest:
-            changed = ["1/model.onnx"]
+        if not changed and not is_copy(self.onnx, folder / _MODEL, self.hashes):
+            changed = [_MODEL.as_posix()]
         if changed:
             raise ConfigError(
-                f"{folder} is there already and its {changed[0]} differs (it was edited, or is of "
+                f"{folder} exists already and its {changed[0]} differs (it was edited, or is from "
                 "another export); remove it or choose another --triton"
             )
 
-    def _copies(self, folder: Path) -> list[tuple[Path, Path]]:
-        # The model under the name that Triton looks for, its data under the one that it knows.
-        data, version = data_file(self.onnx), folder / "1"
-        return [(self.onnx, version / "model.onnx"), (data, version / data.name)]
-
-    def _digest(self, folder: Path) -> str:
-        return " ".join(sha256(copy) for _, copy in self._copies(folder) if copy.exists())
-
 
 def _texts(
-    file: OnnxFile, variant: Variant, device: str, name: str, about: Mapping[str, str]
+    file: OnnxFile, variant: Variant, device: str, name: str, data_parameters: Mapping[str, str]
 ) -> dict[str, str]:
-    """All files of a model but its ONNX ones."""
+    """The text files of a model folder."""
     labels = read_labels(file)
     parameters = {
         "version": lxcompress.__version__,
         "variant": variant.name,
         "sparsity": file.metadata["sparsity"],
         "max_tokens": file.metadata["max_tokens"],
-        **about,
+        **data_parameters,
     }
-    readme = Template((_HERE / "readme.md").read_text(encoding="utf-8"))
+    readme = fill_template(
+        _HERE / "readme.md",
+        **{key: escape_markdown(value) for key, value in parameters.items()},
+        name=name,
+        kind=INSTANCE_KINDS[device],
+        opset=OPSET,
+        gpus="--gpus=all " if device == "cuda" else "",
+    )
     return {
         _CONFIG: triton_config(file, name, device, parameters),
-        # A line break within an answer would shift all answers after it.
+        # A line break in an answer would shift all later answers.
         LABELS: "".join(f"{' '.join(label.splitlines())}\n" for label in labels),
         "tokenizer.json": _padding_tokenizer(file),
         "client.py": (_HERE / "client.py").read_text(encoding="utf-8"),
-        "README.md": readme.substitute(
-            parameters,
-            name=name,
-            kind=KINDS[device],
-            opset=OPSET,
-            gpus="--gpus=all " if device == "cuda" else "",
-        ),
+        "README.md": readme,
     }
 
 
 def _padding_tokenizer(file: OnnxFile) -> str:
-    """The file's tokenizer, but every question as long as the longest may be."""
+    """The file's tokenizer, changed to pad every question to the maximum length."""
     tokenizer = Tokenizer.from_str(file.metadata["tokenizer"])
     padding = tokenizer.padding or {}
     tokenizer.enable_padding(**{**padding, "length": int(file.metadata["max_tokens"])})

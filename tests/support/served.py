@@ -86,6 +86,7 @@ def run_demo(folder: Path, *arguments: object) -> Iterator[Served]:
     try:
         first = process.stdout.readline()
         assert process.stdout.readline() == "stop with Ctrl-C\n", process.stderr.read()
+        watchdog.cancel()  # requests and the end have timeouts of their own
         yield Served(first.split()[-1], process, temporary)
         process.terminate()
         process.wait(30)

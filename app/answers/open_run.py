@@ -10,9 +10,8 @@ from app.answers.models import ModelPair
 from app.answers.region_cache import RegionCache
 from app.answers.service import Service
 from exporters.variants import VARIANTS, Variant
-from lxcompress.errors import ConfigError, ModelError, RunError
+from lxcompress.errors import ConfigError, ModelError
 from lxcompress.run import Run
-from lxcompress.system.files import read_json
 from lxcompress.vision.detectors import get_detector
 from lxcompress.vision.pixel import PixelDetector
 
@@ -60,12 +59,10 @@ def _find_variant(option: str, name: str, *, sparse: bool) -> Variant:
 
 def find_newest_run(runs: Path) -> Path | None:
     """The most recently finished run in the folder `runs`; None if there is none."""
-    finished = [
-        run.folder
-        for folder in (runs.iterdir() if runs.is_dir() else ())
-        if (run := Run(folder)).result.is_file() and run.theta0.is_dir()
-    ]
-    return max(finished, key=lambda folder: Run(folder).result.stat().st_mtime, default=None)
+    candidates = [Run(folder) for folder in (runs.iterdir() if runs.is_dir() else ())]
+    finished = [run for run in candidates if run.exists() and run.is_finished()]
+    newest = max(finished, key=lambda run: run.result.stat().st_mtime, default=None)
+    return newest.folder if newest else None
 
 
 def find_missing_files(folder: Path, served: ServedModels) -> list[Variant]:
@@ -74,13 +71,7 @@ def find_missing_files(folder: Path, served: ServedModels) -> list[Variant]:
     Raises:
         RunError: `folder` is not a finished run.
     """
-    run = Run(folder)
-    if not run.theta0.is_dir():
-        raise RunError(f"{folder} is no run directory; `lxcompress prune` makes one")
-    if not run.result.exists():
-        raise RunError(
-            f"{folder} has no finished ticket; `lxcompress prune --resume {folder}` finds it"
-        )
+    run = Run.open_finished(folder)
     return [
         variant
         for variant in (served.dense, served.ticket)
@@ -107,16 +98,15 @@ def open_service(folder: Path, served: ServedModels) -> Service:
         DeviceError: the device cannot be used here.
     """
     run = Run(folder)
-    result = read_json(run.result, "result", RunError)
-    data = result["dataset"]
-    if data["detector"] is None:
+    data = run.read_result().dataset
+    if data.detector is None:
         raise ConfigError(
             f"the dataset of {folder} does not name the detector of its regions; add `detector:` "
-            f"to {data['folder']}/dataset.yaml and run `lxcompress prune` again"
+            f"to {data.folder}/dataset.yaml and run `lxcompress prune` again"
         )
     # PixelDetector takes no device.
-    device = "auto" if data["detector"] == PixelDetector.name else served.device
-    detector = get_detector(data["detector"], served.detector_weights, device)
+    device = "auto" if data.detector == PixelDetector.name else served.device
+    detector = get_detector(data.detector, served.detector_weights, device)
     pair = ModelPair.open(
         run.onnx / served.ticket.file, run.onnx / served.dense.file, served.device, served.threads
     )
@@ -126,6 +116,6 @@ def open_service(folder: Path, served: ServedModels) -> Service:
             f"{detector.name} detector gives {detector.feature_size}"
         )
     known = KnownInputs.from_vocabulary(
-        data["name"], detector.name, pair.ticket.labels, pair.ticket.tokenizer
+        data.name, detector.name, pair.ticket.labels, pair.ticket.tokenizer
     )
     return Service(pair, RegionCache(detector), known)

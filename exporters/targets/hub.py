@@ -14,17 +14,17 @@ from huggingface_hub.utils import validate_repo_id
 import lxcompress
 from exporters.records import ExportReport
 from exporters.source import Source
-from exporters.targets.model_card import model_card
+from exporters.targets.model_card import ONNX_FOLDER, model_card
 from exporters.targets.onnx_copy import copy_onnx_file
 from exporters.targets.output_folder import check_output_folder
 from exporters.variants import VARIANTS
-from lxcompress.errors import ConfigError, LxcompressError, RunError
+from lxcompress.errors import ConfigError, LxcompressError
 from lxcompress.model.lxmert import read_config
-from lxcompress.run import Run
-from lxcompress.system.files import atomic_path, read_json
+from lxcompress.run import MASK_FILE, MODEL_CONFIG, MODEL_WEIGHTS, Run
+from lxcompress.system.files import atomic_path
 from lxcompress.system.text import one_line
 
-_MODEL_FILES = ("config.json", "model.safetensors", "mask.safetensors")
+_MODEL_FILES = (MODEL_CONFIG, MODEL_WEIGHTS, MASK_FILE)
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -44,7 +44,7 @@ def check_hub(
         ConfigError: `write_hub_folder` or `push` would fail.
     """
     run = Run(source)
-    if source.is_dir() and not run.theta0.is_dir():
+    if source.is_dir() and not run.exists():
         raise ConfigError(
             f"--hub needs a run directory, because the model card reports its result; {source} is "
             "not one"
@@ -80,7 +80,6 @@ def write_hub_folder(
         LxcompressError: `folder` exists, or the disk is full.
     """
     source = Source.of(run.folder, None, None, onnx)
-    result = read_json(run.result, "result", RunError)
     sparse = [variant for variant in VARIANTS.values() if variant.sparse]
     hashes = source.hashes(sparse[0])
     records = {variant.file: report.files.get(variant.file) for variant in sparse}
@@ -92,15 +91,15 @@ def write_hub_folder(
     }
     if not files:
         raise ConfigError(f"{source.onnx} has no file of this ticket; export one")
-    card = model_card(folder.name, result, files, read_config(run.ticket))
+    card = model_card(folder.name, run.read_result(), files, read_config(run.ticket))
     with atomic_path(folder) as work:
-        (work / "onnx").mkdir(parents=True)
+        (work / ONNX_FOLDER).mkdir(parents=True)
         (work / "README.md").write_text(card, encoding="utf-8", newline="\n")
         for name in (*_MODEL_FILES, *_TOKENIZER_FILES):
             if name in _MODEL_FILES or (run.ticket / name).exists():
                 shutil.copyfile(run.ticket / name, work / name)
         for name, record in files.items():
-            copy_onnx_file(source.onnx / name, work / "onnx" / name, record.sha256)
+            copy_onnx_file(source.onnx / name, work / ONNX_FOLDER / name, record.sha256)
 
 
 def push(folder: Path, repo: str) -> str:

@@ -19,11 +19,14 @@ from transformers import LxmertConfig
 from exporters.graph.interface import OPSET
 from exporters.records import ExportRecord
 from exporters.targets.markdown import escape_markdown, fill_template
+from lxcompress.choices import Choice, Rewind, Schedule, Scope, Subnetwork
 from lxcompress.config import EMBEDDED_DATA, EMBEDDED_MODEL
 from lxcompress.model.answer_head import labels_of
+from lxcompress.result import RunResult
 from lxcompress.system.text import one_line
 from lxcompress.vision.detectors import DETECTORS
 
+ONNX_FOLDER = "onnx"  # of a repository on the Hub, where transformers.js expects the files
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 _TASK = "visual-question-answering"
 _TAGS = ["lxmert", "lottery-ticket", "pruning", "onnx", "sparse", _TASK]
@@ -31,26 +34,11 @@ _HUB_NAME = re.compile(r"([\w-]+/)?[\w.-]+", re.ASCII)  # what the Hub accepts a
 _MAX_LISTED_ANSWERS = 30
 _LAYERS = {"l_layers": "language", "r_layers": "vision", "x_layers": "cross-modality"}
 _RECIPE = ("epochs", "batch-size", "learning-rate", "seed", "precision", "max-tokens")
-_DESCRIPTIONS = {
-    "subnetwork": {
-        "low": "the weights of smallest magnitude are pruned, as in the paper's winning tickets",
-        "high": "the weights of largest magnitude are pruned; a control, not a winning ticket",
-        "random": "weights chosen at random are pruned; a control, not a winning ticket",
-    },
-    "scope": {
-        "global": "all prunable weights are ranked together",
-        "layer": "each weight matrix is ranked by itself",
-        "modality": "language, vision and cross-modality are each ranked by themselves",
-    },
-    "schedule": {
-        "paper": "trained, pruned in steps, retrained once",
-        "iterative": "pruned in steps, retrained after each",
-    },
-    "rewind": {
-        "weights": "retrained from the start weights",
-        "late": "retrained from the weights after the first steps of dense training",
-        "lr": "retrained from the trained weights; only the learning-rate schedule is rewound",
-    },
+_CHOICES: dict[str, type[Choice]] = {
+    "subnetwork": Subnetwork,
+    "scope": Scope,
+    "schedule": Schedule,
+    "rewind": Rewind,
 }
 _SHAPES_NOTE = (
     " Their pictures are generated drawings of coloured shapes; photographs are out of "
@@ -61,7 +49,7 @@ _NOT_IN_COMMAND = {"workers", "tensorboard", "enforce-mask"}
 
 
 def model_card(
-    name: str, result: dict[str, Any], files: Mapping[str, ExportRecord], config: LxmertConfig
+    name: str, result: RunResult, files: Mapping[str, ExportRecord], config: LxmertConfig
 ) -> str:
     """The README.md of a ticket, from its result, the report's records of its files, its config."""
     metadata = _metadata(one_line(name) or "ticket", result).to_yaml()
@@ -79,12 +67,15 @@ def _public_name(value: str) -> str:
     return one_line(_hub_id(value) or Path(value).name or value)
 
 
-def _metadata(name: str, result: dict[str, Any]) -> ModelCardData:
-    data = one_line(result["dataset"]["name"])
+def _metadata(name: str, result: RunResult) -> ModelCardData:
+    data = one_line(result.dataset.name)
     hub_name = data if _HUB_NAME.fullmatch(data) else None
     slug = hub_name or re.sub(r"[^\w.-]+", "-", data, flags=re.ASCII).strip("-") or "dataset"
     # The dense model's accuracies have a metric type of their own: they are not this model's.
-    models = {"ticket": ("accuracy", ""), "dense": ("accuracy_of_dense_model", ", dense model")}
+    models = (
+        (result.ticket, "accuracy", ""),
+        (result.dense, "accuracy_of_dense_model", ", dense model"),
+    )
     accuracies = [
         EvalResult(
             task_type=_TASK,
@@ -92,72 +83,73 @@ def _metadata(name: str, result: dict[str, Any]) -> ModelCardData:
             dataset_name=data or slug,
             dataset_split="validation",
             metric_type=metric,
-            metric_name=f"{result['metric']}, {answer_type}{suffix}",
+            metric_name=f"{result.metric}, {answer_type}{suffix}",
             metric_value=value,
         )
-        for model, (metric, suffix) in models.items()
-        for answer_type, value in result[model]["accuracy"].items()
+        for model, metric, suffix in models
+        for answer_type, value in model.accuracy.items()
         if value is not None
     ]
     return ModelCardData(
-        license="apache-2.0" if _is_embedded(result["config"]) else None,
+        license="apache-2.0" if _is_embedded(result.config) else None,
         library_name="transformers",
         pipeline_tag=_TASK,
         tags=_TAGS,
-        base_model=_hub_id(result["config"]["model"]),
+        base_model=_hub_id(result.config["model"]),
         datasets=[hub_name] if hub_name else None,
         model_name=name,
         eval_results=accuracies,
     )
 
 
-def _body(result: dict[str, Any], files: Mapping[str, ExportRecord], config: LxmertConfig) -> str:
-    settings, data = result["config"], result["dataset"]
+def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertConfig) -> str:
+    settings, data = result.config, result.dataset
     answers = [escape_markdown(label) for label in labels_of(config)]
     more = ["…"] if len(answers) > _MAX_LISTED_ANSWERS else []
     start = escape_markdown(_public_name(settings["model"] or settings["model-config"]))
     detector = "the detector"
-    if data["detector"]:
-        origin = " (part of lxcompress)" if data["detector"] in DETECTORS else ""
-        detector = f'the detector "{escape_markdown(data["detector"])}"{origin}'
+    if data.detector:
+        origin = " (part of lxcompress)" if data.detector in DETECTORS else ""
+        detector = f'the detector "{escape_markdown(data.detector)}"{origin}'
     machines = dict.fromkeys(_machine(record.checked_on) for record in files.values())
     choices = {
-        key: f"{settings[key]}: {descriptions[settings[key]]}"
-        for key, descriptions in _DESCRIPTIONS.items()
+        key: f"{choice}: {choice.description}"
+        for key, kind in _CHOICES.items()
+        if (choice := kind.parse(settings[key]))
     }
     return fill_template(
         _TEMPLATE,
-        **{name: f"{count:,}" for name, count in result["weights"].items()},
-        **{f"{of}_share": f"{share:.1%}" for of, share in result["ticket"]["sparsity"].items()},
+        **{name: f"{count:,}" for name, count in result.weights},
+        **{f"{of}_share": f"{share:.1%}" for of, share in result.ticket.sparsity},
         **choices,
         **{key.replace("-", "_"): escape_markdown(settings[key]) for key in _RECIPE},
         target_sparsity=f"{100 * settings['sparsity']:g}%",
         start=start if settings["model"] else f"none: {start}, from scratch",
         layers=", ".join(f"{getattr(config, key)} {kind}" for key, kind in _LAYERS.items()),
         width=config.hidden_size,
-        data=escape_markdown(data["name"]),
-        **{name: f"{count:,}" for name, count in data["questions"].items()},
+        data=escape_markdown(data.name),
+        **{name: f"{count:,}" for name, count in data.questions.items()},
         detector=detector,
         features=config.visual_feat_dim,
         count=f"{len(answers):,}",
         answers=", ".join(answers[:_MAX_LISTED_ANSWERS] + more),
-        metric=escape_markdown(result["metric"]),
+        metric=escape_markdown(result.metric),
         accuracy_table=_accuracy_table(result),
         file_table=_file_table(files),
-        regions=_regions_code(data["detector"]),
-        file=f"onnx/{min(files, key=lambda name: files[name].bytes)}",
+        regions=_regions_code(data.detector),
+        file=f"{ONNX_FOLDER}/{min(files, key=lambda name: files[name].bytes)}",
         opset=OPSET,
         pictures=_SHAPES_NOTE if settings["data"] == EMBEDDED_DATA else "",
         command=_command(settings),
-        fingerprint=escape_markdown(data["fingerprint"]),
-        machine=_machine(result["environment"]),
+        fingerprint=escape_markdown(data.fingerprint),
+        machine=_machine(result.environment),
         checked="; ".join(machines),
         license=_license(settings),
     )
 
 
-def _accuracy_table(result: dict[str, Any]) -> str:
-    dense, ticket = result["dense"]["accuracy"], result["ticket"]["accuracy"]
+def _accuracy_table(result: RunResult) -> str:
+    dense, ticket = result.dense.accuracy, result.ticket.accuracy
     rows = [
         f"| {escape_markdown(answer_type)} | {dense[answer_type]:.2f} | {accuracy:.2f} |"
         for answer_type, accuracy in ticket.items()
@@ -175,8 +167,8 @@ def _file_table(files: Mapping[str, ExportRecord]) -> str:
         accuracy = f"{record.accuracy['overall']:.2f}" if record.accuracy else "not measured"
         share = record.bytes / record.dense_fp32_bytes
         rows.append(
-            f"| `onnx/{name}` | {record.precision} | {record.bytes / 1e6:.2f} | {share:.1%} "
-            f"| {accuracy} | {record.same_answers:.2%} |"
+            f"| `{ONNX_FOLDER}/{name}` | {record.precision} | {record.bytes / 1e6:.2f} "
+            f"| {share:.1%} | {accuracy} | {record.same_answers:.2%} |"
         )
     return "\n".join(rows)
 

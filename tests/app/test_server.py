@@ -23,9 +23,11 @@ from app import server
 from app.answers.service import Service
 from app.server import find_port
 from exporters import export
+from lxcompress.config import PruneConfig
 from lxcompress.data.shapes.scenes import make_scene, render
 from lxcompress.errors import ConfigError
-from lxcompress.system.files import read_json
+from lxcompress.result import RunResult
+from lxcompress.run import Run
 from lxcompress.system.onnx_providers import why_unusable
 
 QUESTIONS = ("how many shapes are there?", "is there a red circle?", "what color is the square?")
@@ -282,10 +284,10 @@ def test_without_a_run_the_default_ticket_is_found_first(
 
     configs = []
 
-    def find(run: Any, config: Any) -> dict[str, Any]:
+    def find(run: Run, config: PruneConfig) -> RunResult:
         shutil.copytree(tiny_exported, run.folder)
         configs.append(config)
-        return read_json(run.result, "result")
+        return run.read_result()
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(prune, "find_ticket", find)
@@ -307,8 +309,8 @@ def test_errors_are_one_line(
         port = taken.getsockname()[1]
         for arguments, message in (
             (["--port", port], f"--port {port} is in use"),
-            ([tmp_path], "is no run directory"),
-            ([tmp_path / "absent"], "is no run directory"),
+            ([tmp_path], "is not a run directory"),
+            ([tmp_path / "absent"], "is not a run directory"),
             ([tiny_exported, "--variant", "fp32"], "--variant fp32: choose sparse-fp32"),
             ([tiny_exported, "--device", "tpu"], "ONNX files run on cpu or cuda"),
             ([tiny_exported, "--detector-weights", "x"], "the detector pixel has none"),

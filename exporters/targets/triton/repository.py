@@ -34,6 +34,7 @@ from exporters.targets.triton.config import INSTANCE_KINDS, LABELS, MARKER, trit
 from exporters.variants import VARIANTS, Variant
 from lxcompress.data.dataset import open_dataset
 from lxcompress.errors import ConfigError
+from lxcompress.run import MASK_FILE
 from lxcompress.system.files import atomic_path
 
 DEFAULT_VARIANTS = {"cuda": "sparse-fp16", "cpu": "sparse-int8"}  # the fastest on each device
@@ -76,8 +77,7 @@ def check_triton(source: Source, folder: Path, hub: Path | None = None) -> None:
     """
     if source.ticket is None:
         raise ConfigError(
-            f"--triton needs a ticket; {source.dense} is a dense model: it has no "
-            f"{source.mask_name}"
+            f"--triton needs a ticket; {source.dense} is a dense model: it has no {MASK_FILE}"
         )
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--triton {folder} is a file; choose a folder")

@@ -37,7 +37,7 @@ def test_missing_onnx_files_are_listed(tiny_exported: Path, tiny_run: Path, tmp_
         "fp32",
         "sparse-int8",
     ]
-    with pytest.raises(RunError, match="no run directory"):
+    with pytest.raises(RunError, match="is not a run directory"):
         find_missing_files(tmp_path, SERVED_MODELS)
     (tmp_path / "theta0").mkdir()
     with pytest.raises(RunError, match="no finished ticket.*--resume"):

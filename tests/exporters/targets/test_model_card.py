@@ -19,12 +19,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from transformers import LxmertConfig
 
-from exporters.records import ExportRecord, ExportReport
+from exporters.records import EXPORT_REPORT, ExportRecord, ExportReport
 from exporters.targets.model_card import model_card
+from lxcompress.choices import Rewind, Schedule, Scope, Subnetwork
 from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset
 from lxcompress.model.answer_head import set_labels
 from lxcompress.model.lxmert import read_config
+from lxcompress.result import RunResult
 from lxcompress.run import Run
 from lxcompress.system.files import read_json
 
@@ -39,11 +41,12 @@ def parse(text: str) -> Any:
     return ModelCard(text)
 
 
-def card_inputs(run: Path) -> tuple[JSON, JSON, LxmertConfig]:
+def card_inputs(folder: Path) -> tuple[RunResult, dict[str, ExportRecord], LxmertConfig]:
     """The result, the records of the ticket's files, and its configuration."""
-    records = read_json(run / "onnx" / "export.json", "report")["files"]
+    run = Run(folder)
+    records = ExportReport.read(run.onnx).files
     files = {name: records[name] for name in ONNX_FILES}
-    return read_json(run / "result.json", "result"), files, read_config(Run(run).ticket)
+    return run.read_result(), files, read_config(run.ticket)
 
 
 def test_the_code_of_the_card_runs(
@@ -99,7 +102,9 @@ def test_metadata(finished: Path, folder: Path) -> None:
 
 
 def test_every_figure_is_from_the_run(finished: Path, folder: Path) -> None:
-    result, files, _ = card_inputs(finished)
+    result = read_json(finished / "result.json", "result")
+    records = read_json(finished / "onnx" / EXPORT_REPORT, "report")["files"]
+    files = {name: records[name] for name in ONNX_FILES}
     architecture = read_json(Run(finished).ticket / "config.json", "configuration")
     text = ModelCard.load(folder / "README.md").text
     accuracies = [(kind, result["dense"]["accuracy"][kind], result["ticket"]["accuracy"][kind])
@@ -135,6 +140,8 @@ def test_every_figure_is_from_the_run(finished: Path, folder: Path) -> None:
     allowed |= {f"{f['bytes'] / (4 * f['parameters']):.1%}" for f in files.values()}
     allowed.add(str(len(architecture["id2label"])))
     plain = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    for choice in (*Subnetwork, *Scope, *Schedule, *Rewind):
+        plain = plain.replace(choice.description, "")
     plain = re.sub(r"(?m)^.*SHA-256.*$|^\| answers.*$|`[^`]*`|\(https.*?\)", "", plain)
     printed = re.findall(r"(?<![\w.])\d[\d,.]*\d%?|(?<![\w.])\d%?(?![\w.])", plain)
     assert len(printed) > 30
@@ -160,8 +167,8 @@ def test_the_command_reproduces_the_settings(finished: Path) -> None:
         )
     ):
         config = PruneConfig.parse(given_settings)
-        result["config"] = config.dump() | {"workers": number}
-        text = model_card("ticket", result, files, architecture)
+        changed = result.model_copy(update={"config": config.dump() | {"workers": number}})
+        text = model_card("ticket", changed, files, architecture)
         (line,) = re.findall(r"^lxcompress prune (.*)$", text, re.MULTILINE)
         assert f"--seed {config.seed} " in line  # defaults too, which may change
         words, options = shlex.split(line), {}
@@ -179,8 +186,9 @@ def test_base_model_and_license(
     result, files, architecture = card_inputs(finished)
 
     def card(**changes: str | None) -> tuple[Any, str]:
-        changed = result["config"] | {k.replace("_", "-"): v for k, v in changes.items()}
-        parsed = parse(model_card("x", result | {"config": changed}, files, architecture))
+        settings = result.config | {k.replace("_", "-"): v for k, v in changes.items()}
+        changed = result.model_copy(update={"config": settings})
+        parsed = parse(model_card("x", changed, files, architecture))
         return parsed.data, parsed.text
 
     data, text = card(model="lxmert-shapes", data="shapes")
@@ -215,10 +223,12 @@ def test_no_path_of_this_machine_is_in_the_card(
 def test_optional_parts_of_a_result(finished: Path) -> None:
     """No questions of an answer type, no detector's name, no accuracy of a file; many answers."""
     result, files, architecture = copy.deepcopy(card_inputs(finished))
-    for model in ("dense", "ticket"):
-        result[model]["accuracy"]["number"] = None
-    result["dataset"]["detector"] = None
-    files["model_sparse.onnx"]["accuracy"] = None
+    for model in (result.dense, result.ticket):
+        model.accuracy["number"] = None
+    data = result.dataset.model_copy(update={"detector": None})
+    result = result.model_copy(update={"dataset": data})
+    unmeasured = files["model_sparse.onnx"].model_copy(update={"accuracy": None})
+    files["model_sparse.onnx"] = unmeasured
     set_labels(architecture, [f"a{index}" for index in range(3129)])
     architecture.id2label = dict(reversed(architecture.id2label.items()))
     card = parse(model_card("x", result, files, architecture))
@@ -242,11 +252,17 @@ def shape(text: str) -> list[str]:
     )
 
 
-def hostile_card(finished: Path, string: str) -> tuple[str, JSON]:
+def hostile_card(finished: Path, string: str) -> tuple[str, RunResult]:
     """A card in which everything that users name has this name."""
     result, files, architecture = copy.deepcopy(card_inputs(finished))
-    result["dataset"] |= {"name": string, "detector": string, "folder": string}
-    result["config"] |= {"data": string, "model": string or "/", "tokenizer": string}
+    names = {"name": string, "detector": string, "folder": string}
+    settings = {"data": string, "model": string or "/", "tokenizer": string}
+    result = result.model_copy(
+        update={
+            "dataset": result.dataset.model_copy(update=names),
+            "config": result.config | settings,
+        }
+    )
     architecture.id2label[0] = string
     return model_card(string, result, files, architecture), result
 
@@ -292,7 +308,7 @@ def check_hostile(finished: Path, string: str) -> None:
     assert name and name.isprintable() and re.fullmatch(r"(?:[\w-]+/)?[\w.-]+", slug, re.ASCII)
     assert card.data.datasets in (None, [slug])
     values = [one.metric_value for one in card.data.eval_results]
-    expected = [*result["ticket"]["accuracy"].values(), *result["dense"]["accuracy"].values()]
+    expected = [*result.ticket.accuracy.values(), *result.dense.accuracy.values()]
     assert values == expected
     assert shape(card.text) == plain_shape(finished)
     for block in re.findall(r"```python\n(.*?)```", card.text, re.DOTALL):

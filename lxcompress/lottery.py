@@ -31,7 +31,7 @@ from lxcompress.pruning.mask import Mask
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.pruning.ticket_size import ticket_sizes
 from lxcompress.result import Accuracy, PruningStep, RunResult
-from lxcompress.run import MASK_FILE, Run
+from lxcompress.run import MASK_FILE, Run, pruned_name
 from lxcompress.system.device import resolve_device, resolve_precision
 from lxcompress.system.environment import describe
 from lxcompress.system.files import atomic_path
@@ -152,7 +152,7 @@ class Lottery:
             if not saved.exists():
                 mask = previous = self.find_mask(weights, level, previous)
                 mask.apply(weights)
-            accuracy = self.trainer.accuracy(f"pruned-{level}", lambda: model)
+            accuracy = self.trainer.accuracy(pruned_name(level), lambda: model)
             steps.append(
                 PruningStep(sparsity=pruned_weights(size, level) / size, accuracy=accuracy)
             )

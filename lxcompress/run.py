@@ -99,6 +99,17 @@ class Run:
         """Return the result file of the "dense" model or the "ticket" on the validation split."""
         return self.folder / "predictions" / f"{stage}.json"
 
+    def dense_artefacts(self) -> list[Path]:
+        """Return what steps 1 and 2 leave, θ0 first; runs of equal settings and seed share it."""
+        return [
+            self.theta0,
+            self.dense,
+            self.predictions("dense"),
+            self.log("dense"),
+            self.late,
+            *(self.once_path(name) for name in ("dense", "metric", "dataset")),
+        ]
+
     def stage_mask(self, stage: str) -> Path:
         """Return the mask that `stage` is to be trained under, found by step 3."""
         return self.work / f"{stage}.{MASK_FILE}"
@@ -179,6 +190,14 @@ class Run:
             raise RunError(f"{self.folder} is not a run directory: it has no {self.config.name}")
         return read_json(self.config, "run configuration", RunError)
 
+    def has_dense(self) -> bool:
+        """Return whether steps 1 and 2 have ended with the dense model's accuracy."""
+        return self.once_path("dense").exists()
+
+    def pruned_accuracy(self, level: float) -> Path:
+        """Return where `once` keeps the accuracy right after pruning to `level`."""
+        return self.once_path(pruned_name(level))
+
     def once_path(self, name: str) -> Path:
         """Return where `once` keeps the value called `name`."""
         return self.work / f"{name}.json"
@@ -189,6 +208,11 @@ class Run:
         if not path.exists():
             write_json(path, make())
         return read_json(path, "intermediate result", RunError)
+
+
+def pruned_name(level: float) -> str:
+    """Return the name under which `Run.once` keeps the accuracy right after pruning to `level`."""
+    return f"pruned-{level}"
 
 
 def first_difference(found: dict[str, Any], settings: dict[str, Any]) -> str | None:

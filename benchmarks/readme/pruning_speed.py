@@ -33,6 +33,7 @@ from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.tokenizer import build_tokenizer
 from lxcompress.pruning.magnitude import magnitude_mask
 from lxcompress.pruning.mask import Mask
+from lxcompress.run import MASK_FILE
 
 MODULE = "benchmarks.readme.pruning_speed"
 SPARSITY = 0.5
@@ -192,10 +193,10 @@ def ticket_folder(small: bool) -> dict[str, Any]:
         mask.apply(prunable_parameters(theta0))
         rewound = time.perf_counter()
         save_model(theta0, build_tokenizer(["what is it?"]), folder)
-        mask.save(folder / "mask.safetensors")
+        mask.save(folder / MASK_FILE)
         saved = time.perf_counter()
         loaded = prunable_parameters(load_model(folder))
-        found = Mask.load(folder / "mask.safetensors", loaded)
+        found = Mask.load(folder / MASK_FILE, loaded)
         found.verify(loaded, str(folder))
         expected = round(SPARSITY * found.size)
         if not found.pruned == expected or not all(

@@ -10,12 +10,12 @@ from typing import Any
 
 from benchmarks.sweep.plan import Plan
 from benchmarks.sweep.schema import SCHEMA, Report
-from benchmarks.sweep.significance import compare
+from benchmarks.sweep.significance import CellKey, compare
 from lxcompress.data.dataset import Dataset
 from lxcompress.errors import RunError
 from lxcompress.evaluation.scoring import Score, read_results, score_results
+from lxcompress.result import RunResult
 from lxcompress.run import Run
-from lxcompress.system.files import read_json
 
 
 def collect(plan: Plan, dataset: Dataset, failures: Mapping[str, str], **invocation: Any) -> Report:
@@ -31,11 +31,11 @@ def collect(plan: Plan, dataset: Dataset, failures: Mapping[str, str], **invocat
     """
     score = partial(_score, dataset=dataset)
     results = {
-        (subnetwork, sparsity, seed): read_json(run.result, "result", RunError)
+        (subnetwork, sparsity, seed): run.read_result()
         for subnetwork in plan.subnetworks
         for sparsity in plan.sparsities
         for seed in plan.seeds
-        if (run := Run(plan.cell(subnetwork, sparsity, seed))).result.exists()
+        if (run := Run(plan.cell(subnetwork, sparsity, seed))).is_finished()
     }
     if not results:
         name, message = next(iter(failures.items()))
@@ -67,7 +67,7 @@ def collect(plan: Plan, dataset: Dataset, failures: Mapping[str, str], **invocat
                 [question.image_id for question in dataset.questions("val")],
             ),
             # That of the runs, which may have been executed on another machine.
-            "environment": next(iter(results.values()))["environment"],
+            "environment": next(iter(results.values())).environment,
             "failures": [{"cell": name, "message": message} for name, message in failures.items()],
             **invocation,
         }
@@ -82,14 +82,14 @@ def _percents(score: Score) -> list[float]:
     return list(score.per_question.values())  # in the order of the questions
 
 
-def _cell(key: tuple[str, float, int], result: dict[str, Any]) -> dict[str, Any]:
+def _cell(key: CellKey, result: RunResult) -> dict[str, Any]:
     subnetwork, sparsity, seed = key
     return {
         "seed": seed,
         "subnetwork": subnetwork,
         "sparsity": sparsity,
-        "reset": result["theta0_masked"]["accuracy"],
-        "pruned": result["pruning_steps"][-1]["accuracy"],
-        "retrained": result["ticket"]["accuracy"],
-        "zeros": {"asked": sparsity, **result["ticket"]["sparsity"]},
+        "reset": result.theta0_masked.accuracy,
+        "pruned": result.pruning_steps[-1].accuracy,
+        "retrained": result.ticket.accuracy,
+        "zeros": {"asked": sparsity, **result.ticket.sparsity.model_dump()},
     }

@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.report.svg import COLOURS, STYLE, WIDTHS, for_page
 from benchmarks.sweep.schema import Cell, Report
 from benchmarks.sweep.tables import NAMES
+from lxcompress.choices import Subnetwork
 
 # Bluish green, vermilion and slate blue are distinguishable with colour blindness.
 LIGHT = {
@@ -30,7 +31,7 @@ STAGES = {  # of a cell: colour, marker, label
     "pruned": ("mask", "s", "after pruning"),
     "reset": ("dense", "^", "reset to initial weights"),
 }
-_TITLES = {**NAMES, "low": f"{NAMES['low']} (the ticket)"}
+_TITLES = {**NAMES, Subnetwork.LOW: f"{NAMES[Subnetwork.LOW]} (the ticket)"}
 _Style = dict[Any, Any]  # matplotlib's settings by name
 _DPI = 150
 _WIDTHS = {**WIDTHS, "file": 6.4}  # inches

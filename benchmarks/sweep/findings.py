@@ -18,6 +18,7 @@ from benchmarks.sweep.tables import (
     procedure,
     regrown,
 )
+from lxcompress.choices import Rewind, Schedule, Subnetwork
 
 # Settings that two sweeps shown together usually differ in: the procedure, what was swept, and how
 # it was computed.
@@ -52,7 +53,7 @@ def _capitalize(text: str) -> str:
 
 def _winning_ticket(report: Report) -> Iterator[str]:
     """The low-magnitude ticket at the paper's sparsity, and at the highest without loss."""
-    comparisons = {found.sparsity: found for found in report.comparisons("low")}
+    comparisons = {found.sparsity: found for found in report.comparisons(Subnetwork.LOW)}
     nearest = nearest_to_paper(report)
     if nearest in comparisons:
         text = _capitalize(_retained(report, comparisons[nearest]))
@@ -217,12 +218,13 @@ def _failures(report: Report) -> Iterator[str]:
 def _stages(settings: Mapping[str, Any]) -> str:
     """The stages of a cell under the sweep's procedure."""
     start = {
-        "late": "rewound to the dense model's early weights",
-        "lr": "with only the learning rate rewound",
-    }.get(settings.get("rewind", "weights"), "rewound to θ0")
+        Rewind.WEIGHTS: "rewound to θ0",
+        Rewind.LATE: "rewound to the dense model's early weights",
+        Rewind.LR: "with only the learning rate rewound",
+    }[settings.get("rewind", Rewind.WEIGHTS)]
     enforced = settings.get("enforce-mask", True)
     how = "with the mask enforced" if enforced else "without enforcing the mask"
-    paper = settings.get("schedule", "paper") == "paper"
+    paper = settings.get("schedule", Schedule.PAPER) == Schedule.PAPER
     pruned = "the dense model" if paper else "the network of the previous round"
     return (
         f"Reset is θ0 with the mask applied; after pruning is {pruned} with the mask applied; "

@@ -57,7 +57,7 @@ class Task:
     def is_finished(self) -> bool:
         """Whether the run has its result: that of a cell, or the accuracy of a dense model."""
         run = Run(self.folder)
-        return run.result.exists() if self.dense else run.once_path("dense").exists()
+        return run.is_finished() if self.dense else run.has_dense()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from benchmarks.report.record import Record
-from benchmarks.sweep.schema import Subnetwork
+from lxcompress.choices import Subnetwork
 
 _FILE = Path(__file__).with_name("published.json")
 
@@ -48,8 +48,8 @@ class Paper(Record):
     table1: list[Row]
 
     def row(self, subnetwork: str) -> Row:
-        """Return the row of the subnetwork "low", "high" or "random"."""
-        suffix = "(random)" if subnetwork == "random" else f"({subnetwork}-magnitude)"
+        """Return the row of a subnetwork."""
+        suffix = "(random)" if subnetwork == Subnetwork.RANDOM else f"({subnetwork}-magnitude)"
         return next(row for row in self.table1 if row.method.endswith(suffix))
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import Field
 
 from benchmarks.report.record import Interval, Record
+from lxcompress.choices import Subnetwork
+from lxcompress.result import Accuracy
 
 SCHEMA = "lxcompress-sweep/1"
-
-Subnetwork = Literal["low", "high", "random"]
-# By answer type: "overall", "yes/no", "number", "other"; null for a type that the data lack.
-Accuracy = dict[str, float | None]
 
 
 class Dense(Record):
@@ -103,7 +101,7 @@ class Report(Record):
     def subnetworks(self) -> list[str]:
         """The swept subnetworks in the paper's order."""
         swept = {*self._setting("subnetworks"), *(cell.subnetwork for cell in self.cells)}
-        return [name for name in get_args(Subnetwork) if name in swept]
+        return [name for name in Subnetwork if name in swept]
 
     @property
     def sparsities(self) -> list[float]:

@@ -8,13 +8,13 @@ often each value occurs, which is equivalent and faster than drawing every diffe
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import get_args
 
 import numpy as np
 
 from benchmarks.measure.statistics import RESAMPLES, Scores, bootstrap_mean
 from benchmarks.report.record import Interval
-from benchmarks.sweep.schema import Comparison, Report, Subnetwork
+from benchmarks.sweep.schema import Comparison, Report
+from lxcompress.choices import Subnetwork
 
 SEED = 0  # of the resampling
 LEVEL = 0.05  # of significance
@@ -38,7 +38,7 @@ def compare(
         ValueError: Scores differ in length, or a seed has no dense model.
     """
     comparisons = []
-    for subnetwork in get_args(Subnetwork):
+    for subnetwork in Subnetwork:
         seeds: dict[float, list[int]] = {}
         for name, sparsity, seed in sorted(tickets):
             if name == subnetwork:

@@ -8,10 +8,16 @@ from collections.abc import Sequence
 from benchmarks.report.numbers import p_value, points
 from benchmarks.report.sections import Table
 from benchmarks.sweep.published import Spread, Spreads, published
-from benchmarks.sweep.schema import Accuracy, Cell, Report
+from benchmarks.sweep.schema import Cell, Report
+from lxcompress.choices import Scope, Subnetwork
+from lxcompress.result import Accuracy
 
 ANSWER_TYPES = ("overall", "yes/no", "number", "other")
-NAMES = {"low": "low-magnitude", "high": "high-magnitude", "random": "random"}
+NAMES: dict[str, str] = {
+    Subnetwork.LOW: "low-magnitude",
+    Subnetwork.HIGH: "high-magnitude",
+    Subnetwork.RANDOM: "random",
+}
 SPLITS = ("test-dev", "test-std")
 MISSING = "–"
 _REGROWN = 1e-3  # fraction of the prunable weights; a mask is exact to one weight
@@ -149,7 +155,7 @@ def regrown(report: Report) -> list[Cell]:
 def procedure(report: Report) -> str:
     """Describe how a sweep pruned: whether it enforced masks, and the scope of the threshold."""
     enforced = "enforced" if report.settings.get("enforce-mask", True) else "not enforced"
-    return f"mask {enforced}, scope {report.settings.get('scope', 'global')}"
+    return f"mask {enforced}, scope {report.settings.get('scope', Scope.GLOBAL)}"
 
 
 def final_sparsity(cells: Sequence[Cell]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lxcompress.choices import Subnetwork
 from lxcompress.cli import options
 
 _SWEEP = "Sweep"
@@ -20,7 +21,8 @@ def sweep(
     subnetwork: Annotated[
         list[str] | None,
         typer.Option(
-            help="Which weights are pruned; can be repeated. [default: low, high, random]",
+            help=f"Which weights are pruned: {', '.join(Subnetwork)}. Can be repeated. "
+            "[default: all]",
             rich_help_panel=_SWEEP,
         ),
     ] = None,

@@ -12,28 +12,17 @@ from typing import NamedTuple
 import torch
 
 from benchmarks.sweep.plan import Task
+from lxcompress.choices import Schedule
 from lxcompress.data.dataset import open_dataset
 from lxcompress.errors import Interrupted, LxcompressError, RunError
 from lxcompress.lottery import Lottery
 from lxcompress.preflight import check_dataset
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run
-from lxcompress.system.files import atomic_path, read_json, write_json
+from lxcompress.system.files import atomic_path, write_json
 
 # The worker of a killed sweep may live on for a moment, perhaps on another machine.
 _LOCK_TIMEOUT_SECONDS = 60.0
-
-# What a cell needs of its seed's dense run: steps 1 and 2 with their accuracies.
-_DENSE_ARTEFACTS = (
-    "theta0",
-    "dense",
-    "predictions/dense.json",
-    "logs/dense.jsonl",
-    "work/late",
-    "work/dense.json",
-    "work/metric.json",
-    "work/dataset.json",
-)
 
 
 class Outcome(NamedTuple):
@@ -75,7 +64,7 @@ def _execute(task: Task) -> None:
             check_dataset(run, lottery.dataset)
             lottery.find_dense()
             return
-        if not run.result.exists():
+        if not run.is_finished():
             link_dense_run(Run(task.dense), run)
             reuse_accuracies(task, run)
         lottery.find_ticket()
@@ -85,8 +74,8 @@ def link_dense_run(dense: Run, run: Run) -> None:
     """Link the artefacts of the dense run into `run`, θ0 last: a run with θ0 has begun."""
     if run.theta0.exists():
         return
-    for name in reversed(_DENSE_ARTEFACTS):
-        source, target = dense.folder / name, run.folder / name
+    pairs = list(zip(dense.dense_artefacts(), run.dense_artefacts(), strict=True))
+    for source, target in reversed(pairs):
         if source.exists() and not target.exists():
             with atomic_path(target) as temporary:
                 if source.is_dir():
@@ -109,14 +98,14 @@ def reuse_accuracies(task: Task, run: Run) -> None:
     Each step of 10% prunes the same weights, whatever the final sparsity is. The iterative schedule
     trains between the steps, so there nothing can be reused.
     """
-    if task.config.schedule != "paper":
+    if task.config.schedule != Schedule.PAPER:
         return
     levels = pruning_levels(task.config.sparsity)
     for sibling in map(Run, task.siblings):
         with suppress(RunError):  # not finished
-            result = read_json(sibling.result, "result", RunError)
-            measured = pruning_levels(result["config"]["sparsity"])
-            for level, step in zip(measured, result["pruning_steps"], strict=True):
-                path = run.once_path(f"pruned-{level}")
+            result = sibling.read_result()
+            measured = pruning_levels(result.config["sparsity"])
+            for level, step in zip(measured, result.pruning_steps, strict=True):
+                path = run.pruned_accuracy(level)
                 if level in levels and not path.exists():
-                    write_json(path, step["accuracy"])
+                    write_json(path, step.accuracy)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from transformers import LxmertConfig, PreTrainedTokenizerBase
@@ -11,9 +12,8 @@ from transformers import LxmertConfig, PreTrainedTokenizerBase
 import lxcompress
 from exporters.records import Provenance
 from exporters.variants import VARIANTS, Variant
-from lxcompress.config import PruneConfig
 from lxcompress.data.batches import EncodedQuestions
-from lxcompress.data.dataset import open_dataset
+from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.errors import ConfigError, ModelError, RunError
 from lxcompress.run import Run
 from lxcompress.system.files import sha256
@@ -24,13 +24,17 @@ _MAX_TOKENS = 20  # LXMERT's
 
 @dataclass(frozen=True)
 class Source:
-    """`dense` and `ticket` are model folders; files go to `onnx`, and are checked on `data`."""
+    """`dense` and `ticket` are model folders; files go to `onnx`, and are checked on `data`.
+
+    `run` is the run that these are of, if any.
+    """
 
     dense: Path | None
     ticket: Path | None
     onnx: Path
     data: str
     max_tokens: int
+    run: Run | None = field(default=None, compare=False)
     mask_name = Run(Path()).mask.name
 
     @classmethod
@@ -54,14 +58,14 @@ class Source:
             for folder in (run.dense, run.ticket):
                 if not (folder / "config.json").exists():
                     raise RunError(f"{path} is incomplete: {folder} is no model folder any more")
-            config = PruneConfig.parse(run.settings())
+            config = run.read_config()
             if not config.enforce_mask:
                 raise RunError(
                     f"{path} was made with --no-enforce-mask: its pruned weights grew back, there "
                     "is no sparse ticket to export"
                 )
             onnx = output or run.onnx
-            return cls(run.dense, run.ticket, onnx, config.data, config.max_tokens)
+            return cls(run.dense, run.ticket, onnx, config.data, config.max_tokens, run)
         if not path.is_dir():
             raise ModelError(f"{path} is neither a run directory nor a model folder")
         if not (path / "config.json").exists():
@@ -74,6 +78,11 @@ class Source:
         ticket = path if (path / cls.mask_name).exists() else None
         dense = None if ticket else path
         return cls(dense, ticket, output or run.onnx, data, max_tokens or _MAX_TOKENS)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data, opened; DataError when they are not those that the run was made with."""
+        return self.run.open_dataset() if self.run else open_dataset(self.data)
 
     def variants(self, names: Sequence[str]) -> list[Variant]:
         """Those of `names`, or all that the source has the models for; ConfigError for others."""
@@ -115,7 +124,7 @@ class Source:
         return Provenance(
             lxcompress=lxcompress.__version__,
             files=self.hashes(variant),
-            data=open_dataset(self.data).fingerprint,
+            data=self.dataset.fingerprint,
             max_tokens=self.max_tokens,
             checked_on=device,
         )
@@ -128,7 +137,7 @@ def open_questions(
 
     Raises DataError when it has none.
     """
-    dataset = open_dataset(source.data)
+    dataset = source.dataset
     check_fit(config, dataset, ["val"], tokenizer, source.max_tokens)
     dataset.prepare_regions("val")
     split = dataset.split("val")

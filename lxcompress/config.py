@@ -39,6 +39,18 @@ PRESETS: dict[str, dict[str, int | float]] = {
 }
 
 
+# Names that are not paths, by the option that takes them.
+_KEYWORDS = {
+    "data": {EMBEDDED_DATA},
+    "model": {EMBEDDED_MODEL},
+    "tokenizer": {EMBEDDED_MODEL},
+    "model-config": set(PRESETS),
+    "pretrained-answers": set(),
+    "tensorboard": set(),
+}
+# Where there is no such path, these name something else: a hub id, or a preset misspelt.
+_PATHS_THAT_EXIST = {"model", "tokenizer", "model-config"}
+
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -66,9 +78,17 @@ class TrainingConfig(BaseModel):
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> Self:
-        """Validate `settings`; raise ConfigError naming the option and what is wrong with it."""
+        """Validate `settings` and make paths absolute, so that they hold in any folder.
+
+        Raises:
+            ConfigError: a setting is wrong; the message names the option.
+        """
+        for option, value in settings.items():
+            if isinstance(value, str):
+                check_name(option, value)
         try:
-            return cls.model_validate(dict(settings))
+            config = cls.model_validate(dict(settings))
+            return cls.model_validate(resolve_paths(config.dump()))
         except ValidationError as problem:
             raise ConfigError(_error_message(problem)) from None
 
@@ -159,22 +179,61 @@ class PretrainConfig(TrainingConfig):
     learning_rate: float = Field(5e-4, alias="learning-rate", gt=0, lt=1)
 
 
+def resolve_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings, by option name, whose local paths are absolute and hub ids unchanged."""
+    resolved = dict(settings)
+    for option, keywords in _KEYWORDS.items():
+        name = settings.get(option)
+        if not isinstance(name, str) or name in keywords:
+            continue
+        path = Path(name)
+        if option in _PATHS_THAT_EXIST and not path.exists():
+            continue
+        # A file may be a link, as in Hugging Face's cache, to one whose name says nothing.
+        is_link = path.is_symlink() and not path.is_dir()
+        resolved[option] = str(path.parent.resolve() / path.name if is_link else path.resolve())
+    return resolved
+
+
+def check_name(option: str, name: str) -> None:
+    """Raise ConfigError unless `name` can be that of a file, and be written as UTF-8."""
+    try:
+        if b"\0" not in name.encode():
+            return
+    except UnicodeEncodeError:
+        pass
+    raise ConfigError(f"--{option} {name!r}: not a name in UTF-8; rename it")
+
+
 def read_settings(path: Path) -> dict[str, Any]:
     """Read settings from a YAML file whose keys are option names, with dashes or underscores.
+
+    Values are texts, or None; `parse` gives them their types.
 
     Raises:
         ConfigError: the file is missing, not YAML, or not a mapping.
     """
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = yaml.load(path.read_text(encoding="utf-8"), _TextLoader)
     except OSError as problem:
         raise ConfigError(f"cannot read --config {path}: {problem.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
         first = str(problem).replace("\n", " ")
         raise ConfigError(f"--config {path} is not valid YAML: {first}") from None
+    except RecursionError:
+        raise ConfigError(f"--config {path} is nested too deeply") from None
     if not isinstance(settings, dict):
         raise ConfigError(f"--config {path} must map option names to values")
     return {str(key).replace("_", "-"): value for key, value in settings.items()}
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Leaves plain values texts: YAML 1.1 reads the name 2024 as a number and 1e-4 as none."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def _is_small(model: str | None) -> bool:

@@ -7,7 +7,7 @@ from transformers import LxmertForQuestionAnswering
 from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset
 from lxcompress.data.questions.answers import label_index, target_scores
-from lxcompress.errors import DataError, RunError
+from lxcompress.errors import DataError
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.pruning.magnitude import pruned_weights
 from lxcompress.pruning.schedule import pruning_levels
@@ -18,21 +18,15 @@ def check_dataset(run: Run, dataset: Dataset) -> None:
     """Check that the dataset is still the one that the run began with.
 
     Raises:
-        RunError: questions, answers or regions have changed since.
-        DataError: a file of the dataset is missing or wrong.
+        DataError: questions, answers or regions have changed since, or a file of the dataset is
+            missing or wrong.
     """
-    if run.is_finished():
-        began_with = run.read_result().dataset.fingerprint
-    elif run.exists():
-        began_with = run.once("dataset", dataset.describe)["fingerprint"]
-    else:
+    if not run.exists():
         dataset.describe()  # reads every file
         return
-    if began_with != dataset.fingerprint:
-        raise RunError(
-            f"the files of {dataset.folder} have changed since the run in {run.folder} began; "
-            "choose another --output, or --force to delete it"
-        )
+    if not run.is_finished():
+        run.once("dataset", dataset.describe)
+    run.check_dataset(dataset)
 
 
 def check_plan(

@@ -18,11 +18,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lxcompress.errors import RunError
+from lxcompress.config import EMBEDDED_DATA, PruneConfig, resolve_paths
+from lxcompress.errors import ConfigError, DataError, RunError
 from lxcompress.result import RunResult
 from lxcompress.system.files import locked, read_json, write_json
+
+if TYPE_CHECKING:
+    from lxcompress.data.dataset import Dataset
 
 # Files of a model folder, in a run or elsewhere.
 MODEL_CONFIG = "config.json"
@@ -64,7 +68,8 @@ class Run:
         """
         run = cls(folder)
         if not run.exists():
-            raise RunError(f"{folder} is not a run directory; `lxcompress prune` makes one")
+            hint = run._run_around() or "; `lxcompress prune` makes one"
+            raise RunError(f"{folder} is not a run directory{hint}")
         if not run.is_finished():
             raise RunError(
                 f"{folder} has no finished ticket; "
@@ -164,9 +169,8 @@ class Run:
         # Hidden files are the lock and what a killed process left half-written.
         if not self.folder.is_dir() or all(p.name.startswith(".") for p in self.folder.iterdir()):
             return
-        found = self.settings() if self.config.exists() else None
-        # A model folder has a config.json too.
-        if not isinstance(found, dict) or not found.keys() >= _SETTINGS_OF_A_RUN:
+        found = self._settings()
+        if found is None:
             raise RunError(
                 f"{self.folder} has files in it but is not a run directory; choose another --output"
             )
@@ -186,9 +190,76 @@ class Run:
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that the folder was made with; raise RunError without any."""
+        found = self._settings()
+        if found is None:
+            has = "a model's" if self.config.exists() else "no"
+            raise RunError(
+                f"{self.folder} is not a run directory: it has {has} {self.config.name}"
+                f"{self._run_around()}"
+            )
+        return found
+
+    def open_dataset(self) -> Dataset:
+        """Open the data of the run.
+
+        Raises:
+            RunError: the folder is not a run directory, or is damaged.
+            DataError: the data are gone, or as `check_dataset`.
+        """
+        from lxcompress.data.dataset import open_dataset  # heavy
+
+        data = self.read_config().data
+        if data != EMBEDDED_DATA and not Path(data).exists():
+            raise DataError(
+                f"{data}, the data that the run in {self.folder} was made with, is gone; put it "
+                "back, or a link to where it is now"
+            )
+        dataset = open_dataset(data)
+        self.check_dataset(dataset)
+        return dataset
+
+    def check_dataset(self, dataset: Dataset) -> None:
+        """Check that figures measured on a dataset can be compared with those of the run.
+
+        Raises:
+            DataError: the run was made with other questions, answers or regions.
+        """
+        if self.is_finished():
+            recorded = self.read_result().dataset.fingerprint
+        elif self.once_path("dataset").exists():
+            recorded = read_json(self.once_path("dataset"), "dataset", RunError)["fingerprint"]
+        else:
+            return
+        if dataset.fingerprint != recorded:
+            raise DataError(
+                f"the data in {dataset.folder} are not those that the run in {self.folder} was "
+                "made with: questions, answers or regions have changed; put them back, or make a "
+                "new run (another --output, or --force)"
+            )
+
+    def read_config(self) -> PruneConfig:
+        """Return the settings, validated; raise RunError without any, or for damaged ones."""
+        settings = self.settings()
+        try:
+            return PruneConfig.parse(settings)
+        except ConfigError as problem:
+            raise RunError(f"{self.config} is damaged: {problem}") from None
+
+    def _settings(self) -> dict[str, Any] | None:
+        """Return what `config.json` holds; None when it is missing or not of a run."""
         if not self.config.exists():
-            raise RunError(f"{self.folder} is not a run directory: it has no {self.config.name}")
-        return read_json(self.config, "run configuration", RunError)
+            return None
+        found = read_json(self.config, "run configuration", RunError)
+        # A model folder has a config.json too.
+        is_of_a_run = isinstance(found, dict) and found.keys() >= _SETTINGS_OF_A_RUN
+        return found if is_of_a_run else None
+
+    def _run_around(self) -> str:
+        """Return, for messages, which run the folder is a part of."""
+        for folder in self.folder.absolute().parents[:2]:
+            if Run(folder).exists():
+                return f"; it is part of the run {folder}, give that"
+        return ""
 
     def has_dense(self) -> bool:
         """Return whether steps 1 and 2 have ended with the dense model's accuracy."""
@@ -217,6 +288,7 @@ def pruned_name(level: float) -> str:
 
 def first_difference(found: dict[str, Any], settings: dict[str, Any]) -> str | None:
     """Describe the first setting that differs and changes the computation; None if none does."""
+    found, settings = resolve_paths(found), resolve_paths(settings)
     for name in sorted((found.keys() | settings.keys()) - _FREE_SETTINGS):
         if found.get(name) != settings.get(name):
             return f"{name} is {found.get(name)} there and {settings.get(name)} here"

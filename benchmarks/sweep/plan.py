@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lxcompress.choices import Subnetwork
-from lxcompress.config import EMBEDDED_DATA, EMBEDDED_MODEL, PRESETS, PruneConfig
+from lxcompress.config import PruneConfig
 from lxcompress.errors import ConfigError
 from lxcompress.run import Run
 
@@ -106,9 +106,12 @@ class Plan:
         shared = {name: value for name, value in config.dump().items() if name not in _SWEPT}
         parts = ["sweep", config.data_name, *config.procedure, *(["quick"] if quick else [])]
         folder = (output or Path("runs") / "-".join(parts)).absolute()
+        if shared["tensorboard"] is not None:
+            # Runs of different sweeps have the same names.
+            shared["tensorboard"] = str(Path(shared["tensorboard"]) / folder.name)
         plan = cls(
             folder=folder,
-            shared=_absolute(shared, folder.name),
+            shared=shared,
             subnetworks=_distinct(subnetworks),
             sparsities=tuple(sorted(_distinct(sparsities))),
             seeds=_distinct(seeds),
@@ -167,18 +170,3 @@ class Plan:
 
 def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values))
-
-
-def _absolute(shared: dict[str, Any], sweep: str) -> dict[str, Any]:
-    """Make paths absolute: a worker may have another working directory."""
-    keywords = {EMBEDDED_DATA, EMBEDDED_MODEL, *PRESETS}
-    absolute = {}
-    for name in ("data", "model", "model-config", "tokenizer", "pretrained-answers"):
-        value = shared[name]
-        # A hub id is not a path either.
-        if value is not None and value not in keywords and Path(value).exists():
-            absolute[name] = str(Path(value).absolute())
-    if shared["tensorboard"] is not None:
-        # Runs of different sweeps have the same names.
-        absolute["tensorboard"] = str(Path(shared["tensorboard"]).absolute() / sweep)
-    return {**shared, **absolute}

@@ -125,6 +125,29 @@ Tensorboard = Annotated[
 ]
 
 
+def from_file(config: Path | None, output: Path | None) -> tuple[dict[str, Any], Path | None]:
+    """Read the settings of `--config`, if given, and the output folder; `output` wins over its own.
+
+    Raises:
+        ConfigError: the file is wrong, or its `output:` is not a name.
+    """
+    from lxcompress.config import check_name, read_settings
+    from lxcompress.errors import ConfigError
+
+    settings = read_settings(config) if config is not None else {}
+    if "output" in settings:
+        name = settings.pop("output")
+        if output is None:
+            if not isinstance(name, str) or not name:
+                raise ConfigError(
+                    f"--config {config}: output: is not the name of a folder; give one, or leave "
+                    "the line out"
+                )
+            check_name("output", name)
+            output = Path(name)
+    return settings, output
+
+
 def given(context: typer.Context, own: Collection[str]) -> dict[str, Any]:
     """Return the options given on the command line, by option name, except the command's `own`."""
     return {

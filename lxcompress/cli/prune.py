@@ -69,7 +69,7 @@ def prune(
 
     Example: lxcompress prune --data data/vqa --model unc-nlp/lxmert-base-uncased --sparsity 0.6
     """
-    from lxcompress.config import PruneConfig, read_settings
+    from lxcompress.config import PruneConfig
     from lxcompress.errors import ConfigError
     from lxcompress.run import Run
 
@@ -79,13 +79,10 @@ def prune(
         if settings or config or output or force:
             raise ConfigError("--resume takes all settings from the run; give no others with it")
         run = Run(resume)
-        parsed = PruneConfig.parse(run.settings())
+        parsed = run.read_config()
     else:
-        if config is not None:
-            given = read_settings(config)
-            output = output or (Path(given.pop("output")) if "output" in given else None)
-            settings = given | settings
-        parsed = PruneConfig.parse(settings)
+        in_file, output = options.from_file(config, output)
+        parsed = PruneConfig.parse(in_file | settings)
         run = Run(output or Path("runs") / parsed.run_name)
     report(run, find_ticket(run, parsed, force))
 

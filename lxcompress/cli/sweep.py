@@ -114,13 +114,12 @@ def sweep(
     from benchmarks.sweep import plan as sweep_plan
     from benchmarks.sweep.launchers.launcher import Launcher
     from benchmarks.sweep.run import sweep as run
-    from lxcompress.config import read_settings
 
     own = {"subnetwork", "sparsity", "seed", "quick", "beside", "jobs", "threads", "ray"}
     given = options.given(context, own | {"output", "config"})
-    settings = (read_settings(config) if config is not None else {}) | given
+    in_file, output = options.from_file(config, output)
     plan = sweep_plan.Plan.make(
-        settings,
+        in_file | given,
         subnetworks=subnetwork or sweep_plan.SUBNETWORKS,
         sparsities=sparsity or (sweep_plan.QUICK_SPARSITIES if quick else sweep_plan.SPARSITIES),
         seeds=seed or (sweep_plan.QUICK_SEEDS if quick else sweep_plan.SEEDS),

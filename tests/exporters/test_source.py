@@ -114,6 +114,35 @@ def test_a_run_whose_settings_are_damaged(run: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+# -- Its data ---------------------------------------------------------------------------------
+
+
+def test_the_data_of_a_run(run: Path, tiny_data: Path, tmp_path: Path) -> None:
+    """Figures of an export stand beside those of the run: only the run's own data will do."""
+    assert Source.of(run, None, None).dataset.folder == tiny_data
+    other = Path(shutil.copytree(tiny_data, tmp_path / "other"))
+    settings = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(settings | {"data": str(other)}))
+    assert Source.of(run, None, None).dataset.folder == other  # moved, but the same
+    path = other / "val_annotations.json"
+    path.write_text(path.read_text().replace('"yes"', '"no"'))
+    message = f"the data in {other} are not those that the run in {run} was made with"
+    source = Source.of(run, None, None)
+    with pytest.raises(DataError, match=message):
+        source.provenance(VARIANTS["fp32"], "cpu")
+    with pytest.raises(DataError, match=message):
+        open_questions(source, read_config(run / "dense"), load_tokenizer(run / "dense"))
+    shutil.rmtree(other)
+    with pytest.raises(DataError, match=f"^{other}, the data that the run in {run} was made with,"):
+        Source.of(run, None, None).dataset  # noqa: B018
+
+
+def test_the_data_of_a_model_folder(tiny_model: Path, tiny_data: Path) -> None:
+    source = Source.of(tiny_model, str(tiny_data), None)
+    assert source.dataset is source.dataset
+    assert source.dataset.folder == tiny_data
+
+
 # -- Which files ------------------------------------------------------------------------------
 
 

@@ -113,9 +113,37 @@ def test_a_yaml_file(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("# mine\nsparsity: 0.7\nbatch_size: 16\nlearning-rate: 1e-4\n")
     settings = read_settings(path)
-    assert settings == {"sparsity": 0.7, "batch-size": 16, "learning-rate": "1e-4"}
+    assert settings == {"sparsity": "0.7", "batch-size": "16", "learning-rate": "1e-4"}
     config = PruneConfig.parse(settings)
-    assert (config.batch_size, config.learning_rate) == (16, 1e-4)  # YAML 1.1 reads 1e-4 as text
+    assert (config.sparsity, config.batch_size, config.learning_rate) == (0.7, 16, 1e-4)
+
+
+@pytest.mark.parametrize(
+    "text", ["2024", "0x10", "1_000", "yes", "2024-05-01", ".5", "~x", "=", "<<"]
+)
+def test_names_in_a_yaml_file_are_text(text: str, tmp_path: Path) -> None:
+    """YAML reads many a name as a number, a date or a truth value."""
+    path = tmp_path / "run.yaml"
+    path.write_text(f"output: {text}\ndata: {text}\n")
+    assert read_settings(path) == {"output": text, "data": text}
+
+
+def test_values_in_a_yaml_file_keep_their_types(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "seed: 010\nepochs: 1.0\nsparsity: .5\nkeep-answer-head: no\nenforce_mask: 'no'\n"
+        "rewind-step:\nworkers: null\ntokenizer: ~\n"
+    )
+    config = PruneConfig.parse(read_settings(path))
+    assert (config.seed, config.epochs, config.sparsity) == (10, 1, 0.5)
+    assert config.keep_answer_head is config.enforce_mask is False
+    assert config.rewind_step is config.workers is config.tokenizer is None
+
+
+def test_a_yaml_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(b"\xef\xbb\xbfsparsity: 0.7\n")
+    assert PruneConfig.parse(read_settings(path)).sparsity == 0.7
 
 
 def test_a_runs_config_as_yaml(tmp_path: Path) -> None:
@@ -133,6 +161,9 @@ def test_a_runs_config_as_yaml(tmp_path: Path) -> None:
         (b"\xff\xfe\x00", "is not valid YAML"),
         (b"- sparsity\n", "must map option names to values"),
         (b"", "must map option names to values"),
+        (b"? [a, b]\n: 1\n", "is not valid YAML"),
+        (b"a: " + b"[" * 5000 + b"]" * 5000, "is nested too deeply"),
+        (b"a: !!python/object:os.system 1", "is not valid YAML"),
         (None, "cannot read --config .*: No such file"),
     ],
 )
@@ -143,6 +174,70 @@ def test_unusable_yaml(content: bytes | None, message: str, tmp_path: Path) -> N
     with pytest.raises(ConfigError, match=message) as caught:
         read_settings(path)
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_local_paths_are_stored_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a run can be used from another folder."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("vqa", "own", "bert"):
+        Path(folder).mkdir()
+    for file in ("all.json", "tiny.json"):
+        Path(file).touch()
+    given: dict[str, Any] = {"data": "vqa", "model": "own", "tokenizer": "./bert"}
+    given |= {"tensorboard": "board", "keep-answer-head": True}
+    given |= {"pretrained-answers": "vqa/../all.json"}
+    stored = PruneConfig.parse(given).dump()
+    assert (
+        stored
+        | {
+            "data": str(tmp_path / "vqa"),
+            "model": str(tmp_path / "own"),
+            "tokenizer": str(tmp_path / "bert"),
+            "tensorboard": str(tmp_path / "board"),
+            "pretrained-answers": str(tmp_path / "all.json"),
+        }
+        == stored
+    )
+    for kind in (PruneConfig, PretrainConfig):
+        config = kind.parse({"data": "vqa", "model-config": "tiny.json"})
+        assert config.dump()["model-config"] == str(tmp_path / "tiny.json")
+        assert kind.parse(config.dump()) == config
+
+
+def test_names_that_are_no_paths_are_stored_as_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("shapes", "lxmert-shapes", "small"):
+        Path(folder).mkdir()
+    stored = PruneConfig.parse({}).dump()
+    assert (stored["data"], stored["model"]) == ("shapes", "lxmert-shapes")
+    assert PruneConfig.parse({"model-config": "small"}).dump()["model-config"] == "small"
+    stored = PruneConfig.parse(FULL | {"tokenizer": "google-bert/bert-base-uncased"}).dump()
+    assert stored["model"] == FULL["model"]
+    assert stored["tokenizer"] == "google-bert/bert-base-uncased"
+    # As a path, the same names are folders.
+    stored = PruneConfig.parse({"data": "./shapes", "model": "./lxmert-shapes"}).dump()
+    assert stored["data"] == str(tmp_path / "shapes")
+    assert stored["model"] == str(tmp_path / "lxmert-shapes")
+
+
+def test_a_linked_file_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hugging Face's cache keeps files as links to blobs that are named by their hash."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "0a1b2c").touch()
+    Path("tiny.json").symlink_to("0a1b2c")
+    config = PruneConfig.parse({"data": "vqa", "model-config": "tiny.json"})
+    assert config.architecture == str(tmp_path / "tiny.json")
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "\ud83d", "a\0b"])
+@pytest.mark.parametrize("option", ["data", "model", "tokenizer", "tensorboard"])
+def test_names_that_no_file_can_hold(option: str, name: str) -> None:
+    """A name that is not UTF-8 could not be written into config.json."""
+    with pytest.raises(ConfigError, match=f"--{option} .*: not a name in UTF-8") as caught:
+        PruneConfig.parse(FULL | {option: name})
+    str(caught.value).encode()
 
 
 def test_pretraining_settings() -> None:

@@ -475,7 +475,7 @@ def test_a_dataset_that_changed_meanwhile(
     path = data / "val_annotations.json"
     text = path.read_text()
     path.write_text(text.replace('"yes"', '"no"'))
-    with pytest.raises(RunError, match=f"the files of {data} have changed since"):
+    with pytest.raises(DataError, match=f"the data in {data} are not those that the run in"):
         run_lottery(tmp_path / "run", open_dataset(data), options)
     path.write_text(text)
     run_lottery(tmp_path / "run", open_dataset(data), options)

@@ -183,6 +183,50 @@ def test_settings_of_no_run(tmp_path: Path) -> None:
         Run(tmp_path).settings()
 
 
+@pytest.mark.parametrize("content", ["[1, 2]", '{"model_type": "lxmert"}', "null", '"data"'])
+def test_settings_that_are_not_of_a_run(content: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(RunError, match="not a run directory: it has a model's config.json"):
+        Run(tmp_path).settings()
+
+
+@pytest.mark.parametrize("part", ["ticket", "work/round-1"])
+def test_a_part_of_a_run_says_which_folder_to_give(
+    run: Run, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run.folder / part
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "lxmert"}')
+    monkeypatch.chdir(folder)
+    for given in (folder, Path()):
+        for attempt in (Run(given).settings, lambda given=given: Run.open_finished(given)):
+            with pytest.raises(RunError, match=f"part of the run {run.folder}, give that"):
+                attempt()
+
+
+def test_damaged_settings(run: Run) -> None:
+    run.config.write_text(json.dumps(SETTINGS | {"sparsity": 7}))
+    with pytest.raises(RunError, match="config.json is damaged: --sparsity 7: input should be"):
+        run.read_config()
+
+
+def test_a_relative_path_in_settings_starts_in_this_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Run(tmp_path / "run")
+    (run.theta0).mkdir(parents=True)
+    run.config.write_text(json.dumps(SETTINGS))
+    with run.claim(SETTINGS | {"data": str(tmp_path / "d")}):
+        pass
+    assert run.settings()["data"] == str(tmp_path / "d")
+    with (
+        pytest.raises(RunError, match="belongs to another run"),
+        run.claim(SETTINGS | {"data": "/elsewhere/d"}),
+    ):
+        pass
+
+
 def test_once(run: Run) -> None:
     assert run.once("dense", lambda: {"overall": 50.25, "number": None}) == {
         "overall": 50.25,

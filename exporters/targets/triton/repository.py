@@ -32,7 +32,6 @@ from exporters.targets.onnx_copy import copy_onnx_file, is_copy
 from exporters.targets.output_folder import check_output_folder
 from exporters.targets.triton.config import INSTANCE_KINDS, LABELS, MARKER, triton_config
 from exporters.variants import VARIANTS, Variant
-from lxcompress.data.dataset import open_dataset
 from lxcompress.errors import ConfigError
 from lxcompress.run import MASK_FILE
 from lxcompress.system.files import atomic_path
@@ -134,7 +133,7 @@ def write_triton(
 
 def _data_parameters(source: Source) -> dict[str, str]:
     """What clients must know about the regions, from the data that the export was checked on."""
-    dataset = open_dataset(source.data)
+    dataset = source.dataset
     regions = dataset.region_format("val")
     return {
         "dataset": dataset.name,

@@ -410,6 +410,52 @@ def test_yaml_and_command_line(
     assert {name: config[name] for name in wanted} == wanted
 
 
+@pytest.mark.parametrize(
+    ("line", "more", "folder"),
+    [
+        ("output: 2024", [], "2024"),
+        ("output: yes", ["--output", "mine"], "mine"),
+        ("output:", ["--output", "mine"], "mine"),
+        ("output: theirs", ["--output", "mine"], "mine"),
+        ("data: data", [], "runs/data-low-50"),
+    ],
+)
+@pytest.mark.parametrize("command", ["prune", "sweep"])
+def test_output_in_a_yaml_file(
+    line: str,
+    more: list[str],
+    folder: str,
+    command: str,
+    lxcompress_: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name is text, and the command line wins."""
+    found: list[Path] = []
+    monkeypatch.setattr(lottery, "find_ticket", lambda run, *_, **__: found.append(run.folder))
+    monkeypatch.setattr("lxcompress.cli.prune.report", lambda *_: None)
+    monkeypatch.setattr(
+        "benchmarks.sweep.run.sweep", lambda plan, *_, **__: found.append(plan.folder)
+    )
+    monkeypatch.setattr("lxcompress.cli.sweep._show", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
+    Path("run.yaml").write_text(f"{line}\nmodel: unc-nlp/lxmert-base-uncased\ndata: data\n")
+    assert lxcompress_(command, "--config", "run.yaml", *more).code == 0
+    if command == "sweep" and line == "data: data":
+        folder = "runs/sweep-data"
+    assert [path.absolute() for path in found] == [tmp_path / folder]
+
+
+@pytest.mark.parametrize("line", ["output:", "output: ''", "output: [a]"])
+@pytest.mark.parametrize("command", ["prune", "sweep"])
+def test_output_in_a_yaml_file_that_is_no_name(
+    line: str, command: str, lxcompress_: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "run.yaml").write_text(f"{line}\n")
+    error = lxcompress_(command, "--config", tmp_path / "run.yaml").error
+    assert "output: is not the name of a folder; give one, or leave the line out" in error
+
+
 def test_from_scratch_in_a_folder_that_it_names(
     lxcompress_: Command, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ def test_missing_and_unreadable_pictures_are_rejected(service: Service, tmp_path
     text.write_text("hello")
     for path, message in (
         (None, "there is no picture yet; choose one"),
-        (text, "not a picture that can be read (PNG, JPEG, ...)"),
+        (text, "not a picture that can be read (PNG, JPEG, …)"),
         (tmp_path / "gone.png", "the picture has been deleted; choose it again"),
     ):
         with pytest.raises(DataError) as error:

@@ -116,8 +116,8 @@ def render_regions_heading() -> str:
     """The heading of the picture of regions, and how attention is computed."""
     return (
         '<div class="lx-regions-heading"><h2>Where the ticket looked</h2><p class="lx-small">'
-        "Regions with their share of the attention from [CLS] in the last cross-modality layer, "
-        "averaged over the heads.</p></div>"
+        "Share of the attention from [CLS] in the last cross-modality layer, mean over the heads."
+        "</p></div>"
     )
 
 

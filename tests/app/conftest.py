@@ -35,7 +35,7 @@ def served(tiny_exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ShapesVQA picture, which the tiny run's models were trained on the like of."""
+    """A ShapesVQA picture, which is in distribution for the tiny run."""
     from lxcompress.data.shapes.scenes import make_scene, render
 
     path = tmp_path_factory.mktemp("scene") / "scene.png"

@@ -29,9 +29,10 @@ from lxcompress.model.lxmert import load_model
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.tokenizer import load_tokenizer
 from lxcompress.pruning.mask import Mask
-from lxcompress.system.cache import cache_folder
+from lxcompress.system.cache import writable_cache
 from lxcompress.system.environment import describe
 from lxcompress.system.files import locked, remove_leftovers, temporary_name
+from lxcompress.system.output_folder import check_writable
 
 _WORK = "export"
 
@@ -57,9 +58,11 @@ def export(source: Source, variants: Sequence[Variant], device: str) -> ExportRe
     if onnx.exists() and not onnx.is_dir():
         raise RunError(f"--output {onnx} is a file")
     name = hashlib.sha256(str(onnx.resolve()).encode()).hexdigest()
-    locks = cache_folder() / "locks"  # not in the folder, of which others make an upload
-    locks.mkdir(parents=True, exist_ok=True)
-    with locked(locks / f"{name}.lock", f"another process is exporting to {onnx}"):
+    check_writable("--output", onnx)
+    # Not in the folder itself, which others upload as it is.
+    with locked(
+        writable_cache("locks") / f"{name}.lock", f"another process is exporting to {onnx}"
+    ):
         return _export(source, variants, device)
 
 

@@ -35,6 +35,7 @@ from lxcompress.run import MASK_FILE, Run, pruned_name
 from lxcompress.system.device import resolve_device, resolve_precision
 from lxcompress.system.environment import describe
 from lxcompress.system.files import atomic_path
+from lxcompress.system.output_folder import check_writable
 from lxcompress.ticket import load_ticket
 from lxcompress.trainer import RunTrainer
 from lxcompress.training.start_weights import start_weights, training_splits
@@ -52,6 +53,7 @@ def find_ticket(run: Run, config: PruneConfig, *, force: bool = False) -> RunRes
     """
     device = resolve_device(config.device)
     config = config.on(device, resolve_precision(config.precision, device))
+    check_writable("--output", run.folder)
     lottery = Lottery(run, config, open_dataset(config.data))
     with run.claim(config.dump(), force=force):
         return lottery.find_ticket()

@@ -21,6 +21,7 @@ from lxcompress.errors import DataError, Interrupted, RunError
 from lxcompress.run import first_difference
 from lxcompress.system.device import make_accelerator, resolve_device, resolve_precision
 from lxcompress.system.files import locked, read_json, write_json
+from lxcompress.system.output_folder import check_writable
 from lxcompress.system.progress import progress
 
 
@@ -38,6 +39,7 @@ def sweep(plan: Plan, launcher: Launcher, *, command: str, beside: Path | None =
         Interrupted: Stopped by Ctrl-C; the same command continues.
     """
     launcher.check(plan)
+    check_writable("--output", plan.folder)
     plan = _resolve_device(plan, launcher)
     dataset = open_dataset(plan.shared["data"])
     other = _read_beside(beside, dataset)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from lxcompress.errors import ConfigError
+from lxcompress.system.output_folder import check_writable
 
 
 def check_output_folder(option: str, folder: Path, used: Iterable[Path]) -> None:
@@ -17,9 +17,7 @@ def check_output_folder(option: str, folder: Path, used: Iterable[Path]) -> None
     Raises:
         ConfigError: it cannot be written, lies inside a used folder, or contains one.
     """
-    existing = next(path for path in [folder, *folder.absolute().parents] if path.exists())
-    if not (existing.is_dir() and os.access(existing, os.W_OK)):
-        raise ConfigError(f"{option} {folder}: {existing} is not a folder that can be written to")
+    check_writable(option, folder)
     resolved = folder.resolve()
     for path in used:
         if resolved.is_relative_to(path.resolve()) or path.resolve().is_relative_to(resolved):

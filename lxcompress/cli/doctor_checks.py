@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from packaging.requirements import Requirement
 
-from lxcompress.data.shapes.dataset import shapes_folder
+from lxcompress.system.cache import cache_folder, why_cache_not_writable
 from lxcompress.system.environment import describe, installed_version
 from lxcompress.system.onnx_providers import why_unusable
 
@@ -87,14 +87,24 @@ def usable_providers(problems: list[str], notes: list[str]) -> list[str]:
 
 
 def _check_disk(found: dict[str, str], notes: list[str], problems: list[str]) -> None:
-    here, cache = Path.cwd(), _existing(shapes_folder().parent)
-    for name, folder in (("disk, here", here), ("disk, cache", cache)):
-        free = shutil.disk_usage(folder).free
-        found[name] = f"{folder}: {free / 1e9:.1f} GB free"
-        if free < _DEFAULT_DISK:
-            problems.append(f"{folder} has only {free / 1e6:.0f} MB free; the default needs 200")
+    here = Path.cwd()
+    _check_space(here, found, "disk, here", problems)
     if shutil.disk_usage(here).free < _FULL_SIZE_DISK:
         notes.append("a run of a full-size LXMERT takes about 5 GB of disk")
+    why = why_cache_not_writable()
+    if why is not None:
+        found["cache"] = "none that can be written to"
+        problems.append(why)
+        return
+    found["cache"] = f"{cache_folder()}, can be written to"
+    _check_space(_existing(cache_folder()), found, "disk, cache", problems)
+
+
+def _check_space(folder: Path, found: dict[str, str], name: str, problems: list[str]) -> None:
+    free = shutil.disk_usage(folder).free
+    found[name] = f"{folder}: {free / 1e9:.1f} GB free"
+    if free < _DEFAULT_DISK:
+        problems.append(f"{folder} has only {free / 1e6:.0f} MB free; the default needs 200")
 
 
 def _existing(folder: Path) -> Path:

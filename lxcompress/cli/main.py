@@ -22,6 +22,7 @@ from lxcompress.cli import (
     sweep,
 )
 from lxcompress.errors import Interrupted, LxcompressError
+from lxcompress.system import cache
 
 app = typer.Typer(
     name="lxcompress",
@@ -92,6 +93,9 @@ def _error_message(problem: Exception) -> str | None:
         text = problem.format_message().rstrip(".")  # type: ignore[attr-defined]
         return f"{text}. See `{command} --help`"
     if isinstance(problem, OSError) and problem.strerror:
+        in_cache = cache.explain(problem)
+        if in_cache is not None:
+            return in_cache
         return f"{problem.strerror}: {problem.filename}" if problem.filename else problem.strerror
     torch = sys.modules.get("torch")
     if torch and isinstance(problem, torch.OutOfMemoryError):

@@ -51,11 +51,13 @@ def pretrain(
     from lxcompress.config import PretrainConfig
     from lxcompress.data.dataset import open_dataset
     from lxcompress.errors import ConfigError, Interrupted
+    from lxcompress.system.output_folder import check_writable
     from lxcompress.training.pretraining import pretrain as run
 
     if output.exists():
         raise ConfigError(f"--output {output} exists already; choose another or remove it")
     config = PretrainConfig.parse(options.given(context, {"output"}))
+    check_writable("--output", output.parent)
     try:
         record = run(config, open_dataset(config.data), output)
     except Interrupted as stop:

@@ -57,6 +57,7 @@ def score(
 def check_outputs(inputs: tuple[Path, ...], outputs: tuple[Path | None, ...]) -> None:
     """ConfigError, before any work, for an output that cannot be written or is named twice."""
     from lxcompress.errors import ConfigError
+    from lxcompress.system.output_folder import check_writable
 
     taken = {path.resolve() for path in inputs}
     for output in outputs:
@@ -66,6 +67,7 @@ def check_outputs(inputs: tuple[Path, ...], outputs: tuple[Path | None, ...]) ->
             raise ConfigError(f"output is a folder: {output}: give the name of a file")
         if output.resolve() in taken:
             raise ConfigError(f"{output} is named twice: give each output a file of its own")
+        check_writable("output", output.parent)
         taken.add(output.resolve())
 
 

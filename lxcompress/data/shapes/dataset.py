@@ -19,7 +19,7 @@ from lxcompress.data.shapes.questions import ANSWERS, Question, QuestionWriter
 from lxcompress.data.shapes.scenes import make_scene, render
 from lxcompress.data.shapes.templates import VOCABULARY
 from lxcompress.errors import ConfigError
-from lxcompress.system.cache import cache_folder
+from lxcompress.system.cache import cache_folder, writable_cache
 from lxcompress.system.files import atomic_path
 from lxcompress.system.progress import progress
 
@@ -141,15 +141,8 @@ def ensure_shapes() -> Path:
     """
     folder = shapes_folder()
     if not (folder / DATASET_NAME).is_file():
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            # A second process waits here, and then finds the work done.
-            with FileLock(folder.parent / f".{folder.name}.lock"):
-                if not (folder / DATASET_NAME).is_file():
-                    make_shapes(folder)
-        except OSError as problem:
-            raise ConfigError(
-                f"cannot write the cache {folder.parent} ({problem.strerror}); "
-                "set LXCOMPRESS_CACHE to a folder that can be written"
-            ) from None
+        # Two first uses at a time: the second waits, and finds the work done.
+        with FileLock(writable_cache() / f".{folder.name}.lock"):
+            if not (folder / DATASET_NAME).is_file():
+                make_shapes(folder)
     return folder

@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lxcompress.errors import ConfigError, ModelError
-from lxcompress.system.cache import cache_folder
+from lxcompress.errors import ModelError
+from lxcompress.system.cache import cache_folder, writable_cache
 from lxcompress.system.files import atomic_path, sha256
 from lxcompress.vision.butd.boxes import cell_anchors
 from lxcompress.vision.butd.network import Architecture, BottomUpNetwork, expected_shapes
@@ -28,6 +28,7 @@ HUB_ID = "unc-nlp/frcnn-vg-finetuned"
 CONFIG_NAME, WEIGHTS_NAME = "config.yaml", "pytorch_model.bin"
 PIXEL_MEAN = (102.9801, 115.9465, 122.7717)  # blue, green, red
 
+_CACHE = "butd"  # folder in lxcompress's cache
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _ANCHORS = "proposal_generator.anchor_generator.cell_anchors.0"
 
@@ -47,7 +48,7 @@ def load_network(source: str | Path, architecture: Architecture) -> tuple[Bottom
         raise ModelError(f"cannot read {weights}: {problem.strerror}") from None
     with torch.device("meta"):
         network = BottomUpNetwork(architecture)
-    converted = cache_folder() / "butd" / f"{digest}.safetensors"
+    converted = cache_folder() / _CACHE / f"{digest}.safetensors"
     if not converted.is_file():
         _convert(weights, converted, network)
     try:
@@ -151,21 +152,14 @@ def _find(source: str | Path) -> tuple[Path, Path]:
 
 def _convert(weights: Path, converted: Path, network: BottomUpNetwork) -> None:
     """Write the checked content of a pickle of weights as safetensors, once for all processes."""
-    try:
-        converted.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(converted.with_suffix(".lock")):
-            if converted.is_file():
-                return
-            state = _read_pickle(weights)
-            _check_state(state, network, weights)
-            state = {name: state[name].float().contiguous() for name in expected_shapes(network)}
-            with atomic_path(converted) as temporary:
-                save_file(state, temporary)
-    except OSError as problem:
-        raise ConfigError(
-            f"cannot write the cache {converted.parent} ({problem.strerror}); "
-            "set LXCOMPRESS_CACHE to a folder that can be written"
-        ) from None
+    with FileLock(writable_cache(_CACHE) / f"{converted.stem}.lock"):
+        if converted.is_file():
+            return
+        state = _read_pickle(weights)
+        _check_state(state, network, weights)
+        state = {name: state[name].float().contiguous() for name in expected_shapes(network)}
+        with atomic_path(converted) as temporary:
+            save_file(state, temporary)
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:

@@ -25,5 +25,5 @@ def test_overlapping_folders_are_rejected(tmp_path: Path, name: str) -> None:
 def test_files_are_no_parent_folders(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in ("file", "file/new"):
-        with pytest.raises(ConfigError, match="file is not a folder that can be written to"):
+        with pytest.raises(ConfigError, match="cannot be written to .*file is a file"):
             check_output_folder("--hub", tmp_path / name, [])

@@ -387,6 +387,40 @@ def test_output_that_cannot_be_written(
     assert str(tmp_path / "file") in error
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["prune", "--output", "{}"],
+        ["pretrain", "--output", "{}"],
+        ["sweep", "--output", "{}"],
+        ["export", "{run}", "--output", "{}"],
+        ["export", "{run}", "--hub", "{}"],
+        ["export", "{run}", "--triton", "{}"],
+        ["evaluate", "{run}/ticket", "--json", "{}"],
+        ["score", "a.json", "--questions", "b.json", "--annotations", "c.json", "--json", "{}"],
+    ],
+)
+def test_output_is_tried_before_the_work(
+    command: list[str],
+    lxcompress_: Command,
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not even data are made or opened."""
+
+    def opened(*_: object) -> None:
+        raise AssertionError("too late")
+
+    for module in ("lottery", "cli.pretrain", "data.dataset", "run"):
+        monkeypatch.setattr(f"lxcompress.{module}.open_dataset", opened, raising=False)
+    monkeypatch.setattr("benchmarks.sweep.run.open_dataset", opened)
+    (tmp_path / "file").touch()
+    output = tmp_path / "file" / "new" / "output"
+    error = lxcompress_(*(part.format(output, run=finished) for part in command)).error
+    assert f"cannot be written to ({tmp_path / 'file'} is a file); choose another folder" in error
+
+
 def test_two_at_a_time(lxcompress_: Command, run: Path, tiny_model: Path, tiny_data: Path) -> None:
     with FileLock(run / ".lock"):
         error = lxcompress_("prune", *options(tiny_model, tiny_data, run)).error

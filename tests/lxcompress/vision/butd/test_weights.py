@@ -263,5 +263,5 @@ def test_a_cache_that_is_damaged_or_cannot_be_written(
         load_network(folder, TINY)
     (folder / "file").touch()
     monkeypatch.setenv("LXCOMPRESS_CACHE", str(folder / "file" / "cache"))
-    with pytest.raises(ConfigError, match="cannot write the cache .*; set LXCOMPRESS_CACHE"):
+    with pytest.raises(ConfigError, match="cannot write to the cache .*; set LXCOMPRESS_CACHE"):
         load_network(folder, TINY)

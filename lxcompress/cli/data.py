@@ -11,9 +11,9 @@ app = typer.Typer(no_args_is_help=True, help="Make, convert and check datasets."
 
 _QUESTIONS = "Official VQA v2 questions, a JSON file."
 _ANNOTATIONS = "Official VQA v2 annotations, a JSON file."
-_SAMPLES = "LXMERT's own JSON file; may be given several times."
-_REGIONS = "Folder of regions that holds the pictures; may be given several times."
-_IMAGES = "Folder of pictures to make regions from; may be given several times."
+_SAMPLES = "Questions in LXMERT's own JSON format; may be given several times."
+_REGIONS = "Folder of regions; may be given several times."
+_IMAGES = "Folder of pictures; may be given several times."
 _File = Optional[Path]  # noqa: UP045 (typer reads it at run time)
 _Several = Optional[list[Path]]  # noqa: UP045
 
@@ -22,7 +22,7 @@ _Output = Annotated[Path, typer.Option("--output", help="Folder to write.")]
 
 @app.command("import")
 def import_(
-    name: Annotated[str, typer.Option("--name", help="What reports call the dataset.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the dataset in reports.")],
     output: _Output,
     train_questions: Annotated[_File, typer.Option(help=_QUESTIONS)] = None,
     train_annotations: Annotated[_File, typer.Option(help=_ANNOTATIONS)] = None,
@@ -41,17 +41,19 @@ def import_(
     answers: Annotated[
         _File,
         typer.Option(
-            help="Answer list, e.g. LXMERT's trainval_label2ans.json; else made from train."
+            help="Answer list, e.g. LXMERT's trainval_label2ans.json; by default built from train."
         ),
     ] = None,
     detector: Annotated[
-        str | None, typer.Option(help="Makes the regions of splits that have pictures only.")
+        str | None,
+        typer.Option(help="Detector for splits with pictures only: pixel or butd."),
     ] = None,
     min_occurrences: Annotated[
-        int, typer.Option(min=1, help="How often an answer must occur in train to be listed.")
+        int,
+        typer.Option(min=1, help="How often an answer must occur in train to be listed."),
     ] = 9,
     force: Annotated[
-        bool, typer.Option("--force", help="Write into a folder that has files.")
+        bool, typer.Option("--force", help="Write into a folder that is not empty.")
     ] = False,
 ) -> None:
     """Make a dataset folder from official VQA v2 files or from LXMERT's.
@@ -66,15 +68,15 @@ def import_(
     from lxcompress.data.importing import SplitSource, import_dataset
     from lxcompress.errors import ConfigError
 
-    given = {
+    options = {
         "train": (train_questions, train_annotations, lxmert_train, train_regions, train_images),
         "val": (val_questions, val_annotations, lxmert_val, val_regions, val_images),
         "test": (test_questions, None, lxmert_test, test_regions, test_images),
     }
     splits: dict[SplitName, SplitSource] = {}
     for split in SPLITS:
-        questions, annotations, samples, regions, images = given[split]
-        if any(given[split]):
+        questions, annotations, samples, regions, images = options[split]
+        if any(options[split]):
             splits[split] = SplitSource(
                 questions=questions,
                 annotations=annotations,
@@ -93,27 +95,26 @@ def import_(
         min_occurrences=min_occurrences,
         force=force,
     )
-    _say(f"dataset {name}: {output}", f"lxcompress data check {output}")
+    _print_result(f"dataset {name}: {output}", f"lxcompress data check {output}")
 
 
 @app.command()
 def convert(
     tsv: Annotated[Path, typer.Argument(help="LXMERT's feature file, e.g. train2014_obj36.tsv.")],
     output: _Output,
-    max_regions: Annotated[
-        int, typer.Option(min=1, help="The most regions that a picture of the file has.")
-    ] = 36,
+    max_regions: Annotated[int, typer.Option(min=1, help="Regions per picture at most.")] = 36,
 ) -> None:
-    """Convert LXMERT's TSV of region features into a folder of regions.
+    """Convert one of LXMERT's TSV files of region features into a folder of regions.
 
-    Needs little memory however long the file is. When interrupted, the same command continues.
+    Takes little memory, whatever the size of the file. After an interrupt the same command
+    continues.
 
     Example: lxcompress data convert train2014_obj36.tsv --output regions/train2014
     """
     from lxcompress.data.regions.lxmert_tsv import convert_tsv
 
     store = convert_tsv(tsv, output, max_regions)
-    _say(
+    _print_result(
         f"regions of {len(store)} pictures ({store.feature_size} features): {output}",
         f"lxcompress data import --train-regions {output} … --output DATASET",
     )
@@ -123,31 +124,32 @@ def convert(
 def detect(
     images: Annotated[Path, typer.Argument(help="Folder of pictures.")],
     output: _Output,
-    detector: Annotated[str, typer.Option(help="What makes the regions: pixel or butd.")] = "pixel",
+    detector: Annotated[str, typer.Option(help="pixel or butd.")] = "pixel",
     weights: Annotated[
         str | None,
         typer.Option(
-            help="Of butd: a folder or Hugging Face id; by default unc-nlp/frcnn-vg-finetuned."
+            help="Weights of butd: a folder or Hugging Face id. "
+            "[default: unc-nlp/frcnn-vg-finetuned]"
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Of butd: auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="Device for butd: auto, cpu or cuda.")] = "auto",
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Pictures opened at once: 8, or 1 for butd.")
+        int | None,
+        typer.Option(min=1, help="Pictures opened at once. [default: 8; 1 for butd]"),
     ] = None,
 ) -> None:
-    """Make the regions of a folder of pictures.
+    """Detect the regions of a folder of pictures.
 
-    pixel finds drawn shapes; butd, the bottom-up-attention Faster R-CNN, makes LXMERT's regions
-    of photographs. When interrupted, or when pictures were added, the same command continues.
+    pixel finds drawn shapes; butd, the bottom-up-attention Faster R-CNN, gives LXMERT's regions
+    of photographs. After an interrupt, or when pictures were added, the same command continues.
 
     Example: lxcompress data detect pictures/ --output regions/mine --detector butd
     """
     from lxcompress.data.regions.detection import detect_folder
     from lxcompress.vision.detectors import get_detector
 
-    finder = get_detector(detector, weights, device)
-    store = detect_folder(images, output, finder, batch_size)
-    _say(
+    store = detect_folder(images, output, get_detector(detector, weights, device), batch_size)
+    _print_result(
         f"regions of {len(store)} pictures ({store.feature_size} features): {output}",
         f"lxcompress data import --train-regions {output} … --output DATASET",
     )
@@ -158,8 +160,8 @@ def make_shapes_(
     output: _Output,
     train_images: Annotated[int, typer.Option(min=1, help="Pictures to train on.")] = 2000,
     val_images: Annotated[int, typer.Option(min=1, help="Pictures to evaluate on.")] = 500,
-    test_images: Annotated[int, typer.Option(min=0, help="Pictures without answers.")] = 0,
-    questions_per_image: Annotated[int, typer.Option(min=1, help="Questions for each.")] = 8,
+    test_images: Annotated[int, typer.Option(min=0, help="Test pictures, without answers.")] = 0,
+    questions_per_image: Annotated[int, typer.Option(min=1, help="Questions per picture.")] = 8,
     seed: Annotated[int, typer.Option(help="The same seed gives the same dataset.")] = 0,
 ) -> None:
     """Generate ShapesVQA: pictures of coloured shapes and questions about them.
@@ -176,14 +178,14 @@ def make_shapes_(
         questions_per_image=questions_per_image,
         seed=seed,
     )
-    _say(f"dataset: {output}", f"lxcompress data check {output}")
+    _print_result(f"dataset: {output}", f"lxcompress data check {output}")
 
 
 @app.command()
 def check(
     data: Annotated[str, typer.Argument(metavar="DIR", help='Dataset folder, or "shapes".')],
 ) -> None:
-    """Check all of a dataset: files, ids, pictures, region values. Exit code 2 for problems.
+    """Check a dataset: files, ids, pictures, region values. The exit code is 2 for problems.
 
     Example: lxcompress data check data/vqa
     """
@@ -206,8 +208,8 @@ def check(
         typer.echo(f"problem: {problem}", err=True)
     if findings.problems:
         raise typer.Exit(2)
-    _say("no problems", f"lxcompress prune --data {data}")
+    _print_result("no problems", f"lxcompress prune --data {data}")
 
 
-def _say(result: str, following: str) -> None:
-    print(f"{result}\nnext: {following}")
+def _print_result(result: str, next_command: str) -> None:
+    print(f"{result}\nnext: {next_command}")

@@ -31,9 +31,9 @@ def score(
         typer.Option("--per-question", help="Write {question id: accuracy in percent} here."),
     ] = None,
 ) -> None:
-    """Score a result file with VQA v2's official accuracy.
+    """Score a result file with the official VQA v2 accuracy.
 
-    The ids of the result file must be exactly those of the annotations.
+    Its question ids must be exactly those of the annotations.
 
     Example: lxcompress score results.json --questions questions.json --annotations annotations.json
     """
@@ -45,17 +45,17 @@ def score(
 
     check_outputs((results, questions, annotations), (json_file, per_question_file))
     predictions = read_results(results)
-    asked = read_official(questions, annotations)
-    scored = score_results(predictions, asked)
+    rows = read_official(questions, annotations)
+    scored = score_results(predictions, rows)
     if json_file is not None:
         write_json(json_file, scored.official())
     if per_question_file is not None:
         write_json(per_question_file, scored.official_per_question())
-    Console().print(score_table(scored, asked))
+    Console().print(score_table(scored, rows))
 
 
 def check_outputs(inputs: tuple[Path, ...], outputs: tuple[Path | None, ...]) -> None:
-    """ConfigError, before any work, for an output that cannot be written or is named twice."""
+    """Raise ConfigError for an output that is a folder or is named twice."""
     from lxcompress.errors import ConfigError
     from lxcompress.system.output_folder import check_writable
 
@@ -71,8 +71,8 @@ def check_outputs(inputs: tuple[Path, ...], outputs: tuple[Path | None, ...]) ->
         taken.add(output.resolve())
 
 
-def score_table(scored: Score, asked: list[Question]) -> Table:
-    """Accuracy overall, by answer type and by question type, as `rich` prints it."""
+def score_table(scored: Score, questions: list[Question]) -> Table:
+    """Accuracy overall, by answer type and by question type, as a `rich` table."""
     from collections import Counter
 
     from rich.markup import escape
@@ -85,7 +85,7 @@ def score_table(scored: Score, asked: list[Question]) -> Table:
     table.add_column("accuracy %", justify="right")
     table.add_row("overall", str(scored.questions), f"{scored.overall:.2f}", end_section=True)
 
-    answer_types = Counter(question.answer_type for question in asked)
+    answer_types = Counter(question.answer_type for question in questions)
     paper_order = sorted(
         scored.per_answer_type,
         key=lambda name: ANSWER_TYPES.index(name) if name in ANSWER_TYPES else len(ANSWER_TYPES),
@@ -95,9 +95,9 @@ def score_table(scored: Score, asked: list[Question]) -> Table:
         table.add_row(escape(name), str(answer_types[name]), f"{percent:.2f}")
     table.add_section()
 
-    question_types = Counter(question.question_type for question in asked)
-    most_first = sorted(scored.per_question_type, key=lambda name: (-question_types[name], name))
-    for name in most_first:
+    question_types = Counter(question.question_type for question in questions)
+    most_frequent = sorted(scored.per_question_type, key=lambda name: (-question_types[name], name))
+    for name in most_frequent:
         percent = scored.per_question_type[name]
         table.add_row(escape(name), str(question_types[name]), f"{percent:.2f}")
     return table

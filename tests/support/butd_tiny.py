@@ -34,7 +34,7 @@ def random_network(seed: int, architecture: Architecture = TINY) -> BottomUpNetw
                 module.running_var.uniform_(0.5, 1.5)
             elif isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        # What is added to a residual stays small, so that many blocks do not explode; the stem
+        # The residual branches are small, so that values do not explode over many blocks; the stem
         # sees values of about 100.
         blocks = [block for block in network.modules() if isinstance(block, Bottleneck)]
         for block in blocks:

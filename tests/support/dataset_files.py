@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
+from PIL import Image
 
 from lxcompress.data.regions.writer import RegionWriter
 
@@ -45,10 +47,10 @@ def write_official(
     folder: Path, split: str, images: Sequence[int], answer: str = "yes"
 ) -> dict[str, Path]:
     """Two questions per picture, in the official schema; `answer` to all, ten times."""
-    asked = [(image, image * 10 + number) for image in images for number in range(2)]
+    pairs = [(image, image * 10 + number) for image in images for number in range(2)]
     questions = [
         {"image_id": image, "question_id": question, "question": "Is it?"}
-        for image, question in asked
+        for image, question in pairs
     ]
     annotations = [
         {
@@ -62,7 +64,7 @@ def write_official(
                 for number in range(1, 11)
             ],
         }
-        for image, question in asked
+        for image, question in pairs
     ]
     return {
         "questions": write_json(folder / f"{split}_questions.json", {"questions": questions}),
@@ -86,3 +88,23 @@ def write_samples(path: Path, images: Sequence[str], first_id: int = 0) -> Path:
         for number, image in enumerate(images)
     ]
     return write_json(path, rows)
+
+
+def write_yaml(folder: Path, **content: Any) -> Path:
+    """Write `dataset.yaml`; return its folder."""
+    (folder / "dataset.yaml").write_text(yaml.safe_dump({"name": "test", **content}))
+    return folder
+
+
+def write_pictures(folder: Path, ids: Sequence[int]) -> Path:
+    """Pictures of 10 x (20 + id) pixels, named as COCO names them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in ids:
+        Image.new("RGB", (20 + number, 10)).save(folder / f"COCO_train2014_{number:012d}.png")
+    return folder
+
+
+def split_files(folder: Path, split: str, ids: Sequence[int], **more: Any) -> dict[str, Any]:
+    """Write a split's official files; return its entry in `dataset.yaml`."""
+    paths = write_official(folder, split, ids)
+    return {key: path.name for key, path in paths.items()} | more

@@ -125,8 +125,8 @@ def test_targets_by_hand(regions: RegionStore, tokenizer: BertTokenizer) -> None
 
 
 def test_no_targets_without_answers(regions: RegionStore, tokenizer: BertTokenizer) -> None:
-    asked = [Question(1, "0", "is it")]
-    batch = EncodedQuestions(asked, regions, tokenizer, max_tokens=8)[[0]]
+    questions = [Question(1, "0", "is it")]
+    batch = EncodedQuestions(questions, regions, tokenizer, max_tokens=8)[[0]]
     assert "targets" not in batch
 
 
@@ -138,7 +138,7 @@ def test_a_list_that_shares_no_answer(regions: RegionStore, tokenizer: BertToken
 # -- Their order ------------------------------------------------------------------------------
 
 
-def test_every_question_once_an_epoch_save_the_last_short_batch(
+def test_every_question_once_an_epoch_except_in_the_last_short_batch(
     regions: RegionStore, tokenizer: BertTokenizer
 ) -> None:
     data = encoded(regions, tokenizer, 23)
@@ -154,9 +154,7 @@ def test_every_question_once_an_epoch_save_the_last_short_batch(
     assert sorted(sum(full, [])) == list(range(20))
 
 
-def test_order_depends_on_the_seed_and_nothing_else(
-    regions: RegionStore, tokenizer: BertTokenizer
-) -> None:
+def test_order_depends_on_the_seed_alone(regions: RegionStore, tokenizer: BertTokenizer) -> None:
     data = encoded(regions, tokenizer, 23)
     torch.manual_seed(0)
     first = all_rows(training_batches(data, 5, epochs=2, seed=1))
@@ -178,7 +176,9 @@ def test_starting_anywhere_gives_the_rest(
     assert len(rest) == 12 - first_step
 
 
-def test_evaluation_asks_each_question_once(regions: RegionStore, tokenizer: BertTokenizer) -> None:
+def test_evaluation_batches_have_each_question_once(
+    regions: RegionStore, tokenizer: BertTokenizer
+) -> None:
     data = encoded(regions, tokenizer, 23)
     batches = list(evaluation_batches(data, 5))
     rows = [row for batch in batches for row in batch["rows"].tolist()]

@@ -1,4 +1,4 @@
-"""`data check`: each kind of damage is named, and nothing is said of a sound dataset."""
+"""`data check`: every kind of damage is reported, and nothing for an intact dataset."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ SHARD = Path("regions") / "train" / "regions-00000.safetensors"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A sound dataset: pictures 1-5 to train on, 11-12 to evaluate on, with their regions."""
+    """An intact dataset: pictures 1-5 in train, 11-12 in val, with their regions."""
     content: dict[str, object] = {"name": "test", "detector": "pixel"}
     for split, images in (("train", range(1, 6)), ("val", range(11, 13))):
         write_regions(tmp_path / "regions" / split, map(str, images), size=(30, 40))
@@ -47,7 +47,7 @@ def only(folder: Path) -> str:
     return problems[0]
 
 
-def test_a_sound_dataset(folder: Path) -> None:
+def test_an_intact_dataset(folder: Path) -> None:
     findings = check_dataset(folder)
     assert findings.problems == findings.notes == []
     assert [(split.name, split.questions, split.pictures) for split in findings.splits] == [
@@ -59,7 +59,7 @@ def test_a_sound_dataset(folder: Path) -> None:
     assert result.exit_code == 0 and "no problems" in result.output
 
 
-def test_it_never_stops_at_the_first(folder: Path) -> None:
+def test_all_problems_are_reported(folder: Path) -> None:
     (folder / "train_questions.json").unlink()
     (folder / "val_annotations.json").unlink()
     edit(folder, lambda content: content["val"].update(regions="elsewhere"))
@@ -94,7 +94,7 @@ def test_regions_of_the_wrong_pictures(folder: Path) -> None:
     assert "regions for the wrong picture; e.g. image 2 is 40 x 30" in only(folder)
 
 
-def test_a_photograph_on_its_side_has_its_shown_size(folder: Path) -> None:
+def test_the_orientation_of_a_photograph_is_taken_into_account(folder: Path) -> None:
     (folder / "images" / "train" / "2.png").unlink()
     exif = Image.Exif()
     exif[0x0112] = 6

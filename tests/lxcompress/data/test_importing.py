@@ -132,7 +132,7 @@ def prepared(folder: Path) -> Split:
     return dataset.split("train")
 
 
-def test_force_with_other_pictures_drops_the_regions_made_of_the_old(
+def test_force_with_other_pictures_removes_the_regions_of_the_old_ones(
     tmp_path: Path, sources: dict[SplitName, SplitSource]
 ) -> None:
     def source(name: str, colour: str) -> dict[SplitName, SplitSource]:

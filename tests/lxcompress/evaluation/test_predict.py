@@ -1,4 +1,4 @@
-"""Answering: every question its own answer, whatever the batches."""
+"""Prediction: every question gets its own answer, whatever the batches."""
 
 from pathlib import Path
 

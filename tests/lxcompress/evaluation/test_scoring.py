@@ -1,4 +1,4 @@
-"""Scoring against a second, literal reading of the official rules, and result files."""
+"""Scoring against an independent implementation of the official rules, and result files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EASY_VQA = SHARED / "easy-vqa"
 
 
 def literal_accuracy(prediction: str, answers: list[str]) -> float:
-    """The official per-question accuracy, person by person, nothing remembered."""
+    """The official per-question accuracy, annotator by annotator, without caching."""
 
     def tidy(text: str) -> str:
         return text.replace("\n", " ").replace("\t", " ").strip()
@@ -98,14 +98,16 @@ def test_soft_score_is_the_label_of_the_answer() -> None:
     assert soft_score("net", {}) == 0.0
 
 
-def asked(question_id: int, answers: list[str], answer_type: str, question_type: str) -> Question:
+def question_with(
+    question_id: int, answers: list[str], answer_type: str, question_type: str
+) -> Question:
     return Question(question_id, "1", "What?", question_type, answer_type, tuple(answers))
 
 
 QUESTIONS = [
-    asked(1, ["yes"] * 10, "yes/no", "is"),
-    asked(2, ["yes"] * 3 + ["no"] * 7, "yes/no", "is"),
-    asked(3, ["2"] * 2 + ["3"] * 8, "number", "how many"),
+    question_with(1, ["yes"] * 10, "yes/no", "is"),
+    question_with(2, ["yes"] * 3 + ["no"] * 7, "yes/no", "is"),
+    question_with(3, ["2"] * 2 + ["3"] * 8, "number", "how many"),
 ]
 PREDICTIONS: dict[int | str, str] = {1: "yes", 2: "yes", 3: "two"}
 

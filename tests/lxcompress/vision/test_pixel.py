@@ -39,7 +39,7 @@ def test_finds_exactly_the_shapes(detected: list[tuple[Scene, Regions]]) -> None
 
 
 @pytest.mark.parametrize("attribute", ["kind", "color", "size"])
-def test_features_tell_the_attributes_apart(
+def test_attributes_are_linearly_separable_by_the_features(
     detected: list[tuple[Scene, Regions]], attribute: str
 ) -> None:
     features, truth = [], []
@@ -60,7 +60,7 @@ def test_features_tell_the_attributes_apart(
 
 @pytest.mark.skipif(not EASY_VQA.is_dir(), reason="public pictures are not here")
 @pytest.mark.parametrize("split", ["train2014", "val2014"])
-def test_public_pictures_hold_one_shape(split: str) -> None:
+def test_public_pictures_have_one_shape(split: str) -> None:
     paths = sorted((EASY_VQA / split).glob("*.png"))[:1000]
     found = DETECTOR.detect([open_picture(path) for path in paths])
     single = [len(regions.boxes) == 1 and regions.features[0, -1] == 0 for regions in found]
@@ -73,7 +73,7 @@ def test_public_pictures_hold_one_shape(split: str) -> None:
         lambda shape: arrays(np.uint8, shape)
     )
 )
-def test_any_picture_gives_sound_regions(pixels: np.ndarray) -> None:
+def test_any_picture_gives_valid_regions(pixels: np.ndarray) -> None:
     picture = Image.fromarray(pixels)
     (regions,) = DETECTOR.detect([picture])
     count = len(regions.boxes)
@@ -114,7 +114,7 @@ def test_shape_at_the_border_and_shape_with_weak_contrast() -> None:
         ((255, 64, 0), {18: 3 * 127 / 255, 21: 3 * 128 / 255}),  # green half-way to the middle
     ],
 )
-def test_colour_is_shared_out_over_the_lattice(
+def test_colour_is_distributed_over_the_lattice(
     colour: tuple[int, int, int], points: dict[int, float]
 ) -> None:
     picture = Image.new("RGB", (40, 40), (90, 110, 130))
@@ -125,7 +125,7 @@ def test_colour_is_shared_out_over_the_lattice(
     assert regions.features[0, 79:106] == pytest.approx(expected, abs=0.02)
 
 
-def test_a_large_picture_is_seen_as_a_small_one() -> None:
+def test_boxes_of_a_large_picture_are_relative_to_its_size() -> None:
     picture = Image.new("RGB", (1600, 800), "white")
     ImageDraw.Draw(picture).ellipse((400, 200, 800, 600), fill="green")
     (regions,) = DETECTOR.detect([picture])

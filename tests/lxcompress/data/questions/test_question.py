@@ -29,6 +29,6 @@ from lxcompress.data.questions.question import canonical_image_id
         ("a_b", "a_b"),
     ],
 )
-def test_image_id_has_one_spelling(value: int | str, expected: str) -> None:
+def test_image_ids_have_one_canonical_form(value: int | str, expected: str) -> None:
     assert canonical_image_id(value) == expected
     assert canonical_image_id(expected) == expected

@@ -1,4 +1,4 @@
-"""The index of a folder of regions: what does not fit its folder is found at opening."""
+"""The index of a folder of regions: damage is found at opening."""
 
 from pathlib import Path
 

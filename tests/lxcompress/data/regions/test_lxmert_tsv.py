@@ -26,7 +26,7 @@ def encoded(array: np.ndarray) -> str:
 
 
 def line(number: int, regions: int = 3, feature_size: int = 4) -> list[str]:
-    """The columns of a picture whose features count up from its number."""
+    """The columns of a picture whose features are consecutive numbers from its own."""
     ids = encoded(np.arange(regions, dtype=np.int64))
     confidences = encoded(np.ones(regions, np.float32))
     box = np.tile(np.array([30, 20, 150, 200], np.float32), (regions, 1))

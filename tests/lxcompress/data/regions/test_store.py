@@ -1,4 +1,4 @@
-"""Reading regions: exact round trips, nothing read before it is needed, damage that is found."""
+"""Reading regions: exact round trips, no data read at opening, damage that is found."""
 
 import json
 import pickle
@@ -38,26 +38,28 @@ def test_what_is_written_is_read_to_the_bit(
                 writer.append(image, *rows[number], (number + 1, number + 2))
             writer.finish()
         store = RegionStore(name)
-        asked = data.draw(st.lists(st.sampled_from(range(len(images))), min_size=1, max_size=12))
-        batch = store.gather([images[number] for number in asked])
+        requested = data.draw(
+            st.lists(st.sampled_from(range(len(images))), min_size=1, max_size=12)
+        )
+        batch = store.gather([images[number] for number in requested])
 
         assert store.image_ids == images
         assert (store.detector, store.feature_size, store.max_regions) == ("stub", feature_size, 4)
-        assert batch.num_regions.tolist() == counts[asked].tolist()
-        width = max(1, counts[asked].max())
-        assert batch.features.shape == (len(asked), width, feature_size)
+        assert batch.num_regions.tolist() == counts[requested].tolist()
+        width = max(1, counts[requested].max())
+        assert batch.features.shape == (len(requested), width, feature_size)
         assert batch.features.dtype == np.float16
-        for place, number in enumerate(asked):
+        for position, number in enumerate(requested):
             count = counts[number]
-            np.testing.assert_array_equal(batch.features[place, :count], rows[number][0])
-            np.testing.assert_array_equal(batch.boxes[place, :count], rows[number][1])
-            assert not batch.features[place, count:].any()
-            assert not batch.boxes[place, count:].any()
+            np.testing.assert_array_equal(batch.features[position, :count], rows[number][0])
+            np.testing.assert_array_equal(batch.boxes[position, :count], rows[number][1])
+            assert not batch.features[position, count:].any()
+            assert not batch.boxes[position, count:].any()
             assert store.image_size(images[number]) == (number + 1, number + 2)
 
 
 def test_opening_reads_no_data(tmp_path: Path) -> None:
-    """A 15 GB set of regions (a sparse file) opens at once and takes next to no memory."""
+    """A 15 GB set of regions (a sparse file) opens at once and takes hardly any memory."""
     rows, regions, size = 100_000, 36, 2048
     shapes = {
         "boxes": ("F32", 4, [rows, regions, 4]),
@@ -75,15 +77,16 @@ def test_opening_reads_no_data(tmp_path: Path) -> None:
         file.truncate(8 + len(text) + end)
     write_index(tmp_path, [str(image) for image in range(rows)], regions, size)
 
-    tracemalloc.start()
     began = time.perf_counter()
-    store = RegionStore(tmp_path)
+    RegionStore(tmp_path)
     seconds = time.perf_counter() - began
+    tracemalloc.start()
+    store = RegionStore(tmp_path)
     batch = store.gather(["5", "99999"])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(store) == rows and batch.features.shape == (2, 1, size)
-    assert seconds < 3  # 0.1 s without tracemalloc; reading the data would take far longer
+    assert seconds < 3  # 0.1 s on an idle machine; reading the data would take far longer
     assert peak < 64 << 20
 
 
@@ -99,7 +102,7 @@ def write_index(folder: Path, images: list[str], max_regions: int, feature_size:
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
-def test_a_store_travels_as_its_folder_names(tmp_path: Path) -> None:
+def test_a_store_is_pickled_as_its_folder_names(tmp_path: Path) -> None:
     store = RegionStore(write_regions(tmp_path, map(str, range(50))))
     pickled = pickle.dumps(store)
     assert len(pickled) < 500

@@ -34,7 +34,7 @@ def test_features_are_the_nearest_float16(tmp_path: Path) -> None:
         ([[1, 2]], [[0.5, 0, 0.4, 1]], "ends before it begins"),
     ],
 )
-def test_values_that_do_not_fit_are_refused(
+def test_wrong_values_are_rejected(
     tmp_path: Path, features: list[list[float]], boxes: list[list[float]], message: str
 ) -> None:
     with RegionWriter(tmp_path, "stub", 2, 2) as writer:
@@ -89,7 +89,7 @@ def test_a_complete_folder_can_be_extended(tmp_path: Path) -> None:
     np.testing.assert_array_equal(store.gather(["c"]).features[0], some_regions(9, 4, 8)[0])
 
 
-def test_a_folder_of_other_regions_or_in_use_is_refused(tmp_path: Path) -> None:
+def test_a_folder_of_other_regions_or_in_use_is_rejected(tmp_path: Path) -> None:
     write_regions(tmp_path, ["a"], detector="pixel")
     with (
         pytest.raises(DataError, match="detector 'pixel', not 'butd'"),

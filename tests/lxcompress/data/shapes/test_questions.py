@@ -7,7 +7,7 @@ import pytest
 from lxcompress.data.shapes.templates import TEMPLATES
 
 
-def test_answer_types_have_their_shares(scenes_with_questions: list) -> None:
+def test_answer_types_have_the_intended_proportions(scenes_with_questions: list) -> None:
     types = Counter(q.answer_type for _, questions in scenes_with_questions for q in questions)
     total = types.total()
     assert total == 600 * 8

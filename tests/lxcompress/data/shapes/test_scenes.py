@@ -1,4 +1,4 @@
-"""Scenes of ShapesVQA: repeatable, with shapes that lie apart."""
+"""Scenes of ShapesVQA: reproducible, with shapes that do not touch."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""The templates' words, and every answer checked by a second reading of the question."""
+"""The vocabulary of the templates, and every answer checked by an independent reader."""
 
 import re
 
@@ -8,7 +8,7 @@ from lxcompress.data.shapes.templates import CLEAR, VOCABULARY
 
 
 def test_vocabulary_is_exactly_what_occurs(scenes_with_questions: list) -> None:
-    questions = [q for _, asked in scenes_with_questions for q in asked]
+    questions = [q for _, of_scene in scenes_with_questions for q in of_scene]
     words = {word for q in questions for word in q.text.removesuffix("?").split()}
     assert words == set(VOCABULARY)
     assert len(VOCABULARY) < 80
@@ -16,7 +16,7 @@ def test_vocabulary_is_exactly_what_occurs(scenes_with_questions: list) -> None:
     assert all(q.text == q.text.lower() and q.text.endswith("?") for q in questions)
 
 
-def test_answers_agree_with_a_second_reading(scenes_with_questions: list) -> None:
+def test_answers_agree_with_an_independent_reader(scenes_with_questions: list) -> None:
     for scene, questions in scenes_with_questions:
         for question in questions:
             assert answer(question.text, scene.shapes) == question.answer, (question, scene)

@@ -119,7 +119,7 @@ def test_regions_of_other_weights_are_not_mixed(
         (("--detector", "yolo"), "unknown detector 'yolo'; choose one of: pixel, butd"),
     ],
 )
-def test_options_that_do_not_go(
+def test_wrong_options(
     call: Call, options: tuple[str, ...], message: str, pictures: Path, tmp_path: Path
 ) -> None:
     code, _, err = call("data", "detect", pictures, "--output", tmp_path / "r", *options)

@@ -40,7 +40,7 @@ def photograph(seed: int, width: int, height: int) -> Image.Image:
 
 
 def check(found: Detections, detector: BottomUpDetector, least: int = 1) -> None:
-    """What holds for the regions of any picture."""
+    """Properties of the regions of any picture."""
     count = len(found.class_ids)
     assert least <= count <= detector.max_regions == 36
     features, boxes = found.regions.features, found.regions.boxes
@@ -69,10 +69,10 @@ def same(one: Detections, other: Detections) -> bool:
 
 
 @pytest.mark.parametrize(("seed", "size"), [(1, (90, 60)), (2, (50, 211)), (3, (64, 64))])
-def test_everything_is_as_the_reference_says(
+def test_detections_equal_the_reference(
     seed: int, size: tuple[int, int], detector: BottomUpDetector
 ) -> None:
-    """From the pixels of a picture to boxes, order, ids and features."""
+    """Boxes, order, ids and features, from the pixels of a picture."""
     picture = photograph(seed, *size)
     (found,) = detector.detect_objects([picture])
     check(found, detector, least=20)
@@ -133,23 +133,23 @@ def test_tiny_huge_and_plain_pictures(
 
 
 def test_modes_of_pictures(tmp_path: Path, detector: BottomUpDetector) -> None:
-    """Whatever the file, it is the upright RGB picture that is looked at."""
+    """Whatever the file's mode, the upright RGB picture is used."""
     rgb = photograph(4, 80, 50)
     grey, palette = rgb.convert("L"), rgb.quantize(256)
     alpha = rgb.copy()
     alpha.putalpha(255)
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned a quarter clockwise, so stored a quarter anticlockwise
+    exif[0x0112] = 6  # shown after a quarter turn clockwise, so stored a quarter turn anticlockwise
     files = {
         "rgb.png": (rgb, rgb),
         "grey.png": (grey, grey.convert("RGB")),
         "palette.png": (palette, palette.convert("RGB")),
         "alpha.png": (alpha, rgb),
         "bits.png": (rgb.convert("1"), rgb.convert("1").convert("RGB")),
-        "turned.png": (rgb.transpose(Image.Transpose.ROTATE_90), rgb),
+        "rotated.png": (rgb.transpose(Image.Transpose.ROTATE_90), rgb),
     }
     for name, (stored, meant) in files.items():
-        stored.save(tmp_path / name, exif=exif if name == "turned.png" else b"")
+        stored.save(tmp_path / name, exif=exif if name == "rotated.png" else b"")
         (found,) = detector.detect_objects([open_picture(tmp_path / name)])
         (expected,) = detector.detect_objects([meant])
         assert same(found, expected), name
@@ -171,7 +171,7 @@ def some_proposals(boxes: torch.Tensor, class_logits: torch.Tensor) -> Proposals
 @pytest.mark.parametrize(
     ("step", "expected"),
     # 60 boxes of 100 pixels, each `step` to the right: neighbours overlap by (100 - step) /
-    # (100 + step). At 29 that is 0.55, at 22 0.64, at 15 0.74; the next but one always stays.
+    # (100 + step). At 29 that is 0.55, at 22 0.64, at 15 0.74; the next but one is always kept.
     [(40, 36), (29, 36), (22, 36), (15, 30)],
 )
 def test_the_threshold_rises_until_36_regions_remain(step: int, expected: int) -> None:
@@ -205,7 +205,7 @@ def test_boxes_are_regressed_for_the_class_and_clipped() -> None:
     assert found.regions.boxes.tolist() == [pytest.approx([0.3, 0.4, 1, 0.6], abs=1e-6)]
 
 
-def test_it_is_a_detector_with_weights(weights: Path, detector: BottomUpDetector) -> None:
+def test_it_is_a_learned_detector(weights: Path, detector: BottomUpDetector) -> None:
     as_detector: Detector = detector
     assert isinstance(as_detector, LearnedDetector)
     assert not isinstance(get_detector("pixel"), LearnedDetector)
@@ -234,7 +234,7 @@ def test_a_photograph_at_full_resolution(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not COCO.is_dir(), reason="public pictures are not here")
 def test_lxmert_s_own_regions_have_the_form_of_ours() -> None:
-    """What the true detector gave for ten photographs: sizes, order, overlap, signs, ids."""
+    """The original detector's regions of ten photographs: sizes, order, overlap, signs, ids."""
     csv.field_size_limit(1 << 30)
     with open(COCO / "train2014_obj36.tsv", newline="") as file:
         rows = list(csv.reader(file, delimiter="\t"))

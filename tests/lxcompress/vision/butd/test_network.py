@@ -29,7 +29,7 @@ def test_parameters_are_those_of_the_checkpoint(full_shapes: dict[str, list[int]
 
 
 def test_parameters_are_those_of_resnet_101_c4(full_shapes: dict[str, list[int]]) -> None:
-    """The same from the architecture's description."""
+    """Compared with shapes computed from the architecture's description."""
     expected: dict[str, list[int]] = {}
 
     def convolution(name: str, out: int, inside: int, size: int) -> None:
@@ -118,7 +118,7 @@ def test_values_are_those_of_the_reference(seed: int, size: tuple[int, int]) -> 
         np.testing.assert_allclose(values, expected[name], rtol=1e-3, atol=1e-3)
 
 
-def test_a_picture_that_every_box_left_is_one_region() -> None:
+def test_without_any_box_inside_the_whole_picture_is_proposed() -> None:
     network = random_network(0)
     state = network.state_dict()
     state["proposal_generator.rpn_head.anchor_deltas.bias"][0::4] = 1e6  # far to the right

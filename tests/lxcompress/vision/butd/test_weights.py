@@ -1,4 +1,4 @@
-"""Finding, checking and converting the detector's weights; whatever may be wrong with them."""
+"""Finding, checking and converting the detector's weights, and every kind of wrong file."""
 
 import os
 import pickle
@@ -61,7 +61,7 @@ def test_other_weights_in_the_same_folder_are_noticed(folder: Path) -> None:
 
 
 def test_half_precision_counters_and_the_old_format(folder: Path) -> None:
-    """What people's copies of weights may have, and what changes nothing but their precision."""
+    """Variants of the published file that change at most the precision."""
     state: dict[str, torch.Tensor] = {
         name: tensor.half() for name, tensor in random_network(0).state_dict().items()
     }
@@ -111,16 +111,16 @@ def test_a_hub_id_without_network_says_how_to_get_weights() -> None:
 def test_a_hub_id_that_is_cached(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
-    asked: list[tuple[str, str]] = []
+    requested: list[tuple[str, str]] = []
 
     def download(repository: str, name: str) -> str:
-        asked.append((repository, name))
+        requested.append((repository, name))
         return str(folder / name)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     found, _ = load_network("unc-nlp/frcnn-vg-finetuned", TINY)
     assert equal(found, random_network(0))
-    assert asked == [
+    assert requested == [
         ("unc-nlp/frcnn-vg-finetuned", "config.yaml"),
         ("unc-nlp/frcnn-vg-finetuned", "pytorch_model.bin"),
     ]
@@ -248,7 +248,7 @@ def test_a_configuration_of_another_network(
         load_network(folder, TINY)
 
 
-def test_a_configuration_may_say_more_and_less(folder: Path) -> None:
+def test_a_configuration_may_have_more_or_fewer_keys(folder: Path) -> None:
     (folder / "config.yaml").write_text("max_detections: 100\ninput: {format: BGR, x: 1}\n")
     load_network(folder, TINY)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lxcompress.data.questions.answers import label_index, target_scores
 from lxcompress.data.questions.question import Question
-from lxcompress.errors import DataError
+from lxcompress.errors import DataError, LxcompressError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -71,18 +71,22 @@ class EncodedQuestions(Dataset[Batch]):
         return len(self.questions)
 
     def __getitem__(self, rows: Sequence[int]) -> Batch:
+        return _tensors(self.arrays(rows))
+
+    def arrays(self, rows: Sequence[int]) -> dict[str, np.ndarray]:
+        """Return the batch of these rows as arrays."""
         tokens, attention = self.tokens.padded(rows)
         input_ids = np.where(attention, tokens, self.pad_token_id).astype(np.int64)
         regions = self.regions.gather([self.questions[row].image_id for row in rows])
         seen = np.arange(regions.boxes.shape[1]) < regions.num_regions[:, None]
-        batch = {
-            "input_ids": torch.from_numpy(input_ids),
-            "attention_mask": torch.from_numpy(attention.astype(np.int64)),
-            "token_type_ids": torch.zeros(input_ids.shape, dtype=torch.int64),
-            "visual_feats": torch.from_numpy(regions.features),
-            "visual_pos": torch.from_numpy(regions.boxes),
-            "visual_attention_mask": torch.from_numpy(seen.astype(np.int64)),
-            "rows": torch.as_tensor(rows),
+        batch: dict[str, np.ndarray] = {
+            "input_ids": input_ids,
+            "attention_mask": attention.astype(np.int64),
+            "token_type_ids": np.zeros(input_ids.shape, np.int64),
+            "visual_feats": regions.features,
+            "visual_pos": regions.boxes,
+            "visual_attention_mask": seen.astype(np.int64),
+            "rows": np.asarray(rows, np.int64),
         }
         if self.num_answers is not None:
             labels, given = self.labels.padded(rows)
@@ -90,8 +94,34 @@ class EncodedQuestions(Dataset[Batch]):
             targets = np.zeros((len(rows), self.num_answers), np.float32)
             filled = np.nonzero(given)
             targets[filled[0], labels[filled]] = scores[filled]
-            batch["targets"] = torch.from_numpy(targets)
+            batch["targets"] = targets
         return batch
+
+
+def _tensors(arrays: Mapping[str, np.ndarray]) -> Batch:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+class _Arrays(Dataset[dict[str, np.ndarray]]):
+    """The batches as arrays, which reach the main process through a pipe.
+
+    torch passes a worker's tensors through shared memory. Where that is small (64 MB in a Docker
+    container by default), the worker cannot send its batch and the main process waits for ever.
+    """
+
+    def __init__(self, data: EncodedQuestions) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, rows: Sequence[int]) -> dict[str, np.ndarray]:
+        return self.data.arrays(rows)
+
+
+def _unchanged(batch: Any) -> Any:
+    """Keep DataLoader from making tensors of the arrays in the worker."""
+    return batch
 
 
 class _Ragged:
@@ -195,18 +225,41 @@ class Batches:
             batch_bytes = 2 * batch_size * data.regions.max_regions * data.regions.feature_size
             workers = 2 if batch_bytes >= _WORKERS_FROM_BYTES else 0
         # batch_size=None: the sampler's lists of rows reach EncodedQuestions as they are.
-        self._loader = DataLoader(data, batch_size=None, sampler=batches, num_workers=workers)
+        self._loader = DataLoader(
+            _Arrays(data),
+            batch_size=None,
+            sampler=batches,
+            num_workers=workers,
+            collate_fn=_unchanged,
+        )
 
     def __len__(self) -> int:
         return len(self._loader)
 
     def __iter__(self) -> Iterator[Batch]:
         try:
-            yield from self._loader
+            yield from map(_tensors, self._arrays())
         except DataError as problem:
             # A worker's error arrives with the worker's traceback in its text.
             text = str(problem).rstrip()
             raise DataError(text.rpartition(f"{DataError.__name__}: ")[2]) from None
+
+    def _arrays(self) -> Iterator[dict[str, np.ndarray]]:
+        alone = "use --workers 0, which loads them in the main process"
+        try:
+            batches = iter(self._loader)  # starts the workers
+        except OSError as problem:
+            raise LxcompressError(
+                f"the processes that load batches cannot be started ({problem.strerror}); {alone}"
+            ) from problem
+        try:
+            yield from batches
+        except RuntimeError as problem:
+            if "DataLoader worker" not in str(problem):
+                raise
+            raise LxcompressError(
+                f"a process that loads batches was killed, perhaps for lack of memory; {alone}"
+            ) from problem
 
 
 def model_inputs(batch: Mapping[str, torch.Tensor], device: torch.device) -> Batch:

@@ -23,13 +23,14 @@ def some_regions(seed: int, count: int, feature_size: int) -> tuple[np.ndarray, 
 
 
 def write_regions(
-    folder: Path,
+    folder: Path | str,
     images: Iterable[str],
     *,
     detector: str = "pixel",
     feature_size: int = 8,
     size: tuple[int, int] = (30, 40),
 ) -> Path:
+    folder = Path(folder)
     with RegionWriter(folder, detector, feature_size, max_regions=4, shard_rows=3) as writer:
         for number, image in enumerate(images):
             writer.append(image, *some_regions(number, 1 + number % 4, feature_size), size)

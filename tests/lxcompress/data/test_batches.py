@@ -1,7 +1,12 @@
 """Batches: padding, masks, targets, and an order that depends on seed and epoch alone."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +24,7 @@ from lxcompress.data.batches import (
 from lxcompress.data.dataset import Dataset
 from lxcompress.data.questions.question import Question
 from lxcompress.data.regions.store import RegionStore
-from lxcompress.errors import DataError
+from lxcompress.errors import DataError, LxcompressError
 from lxcompress.model.tokenizer import build_tokenizer, load_tokenizer
 
 TEXTS = ("is it red", "what is it", "a b c d e f g h", "is")
@@ -226,3 +231,54 @@ def test_worker_processes_give_the_same_batches(tiny_dataset: Dataset, tiny_mode
     for one, other in zip(alone, helped, strict=True):
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+class _Dying(EncodedQuestions):
+    """Whose second batch kills the process that loads it."""
+
+    def arrays(self, rows: Sequence[int]) -> dict[str, np.ndarray]:
+        if 8 in rows:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().arrays(rows)
+
+
+def test_a_killed_worker_is_one_line(tiny_dataset: Dataset, tiny_model: Path) -> None:
+    split = tiny_dataset.split("train")
+    data = _Dying(split.questions[:16], split.regions, load_tokenizer(tiny_model), max_tokens=20)
+    data.lengths = np.arange(16)  # batches in the questions' order
+    with pytest.raises(LxcompressError, match=r"\Aa process that loads batches was killed, .*--w"):
+        list(evaluation_batches(data, 8, workers=1))
+
+
+_BATCHES_OF_WORKERS = """
+import sys
+from dataset_files import write_regions
+from lxcompress.data.batches import EncodedQuestions, evaluation_batches
+from lxcompress.data.questions.question import Question
+from lxcompress.data.regions.store import RegionStore
+from lxcompress.model.tokenizer import build_tokenizer
+
+texts = ["what is this?"]
+regions = RegionStore(write_regions(sys.argv[1], map(str, range(16)), feature_size=8192))
+questions = [Question(n, str(n), *texts) for n in range(16)]
+data = EncodedQuestions(questions, regions, build_tokenizer(texts), max_tokens=20)
+print(sum(len(batch["rows"]) for batch in evaluation_batches(data, 8, workers=2)))
+"""
+
+
+def test_workers_need_no_shared_memory(tmp_path: Path) -> None:
+    """A container has 64 MB of /dev/shm by default; here it is smaller than one batch."""
+    mount = "mount -t tmpfs -o size=64k shm /dev/shm"
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    support = str(Path(__file__).parents[2] / "support")
+    path = os.pathsep.join([support, *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-c", _BATCHES_OF_WORKERS, str(tmp_path / "regions")]
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh", *command],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stdout) == (0, "16\n"), done.stderr

@@ -19,6 +19,7 @@ _FULL_SIZE_DISK = 6 * 4 * 214_000_000
 # Weights, gradients, two moments, and activations of a batch of 32.
 _FULL_SIZE_MEMORY = 8_000_000_000
 _DEFAULT_DISK = 200_000_000
+_SHARED_MEMORY = Path("/dev/shm")
 
 
 def examine() -> dict[str, Any]:
@@ -34,6 +35,9 @@ def examine() -> dict[str, Any]:
         found["memory"] = f"{memory / 1e9:.1f} GB"
         if memory < _FULL_SIZE_MEMORY:
             notes.append("fine-tuning a full-size LXMERT takes about 8 GB of memory")
+    if _SHARED_MEMORY.is_dir():
+        size = shutil.disk_usage(_SHARED_MEMORY).total
+        found["shared memory"] = f"{_SHARED_MEMORY}: {size / 1e6:.0f} MB, not used by lxcompress"
     found["PyTorch device"] = _torch_device(notes)
     found["ONNX Runtime uses"] = ", ".join(usable_providers(problems, notes)) or "nothing"
     _check_disk(found, notes, problems)

@@ -664,6 +664,7 @@ def test_doctor(lxcompress_: Command) -> None:
     assert "no problems" in outcome.out
     assert report["found"]["lxcompress version"] == lxcompress.__version__
     assert report["found"]["PyTorch device"].startswith("cpu")
+    assert report["found"]["shared memory"].startswith("/dev/shm: ")
     # What is listed is what a session really got, and the CPU is always among it.
     assert "CPUExecutionProvider" in report["found"]["ONNX Runtime uses"]
     assert "CUDAExecutionProvider" not in report["found"]["ONNX Runtime uses"]

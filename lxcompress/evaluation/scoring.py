@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from lxcompress.data.questions.answers import clean_answer, normalize_answer
+from lxcompress.data.questions.normalization import clean_answer, normalize_answer
 from lxcompress.data.questions.question import Question, QuestionId
 from lxcompress.data.questions.rows import ID, Schema, check_rows, check_unique
 from lxcompress.errors import DataError

@@ -1,4 +1,4 @@
-"""The official answer normalisation, written again from its rules, and texts to try it on."""
+"""An independent implementation of the official answer normalisation, and texts to test with."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import re
 
 from hypothesis import strategies as st
 
-from lxcompress.data.questions.answers import (
-    CONTRACTIONS,
-)
+from lxcompress.data.questions.normalization import CONTRACTIONS
 
 MARKS = [";", "/", "[", "]", '"', "{", "}", "(", ")", "=", "+", "\\", "_", "-", ">", "<", "@", "`"]
 MARKS += [",", "?", "!"]
-
 
 DIGITS = {"none": "0", "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4"}
 DIGITS |= {"five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10"}
 
 
 def literal_normalize(text: str) -> str:
-    """The official rules one after the other, as slowly as they are stated."""
+    """The official rules one after the other, literally."""
     text = text.replace("\n", " ")
     text = text.replace("\t", " ")
     original = text.strip()

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.answers.service import Service
 from lxcompress.errors import ConfigError, LxcompressError
+from lxcompress.system.interrupts import sigterm_interrupts
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -133,12 +133,9 @@ def _launch(service: Service, uploads: Path, examples: Path, port: int, share: b
 
 def wait_for_interrupt() -> None:
     """Return at Ctrl-C or SIGTERM; after both, `serve_page` deletes the uploads."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with suppress(KeyboardInterrupt), sigterm_interrupts():
         while True:
             time.sleep(3600)
-    except KeyboardInterrupt:
-        return
 
 
 @contextmanager

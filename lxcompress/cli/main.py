@@ -23,6 +23,7 @@ from lxcompress.cli import (
 )
 from lxcompress.errors import Interrupted, LxcompressError
 from lxcompress.system import cache
+from lxcompress.system.interrupts import sigterm_interrupts
 
 app = typer.Typer(
     name="lxcompress",
@@ -68,8 +69,9 @@ def main() -> None:
     if debug:
         arguments.remove("--debug")
     try:
-        code = app(arguments, prog_name="lxcompress", standalone_mode=False)
-        if code == 130:  # Ctrl-C outside training, where nothing needs saving
+        with sigterm_interrupts():
+            code = app(arguments, prog_name="lxcompress", standalone_mode=False)
+        if code == 130:  # Ctrl-C or SIGTERM outside training, where nothing needs saving
             raise Interrupted("interrupted; the same command again continues")
     except Interrupted as stop:
         print(stop, file=sys.stderr)

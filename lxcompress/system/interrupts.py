@@ -1,4 +1,9 @@
-"""Ctrl-C and SIGTERM: finish what is under way, then stop."""
+"""Ctrl-C and SIGTERM: finish what is under way, then stop.
+
+SIGTERM always stops, as Ctrl-C does, and the work is kept. SIGINT stays ignored where it was
+ignored from the start: so a shell without job control starts a command in the background, for
+whose terminal a Ctrl-C is then meant for something else.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 
 @contextmanager
@@ -25,14 +29,32 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         requested = True
 
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    before: dict[int, Any] = {
-        number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with _handled_by(request, *_stopping_signals()):
         yield lambda: requested
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, while the block runs."""
+    with _handled_by(signal.default_int_handler, signal.SIGTERM):
+        yield
+
+
+def _stopping_signals() -> list[int]:
+    is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return [signal.SIGTERM] if is_ignored else [signal.SIGINT, signal.SIGTERM]
+
+
+@contextmanager
+def _handled_by(
+    handler: Callable[[int, FrameType | None], object], *numbers: int
+) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

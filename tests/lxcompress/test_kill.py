@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import deadly
@@ -60,7 +61,18 @@ FILES = (
 )
 
 
-def start(output: Path, model: Path, data: Path, *moments: str) -> subprocess.Popen[str]:
+def ignore_sigint() -> None:
+    """Ignore SIGINT, as in the background of a shell without job control."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def start(
+    output: Path,
+    model: Path,
+    data: Path,
+    *moments: str,
+    before: Callable[[], None] | None = None,
+) -> subprocess.Popen[str]:
     options = ["--data", data, "--model", model, "--sparsity", "0.2", "--epochs", "1"]
     options += ["--batch-size", "16", "--learning-rate", "1e-3", "--device", "cpu"]
     command = [
@@ -74,7 +86,11 @@ def start(output: Path, model: Path, data: Path, *moments: str) -> subprocess.Po
         *options,
     ]
     return subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=before,
     )
 
 
@@ -118,6 +134,23 @@ def test_killed_and_interrupted_from_outside(
     process = start(output, tiny_model, tiny_data)
     wait_for(output / "work" / "ticket.checkpoint.safetensors", process)
     os.kill(process.pid, signal.SIGINT)
+    code, text = finish(process)
+    assert code == 130, text
+    assert f"lxcompress prune --resume {output}" in text and "Traceback" not in text
+    code, text = finish(start(output, tiny_model, tiny_data))
+    assert code == 0, text
+    assert_same(output, expected)
+
+
+def test_in_the_background_only_sigterm_stops(
+    expected: Path, tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "run"
+    process = start(output, tiny_model, tiny_data, before=ignore_sigint)
+    wait_for(output / "work" / "dense.checkpoint.safetensors", process)
+    os.kill(process.pid, signal.SIGINT)
+    wait_for(output / "work" / "ticket.checkpoint.safetensors", process)
+    os.kill(process.pid, signal.SIGTERM)
     code, text = finish(process)
     assert code == 130, text
     assert f"lxcompress prune --resume {output}" in text and "Traceback" not in text

@@ -1,8 +1,10 @@
 """The command line: what it prints and writes, exit codes, and one line for each mistake."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -315,6 +317,18 @@ def test_a_debug_flag_shows_the_traceback(
     monkeypatch.setattr(sys, "argv", ["lxcompress", "prune", "--debug", "--sparsity", "2"])
     with pytest.raises(lxcompress.errors.ConfigError):
         main()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_outside_training(
+    number: int, lxcompress_: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_checks, "examine", lambda: os.kill(os.getpid(), number))
+    before = signal.getsignal(number)
+    outcome = lxcompress_("doctor")
+    assert (outcome.code, outcome.out) == (130, "")
+    assert outcome.err == "interrupted; the same command again continues\n"
+    assert signal.getsignal(number) is before
 
 
 def test_bugs_are_not_taken_for_mistakes(

@@ -102,10 +102,20 @@ class WorkerSlot:
         self.pool = self._new_pool()
 
     def start(self, task: Task) -> Future[str | None]:
-        """Start a task; on a GPU in a new process, since a CUDA error outlives its task."""
+        """Start a task, on a GPU in a new process, since a CUDA error outlives its task.
+
+        A worker process that was killed while it had no task is replaced too.
+        """
         if self._gpu and self._used:
             self.restart()
         self._used = True
+        try:
+            return self._submit(task)
+        except BrokenProcessPool:
+            self.restart()
+            return self._submit(task)
+
+    def _submit(self, task: Task) -> Future[str | None]:
         # A process that is just starting would answer Ctrl-C with a traceback.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

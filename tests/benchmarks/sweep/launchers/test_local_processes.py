@@ -1,7 +1,9 @@
 """Runs of a sweep in several processes, some of which are killed or fail."""
 
+import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 
 import psutil
@@ -10,8 +12,9 @@ from processes import assert_same_file
 from sweep_command import CELLS, plan_like
 
 from benchmarks.sweep.launchers import local_processes
-from benchmarks.sweep.launchers.local_processes import run_in_processes
+from benchmarks.sweep.launchers.local_processes import WorkerSlot, run_in_processes
 from benchmarks.sweep.plan import Task
+from lxcompress.config import PruneConfig
 
 
 def _killed_at_low_20(task: Task) -> str | None:
@@ -50,6 +53,27 @@ def test_a_killed_worker_is_replaced_while_the_other_continues(
     for cell in CELLS:
         ticket = f"cells/{cell}/ticket/model.safetensors"
         assert_same_file(tmp_path / "sweep" / ticket, finished_sweep / ticket)
+
+
+def _process_id(task: Task) -> str:
+    return str(os.getpid())
+
+
+def test_a_worker_killed_while_idle_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the kernel does it when other processes need the memory."""
+    monkeypatch.setattr(local_processes, "_run_task", _process_id)
+    slot = WorkerSlot("", multiprocessing.get_context("spawn").Event())
+    task = Task(tmp_path, PruneConfig.parse({}), threads=1)
+    try:
+        first = int(slot.start(task).result() or "")
+        os.kill(first, signal.SIGKILL)
+        while not slot.pool._broken:  # the pool notices it in a thread of its own
+            time.sleep(0.01)
+        assert int(slot.start(task).result() or "") != first
+    finally:
+        slot.pool.shutdown()
 
 
 def test_cells_fail_with_their_dense_model(finished_sweep: Path, tmp_path: Path) -> None:

@@ -48,16 +48,10 @@ class Source:
         Raises RunError for a run that has no ticket yet, ModelError for what is neither.
         """
         run = Run(path)
-        if run.theta0.is_dir():
+        if run.exists():
             if data is not None or max_tokens is not None:
                 raise ConfigError("a run has its own data and settings; leave out --data")
-            if not run.result.exists():
-                raise RunError(
-                    f"{path} has no finished ticket; `lxcompress prune --resume {path}` finds it"
-                )
-            for folder in (run.dense, run.ticket):
-                if not (folder / "config.json").exists():
-                    raise RunError(f"{path} is incomplete: {folder} is no model folder any more")
+            Run.open_finished(path)
             config = run.read_config()
             if not config.enforce_mask:
                 raise RunError(

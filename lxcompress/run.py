@@ -13,7 +13,6 @@ work/                   what an unfinished run needs to continue; deleted at the
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from lxcompress.config import EMBEDDED_DATA, PruneConfig, resolve_paths
 from lxcompress.errors import ConfigError, DataError, RunError
 from lxcompress.result import RunResult
 from lxcompress.system.files import locked, read_json, write_json
+from lxcompress.system.shell import lxcompress_command
 
 if TYPE_CHECKING:
     from lxcompress.data.dataset import Dataset
@@ -73,7 +73,7 @@ class Run:
         if not run.is_finished():
             raise RunError(
                 f"{folder} has no finished ticket; "
-                f"`{shlex.join(['lxcompress', 'prune', '--resume', str(folder)])}` finds it"
+                f"`{lxcompress_command('prune', '--resume', folder)}` finds it"
             )
         for model in (run.dense, run.ticket):
             if not (model / MODEL_CONFIG).exists():

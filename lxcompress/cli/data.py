@@ -7,6 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from lxcompress.system.shell import lxcompress_command
+
 app = typer.Typer(no_args_is_help=True, help="Make, convert and check datasets.")
 
 _QUESTIONS = "Official VQA v2 questions, a JSON file."
@@ -95,7 +97,7 @@ def import_(
         min_occurrences=min_occurrences,
         force=force,
     )
-    _print_result(f"dataset {name}: {output}", f"lxcompress data check {output}")
+    _print_result(f"dataset {name}: {output}", lxcompress_command("data", "check", output))
 
 
 @app.command()
@@ -116,7 +118,7 @@ def convert(
     store = convert_tsv(tsv, output, max_regions)
     _print_result(
         f"regions of {len(store)} pictures ({store.feature_size} features): {output}",
-        f"lxcompress data import --train-regions {output} … --output DATASET",
+        lxcompress_command("data", "import", "--train-regions", output) + " … --output DATASET",
     )
 
 
@@ -151,7 +153,7 @@ def detect(
     store = detect_folder(images, output, get_detector(detector, weights, device), batch_size)
     _print_result(
         f"regions of {len(store)} pictures ({store.feature_size} features): {output}",
-        f"lxcompress data import --train-regions {output} … --output DATASET",
+        lxcompress_command("data", "import", "--train-regions", output) + " … --output DATASET",
     )
 
 
@@ -178,7 +180,7 @@ def make_shapes_(
         questions_per_image=questions_per_image,
         seed=seed,
     )
-    _print_result(f"dataset: {output}", f"lxcompress data check {output}")
+    _print_result(f"dataset: {output}", lxcompress_command("data", "check", output))
 
 
 @app.command()
@@ -208,7 +210,7 @@ def check(
         typer.echo(f"problem: {problem}", err=True)
     if findings.problems:
         raise typer.Exit(2)
-    _print_result("no problems", f"lxcompress prune --data {data}")
+    _print_result("no problems", lxcompress_command("prune", "--data", data))
 
 
 def _print_result(result: str, next_command: str) -> None:

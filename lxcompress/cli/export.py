@@ -158,7 +158,7 @@ def _publish(run: Path, report: ExportReport, onnx: Path, hub: Path, repo: str |
     write_hub_folder(Run(run), report, hub, onnx)
     print(f"model repository: {hub}")
     if repo is None:
-        print(f"next: hf upload OWNER/NAME {shlex.quote(str(hub))}")
+        print("next: " + shlex.join(["hf", "upload", "OWNER/NAME", str(hub)]))
     else:
         print(f"uploaded: {push(hub, repo)}")
 

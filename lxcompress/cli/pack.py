@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lxcompress.system.shell import lxcompress_command
+
 
 def pack(
     model: Annotated[Path, typer.Argument(help="Ticket: the ticket/ folder of a run.")],
@@ -27,7 +29,7 @@ def pack(
         f"packed: {output}, weights and mask {sizes['dense'] / 1e6:.2f} MB before, "
         f"{sizes['packed'] / 1e6:.2f} MB now ({change:+.1f}%)"
     )
-    print(f"next: lxcompress unpack {output} --output MODEL")
+    print("next: " + lxcompress_command("unpack", output, "--output", "MODEL"))
 
 
 def unpack(
@@ -44,4 +46,4 @@ def unpack(
 
     sizes = write(packed, output)
     print(f"ticket: {output}, weights and mask {sizes['dense'] / 1e6:.2f} MB as they were packed")
-    print(f"next: lxcompress evaluate {output}")
+    print("next: " + lxcompress_command("evaluate", output))

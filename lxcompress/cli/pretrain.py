@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lxcompress.cli import options
+from lxcompress.system.shell import lxcompress_command
 
 
 def pretrain(
@@ -68,4 +69,4 @@ def pretrain(
         print(f"answers {accuracy:.2f}% of the validation questions before any fine-tuning")
     # A bare name could be the embedded model's.
     folder = f"./{output}" if output == Path(output.name) else output
-    print(f"next: lxcompress prune --model {folder} --data {config.data}")
+    print("next: " + lxcompress_command("prune", "--model", folder, "--data", config.data))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lxcompress.cli import options
+from lxcompress.system.shell import lxcompress_command
 
 if TYPE_CHECKING:
     from lxcompress.config import PruneConfig
@@ -99,7 +99,7 @@ def find_ticket(run: Run, config: PruneConfig, force: bool = False) -> RunResult
     try:
         result = lottery.find_ticket(run, config, force=force)
     except Interrupted as stop:
-        resume = shlex.join(["lxcompress", "prune", "--resume", str(run.folder)])
+        resume = lxcompress_command("prune", "--resume", run.folder)
         raise Interrupted(f"{stop}; the same command again, or `{resume}`, continues") from None
     if was_finished:
         print(f"already finished: {run.folder} (--force repeats it)")
@@ -132,4 +132,4 @@ def report(run: Run, result: RunResult) -> None:
     Console().print(table)
     print(f"ticket: {run.ticket}  mask: {run.mask}")
     print(f"dense: {run.dense}  start weights: {run.theta0}  figures: {run.result}")
-    print("next: " + shlex.join(["lxcompress", "export", str(run.folder)]))
+    print("next: " + lxcompress_command("export", run.folder))

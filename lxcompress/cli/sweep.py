@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from lxcompress.choices import Subnetwork
 from lxcompress.cli import options
+from lxcompress.system.shell import lxcompress_command
 
 _SWEEP = "Sweep"
 _MACHINES = "Machines"
@@ -127,7 +127,7 @@ def sweep(
         output=output,
         quick=quick,
     )
-    command = shlex.join(["lxcompress", *sys.argv[1:]])
+    command = lxcompress_command(*sys.argv[1:])
     report = run(plan, Launcher(jobs, ray), command=command, beside=beside)
     _show(report, plan.folder)
 

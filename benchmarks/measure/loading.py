@@ -20,8 +20,10 @@ from typing import Any
 import psutil  # comes with accelerate
 
 from benchmarks.measure.memory import peak_bytes
+from lxcompress.system.child_process import run_module
 
 LOADERS = ("stock", "runtime")
+_MODULE = "benchmarks.measure.loading"  # in the child process __name__ is "__main__"
 
 
 def compare(
@@ -31,15 +33,7 @@ def compare(
     found: dict[tuple[str, str], list[dict[str, float]]] = {}
     for _ in range(repeats):
         for loader, path in cases:
-            command = [
-                sys.executable,
-                "-m",
-                "benchmarks.measure.loading",
-                loader,
-                str(path),
-                device,
-            ]
-            child = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+            child = run_module(_MODULE, loader, str(path), device, stdout=subprocess.PIPE)
             found.setdefault((loader, path.name), []).append(json.loads(child.stdout))
     return {case: _summary(measured) for case, measured in found.items()}
 

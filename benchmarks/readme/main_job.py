@@ -9,15 +9,14 @@ The commands run in an empty folder with an empty cache, so the time to make the
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from lxcompress.system.child_process import run_module
 from lxcompress.system.files import read_json, write_json
 
 _EASY_VQA = """
@@ -61,12 +60,7 @@ def run_commands(script: str, source: Path | None, folder: Path) -> dict[str, An
     for command in script.strip().replace("\n    ", " ").splitlines():
         arguments = shlex.split(command.format(source=source.resolve() if source else ""))
         start = time.monotonic()
-        subprocess.run(
-            [sys.executable, "-m", "lxcompress", *arguments],
-            cwd=folder,
-            env=os.environ | cache,
-            check=True,
-        )
+        run_module("lxcompress", *arguments, cwd=folder, env=cache)
         seconds = time.monotonic() - start
         shown = command.format(source=source.name if source else "")
         steps.append({"command": f"lxcompress {shown}", "seconds": round(seconds, 1)})

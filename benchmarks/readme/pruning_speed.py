@@ -13,7 +13,6 @@ import argparse
 import json
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -34,6 +33,7 @@ from lxcompress.model.tokenizer import build_tokenizer
 from lxcompress.pruning.magnitude import magnitude_mask
 from lxcompress.pruning.mask import Mask
 from lxcompress.run import MASK_FILE
+from lxcompress.system.child_process import run_module
 
 MODULE = "benchmarks.readme.pruning_speed"
 SPARSITY = 0.5
@@ -71,10 +71,10 @@ def compare_thresholds(small: bool) -> dict[str, Any]:
     """Time both ways of pruning to `SPARSITY`: threshold, mask, and zeros in the weights."""
     order = _TURNS[:2] if small else _TURNS
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in order}
-    command = [sys.executable, "-m", MODULE, *(["--small"] if small else []), "--child"]
+    arguments = [*(["--small"] if small else []), "--child"]
     for number, name in enumerate(order, start=1):
         speed_report.status(f"threshold by {name}, process {number} of {len(order)}")
-        child = subprocess.run([*command, name], check=True, stdout=subprocess.PIPE)
+        child = run_module(MODULE, *arguments, name, stdout=subprocess.PIPE)
         found[name].append(json.loads(child.stdout))
     report = {
         name: {

@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.sweep.launchers.worker import Outcome, execute
 from benchmarks.sweep.plan import Task
 from lxcompress.errors import Interrupted
+from lxcompress.system.child_process import safe_path
 
 # A task whose process is killed (mostly for lack of memory) is tried this often in all.
 _MAX_ATTEMPTS = 3
@@ -33,7 +34,8 @@ def run_in_processes(
     processes use the GPUs in `gpus` in rotation. A process that is killed is replaced, and its
     task continues from the checkpoint, up to `_MAX_ATTEMPTS` times.
     """
-    stop = multiprocessing.get_context("spawn").Event()
+    with safe_path():
+        stop = multiprocessing.get_context("spawn").Event()  # starts its resource tracker
     idle = [WorkerSlot(gpus[index % len(gpus)] if gpus else "", stop) for index in range(jobs)]
     dense = {task.folder for task in tasks if task.dense is None}
     ready = deque(task for task in tasks if task.dense not in dense)
@@ -119,7 +121,8 @@ class WorkerSlot:
         # A process that is just starting would answer Ctrl-C with a traceback.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            return self.pool.submit(_run_task, task)
+            with safe_path():
+                return self.pool.submit(_run_task, task)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

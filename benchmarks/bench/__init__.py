@@ -1,1 +1,1 @@
-"""What a ticket costs and gains: `lxcompress bench`."""
+"""A ticket compared with the dense model: `lxcompress bench`."""

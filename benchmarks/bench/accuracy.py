@@ -1,18 +1,16 @@
-"""How well the dense model and the ticket answer the same questions, and whether they differ."""
+"""Accuracy of all systems on the same questions, and whether they differ."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.bench.latency import EAGER, ONNX, System
-from benchmarks.bench.schema import Isolates
-from benchmarks.measure import statistics
+from benchmarks.bench.schema import Accuracies, Accuracy, Comparison, Isolates, Paired, System
+from benchmarks.bench.systems import pairs
+from benchmarks.measure.statistics import RESAMPLES, bootstrap_mean, mcnemar, paired_bootstrap
 from exporters.runtime import OnnxVqaModel
 from lxcompress.data.batches import EncodedQuestions, model_arrays
 from lxcompress.data.questions.question import Question, QuestionId
@@ -22,7 +20,6 @@ from lxcompress.model.lxmert import load_model
 from lxcompress.system.progress import progress
 
 OVERALL = "overall"
-KINDS = (OVERALL, *ANSWER_TYPES)
 _SEED = 0
 
 Answers = dict[QuestionId, str]
@@ -30,8 +27,8 @@ Answers = dict[QuestionId, str]
 
 def answers_in_pytorch(folder: Path, data: EncodedQuestions, device: str) -> Answers:
     """The fp32 model's answer to every question, by question id."""
-    name = f"Answering, PyTorch {folder.name}"
-    return predict(load_model(folder), data, torch.device(device), description=name)
+    description = f"Answering, PyTorch {folder.name}"
+    return predict(load_model(folder), data, torch.device(device), description=description)
 
 
 def answers_in_onnx(path: Path, data: EncodedQuestions, device: str, threads: int) -> Answers:
@@ -47,90 +44,77 @@ def answers_in_onnx(path: Path, data: EncodedQuestions, device: str, threads: in
 
 def compare(
     answers: Mapping[System, Answers], questions: Sequence[Question], split: str
-) -> dict[str, Any]:
-    """The report's `accuracy` (`bench_schema.Accuracies`).
+) -> Accuracies:
+    """Accuracies and paired comparisons of all systems' answers to the `questions` of a split.
 
-    Raises DataError where the questions have no answers to score against.
+    Raises:
+        DataError: The questions have no annotated answers.
     """
     scores = {system: score(given, questions) for system, given in answers.items()}
+    grades = {system: _grades(scored, questions) for system, scored in scores.items()}
     rows = _rows_by_type(questions)
-    points = {system: _points(scored, questions) for system, scored in scores.items()}
+
+    def comparison(of: System, against: System, isolates: Isolates) -> Comparison:
+        same = [answers[of][q.question_id] == answers[against][q.question_id] for q in questions]
+        return Comparison(
+            of=of.name,
+            against=against.name,
+            isolates=isolates,
+            same_answers=sum(same) / len(same),
+            by_type={
+                answer_type: _paired(grades[of][chosen], grades[against][chosen])
+                for answer_type, chosen in rows.items()
+            },
+        )
+
+    compared = list(pairs(answers))
     comparisons = []
-    with progress("Comparing answers", len(list(pairs(answers))), "pairs") as meter:
-        for of, against, isolates in pairs(answers):
-            same = [
-                answers[of][q.question_id] == answers[against][q.question_id] for q in questions
-            ]
-            comparisons.append(
-                {
-                    "of": of.name,
-                    "against": against.name,
-                    "isolates": isolates,
-                    "same_answers": sum(same) / len(same),
-                    "by_type": {
-                        kind: _paired(points[of][chosen], points[against][chosen])
-                        for kind, chosen in rows.items()
-                    },
-                }
-            )
+    with progress("Comparing answers", len(compared), "pairs") as meter:
+        for pair in compared:
+            comparisons.append(comparison(*pair))
             meter.advance()
-    return {
-        "metric": next(iter(scores.values())).metric,
-        "split": split,
-        "questions": len(questions),
-        "seed": _SEED,
-        "resamples": statistics.RESAMPLES,
-        "systems": [
-            {
-                "system": system.record(),
-                "accuracy": {
-                    kind: _mean(points[system][chosen]) if len(chosen) else None
-                    for kind, chosen in rows.items()
+    return Accuracies(
+        metric=next(iter(scores.values())).metric,
+        split=split,
+        questions=len(questions),
+        seed=_SEED,
+        resamples=RESAMPLES,
+        systems=[
+            Accuracy(
+                system=system,
+                accuracy={
+                    answer_type: (
+                        bootstrap_mean(100 * grades[system][chosen], seed=_SEED)
+                        if len(chosen)
+                        else None
+                    )
+                    for answer_type, chosen in rows.items()
                 },
-            }
+            )
             for system in answers
         ],
-        "comparisons": comparisons,
-    }
-
-
-def pairs(systems: Collection[System]) -> Iterator[tuple[System, System, Isolates]]:
-    """What to compare with what, and what the two differ in.
-
-    A ticket with the dense model in its runtime and precision; ONNX files with dense fp32 too.
-    """
-    known = set(systems)
-    for of in (system for system in systems if system.runtime in (EAGER, ONNX)):
-        dense, full = replace(of, model="dense"), System(of.runtime, "dense", "fp32")
-        if of.model == "ticket" and dense in known:
-            yield of, dense, "sparsity"
-        if of.precision != "fp32" and full in known:
-            yield of, full, "precision" if of.model == "dense" else "both"
+        comparisons=comparisons,
+    )
 
 
 def _rows_by_type(questions: Sequence[Question]) -> dict[str, np.ndarray]:
-    kinds = np.array([question.answer_type or "" for question in questions])
-    by_type = {kind: np.flatnonzero(kinds == kind) for kind in ANSWER_TYPES}
+    types = np.array([question.answer_type or "" for question in questions])
+    by_type = {answer_type: np.flatnonzero(types == answer_type) for answer_type in ANSWER_TYPES}
     return {OVERALL: np.arange(len(questions)), **by_type}
 
 
-def _points(scored: Score, questions: Sequence[Question]) -> np.ndarray:
-    """0–1 for each question, in their order."""
-    found = [scored.per_question[question.question_id] for question in questions]
-    # From percent back to the exact grade: 0.6 must equal 0.6, whoever computed it.
-    return np.round(np.array(found) / 100, 9)
+def _grades(scored: Score, questions: Sequence[Question]) -> np.ndarray:
+    """0–1 for each question, float64 `[N]`, in the order of `questions`."""
+    percents = [scored.per_question[question.question_id] for question in questions]
+    # From percent back to the exact grade: 0.6 must equal 0.6, however it was computed.
+    return np.round(np.array(percents) / 100, 9)
 
 
-def _mean(points: np.ndarray) -> dict[str, float]:
-    return asdict(statistics.bootstrap_mean(100 * points, seed=_SEED))
-
-
-def _paired(of: np.ndarray, against: np.ndarray) -> dict[str, Any] | None:
+def _paired(of: np.ndarray, against: np.ndarray) -> Paired | None:
     if not len(of):
         return None
-    difference = np.round(100 * of - 100 * against, 7)  # few distinct values, see statistics
-    return {
-        "questions": len(of),
-        "difference": asdict(statistics.bootstrap_mean(difference, seed=_SEED)),
-        "mcnemar": asdict(statistics.mcnemar(of, against)),
-    }
+    return Paired(
+        questions=len(of),
+        difference=paired_bootstrap(100 * of, 100 * against, seed=_SEED),
+        mcnemar=mcnemar(of, against),
+    )

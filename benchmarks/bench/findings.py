@@ -1,42 +1,48 @@
-"""What the figures of a report say, in words: what sparsity bought, and what it did not.
+"""What the figures of a report show, as sentences; every one is computed from the report.
 
-Every sentence is computed. A difference is called one only where its interval leaves out "none",
-and nothing that comes from precision or from another runtime is told as a gain of sparsity.
+Two systems are said to differ only where the interval excludes equality. Nothing that comes from
+precision or from another runtime is attributed to sparsity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Literal
 
-from benchmarks.bench.latency import COMPILED, EAGER, ONNX
 from benchmarks.bench.schema import (
     Comparison,
     FileSize,
-    Latency,
     LatencyOfBatch,
     Loading,
+    Precision,
     Ratio,
     Report,
+    System,
 )
+from benchmarks.bench.systems import COMPILED, EAGER, ONNX, pair_name
+from benchmarks.measure.statistics import CONFIDENCE
 from benchmarks.report.numbers import (
     duration,
-    includes,
     megabytes,
     milliseconds,
     p_value,
-    pair,
     points,
-    ratio_of,
+    with_interval,
 )
-from benchmarks.report.record import Interval
+from benchmarks.report.records import Interval
 
-_EQUAL = 0.1  # an interval that has 1 and lies within this of it is called as fast,
-_ALIKE = 0.03  # and one within this whether it has 1 or not: a file against itself differs so much
-_FEWEST_LOADS = 4  # so many of each lie wholly apart by chance in 2 of 70 cases
+# A speedup whose interval lies within this of 1 is called equal if the interval includes 1,
+EQUAL_WITHIN = 0.1
+# and within this even if it does not: a file against itself differs by as much.
+NOISE = 0.03
+# With so many loads of each file, all of one are faster than all of the other by chance in 2 of 70.
+_FEWEST_LOADS = 4
+
+Verdict = Literal["equal", "inconclusive", "different"]
 
 
-def words(report: Report) -> dict[str, list[str]]:
-    """Sentences by subject: summary, size, speed, loading, accuracy. Plain text, no mark-up."""
+def findings(report: Report) -> dict[str, list[str]]:
+    """Sentences by subject: summary, size, speed, loading, accuracy. Plain text, no markup."""
     return {
         "summary": _summary(report),
         "size": _size(report),
@@ -47,214 +53,226 @@ def words(report: Report) -> dict[str, list[str]]:
 
 
 def _summary(report: Report) -> list[str]:
-    file = min(report.size.tickets, key=lambda found: found.bytes)
-    name = file.precision
-    sparsity = f"{report.sparsity['prunable']:.1%} of the prunable weights are zero"
-    found = [
-        f"{sparsity} ({report.sparsity['model']:.1%} of all).",
-        f"Size: {_capital(_size_of(file))}",
+    """The smallest ticket file, and the first batch size."""
+    file = min(report.size.tickets, key=lambda ticket: ticket.bytes)
+    precision = file.precision
+    ticket = System.of(ONNX, "ticket", precision).name
+    sentences = [
+        f"{report.sparsity.prunable:.1%} of the prunable weights are zero "
+        f"({report.sparsity.model:.1%} of all parameters).",
+        f"Size: {_size_of(file)}",
     ]
     for batch in report.latency[:1]:
-        ratio = _ratio(batch, f"{ONNX} ticket {name}")
-        if ratio:
-            found.append(f"Speed: {_capital(_speed_of(batch, name, ratio))}")
-    for comparison in _by_sparsity(report):
-        if comparison.of == f"{ONNX} ticket {name}":
-            names = f"The {name} ticket against the dense {name} file"
-            found.append(f"Accuracy: {_accuracy_of(comparison, names)}")
-    return found
+        sentences += [
+            f"Speed: {_speed_of(batch, precision, ratio)}"
+            for ratio in batch.ratios
+            if ratio.of == ticket
+        ]
+    sentences += [
+        f"Accuracy: {_accuracy_of(comparison, f'{precision} ticket against dense {precision}')}"
+        for comparison in _by_sparsity(report)
+        if comparison.of == ticket
+    ]
+    return sentences
 
 
-def _size_of(file: FileSize) -> str:
-    share = f"the {file.precision} ticket file is {file.of_dense_fp32:.1%} of the dense fp32 file"
-    saved = 1 - file.of_dense_same_precision
-    change = f"{saved:.1%} smaller" if saved >= 0 else f"{-saved:.1%} larger"
-    if file.precision == "fp32":
-        return f"{share}; all of the difference is sparsity ({change})."
-    without = file.of_dense_fp32 / file.of_dense_same_precision
-    return (
-        f"{share}; the same precision without sparsity is {without:.1%}. Sparsity makes the "
-        f"{file.precision} file {change}."
-    )
+# -- Size ---------------------------------------------------------------------------------------
 
 
 def _size(report: Report) -> list[str]:
     files = report.size.tickets
-    found = [_capital(_size_of(file)) for file in files]
-    rest = max(files, key=lambda file: file.container / file.bytes)
+    overhead = max(files, key=lambda file: file.container / file.bytes)
     bound = max(files, key=lambda file: (file.formula - file.entropy_bound) / file.formula)
-    found.append(
-        "The weights in every file have, to the byte, the size that the formula gives. What is not "
-        f"weights (graph, names, answers, tokenizer) is at most {rest.container / rest.bytes:.1%} "
-        f"of a ticket file ({rest.precision}). {_bound(bound)}"
+    sizes = {other.name: other.bytes for other in report.size.other_formats}
+    bitmask = sizes["ticket, bitmask"]
+    return [
+        *map(_size_of, files),
+        "The weights of every file take exactly the number of bytes that the size formula gives. "
+        "Everything else (graph, names, answers, tokenizer) is at most "
+        f"{overhead.container / overhead.bytes:.1%} of a ticket file ({overhead.precision}). "
+        f"{_bound(bound)}",
+        f"The fp32 ticket in other formats: {megabytes(sizes['ticket, safetensors'])} as "
+        f"safetensors, zeros included; {megabytes(sizes['ticket, safetensors zipped'])} zipped; "
+        f"{megabytes(sizes['ticket, CSR'])} as CSR, {sizes['ticket, CSR'] / bitmask:.2f} times "
+        f"the {megabytes(bitmask)} of the bitmask encoding.",
+    ]
+
+
+def _size_of(file: FileSize) -> str:
+    share = (
+        f"The {file.precision} ticket file has {file.of_dense_fp32:.1%} of the size of the dense "
+        "fp32 file"
     )
-    size = {other.name: other.bytes for other in report.size.other_formats}
-    bitmask = size["ticket, bitmask"]
-    found.append(
-        f"The ticket in fp32, by format: {megabytes(size['ticket, safetensors'])} as plain "
-        f"safetensors, which keeps the zeros; {megabytes(size['ticket, safetensors zipped'])} "
-        f"zipped; {megabytes(size['ticket, CSR'])} as CSR, {size['ticket, CSR'] / bitmask:.2f} "
-        f"times the {megabytes(bitmask)} of bitmask and values."
+    saved = 1 - file.of_dense_same_precision
+    change = f"{saved:.1%} smaller" if saved >= 0 else f"{-saved:.1%} larger"
+    if file.precision == "fp32":
+        return f"{share}; sparsity alone makes it {change}."
+    dense = file.of_dense_fp32 / file.of_dense_same_precision
+    return (
+        f"{share}, the dense {file.precision} file {dense:.1%}. Sparsity makes the "
+        f"{file.precision} file {change}."
     )
-    return found
 
 
 def _bound(file: FileSize) -> str:
-    """What is left to gain, of the file that has most."""
+    """What a better code of the mask could gain, for the file in which it could gain most."""
     gain = 1 - file.entropy_bound / file.formula
     if gain < 0.0005:
-        return "No code of the mask could make the weights even 0.1% smaller."
+        return "Even an optimal code of the mask would make the weights less than 0.1% smaller."
     return (
-        f"A code of the mask at its entropy would make the weights at most {gain:.1%} smaller "
+        f"An optimal code of the mask would make the weights at most {gain:.1%} smaller "
         f"({file.precision})."
     )
 
 
-def _ratio(batch: LatencyOfBatch, of: str) -> Ratio | None:
-    return next((ratio for ratio in batch.ratios if ratio.of == of), None)
+# -- Speed --------------------------------------------------------------------------------------
 
 
-def _as_fast(ratio: Interval) -> str:
-    """ "same", "unsure" (too wide an interval to say so) or "other"."""
-    off = max(abs(ratio.low - 1), abs(ratio.high - 1))
-    if off <= _ALIKE or (includes(ratio, 1) and off <= _EQUAL):
-        return "same"
-    return "unsure" if includes(ratio, 1) else "other"
-
-
-def _speed_of(batch: LatencyOfBatch, precision: str, ratio: Ratio) -> str:
-    found = ratio.times_as_fast
-    figures = f"(ratio {ratio_of(found)}; batch {batch.batch_size})"
-    match _as_fast(found):
-        case "same":
+def _speed_of(batch: LatencyOfBatch, precision: Precision, ratio: Ratio) -> str:
+    speedup = ratio.times_as_fast
+    interval = f"{CONFIDENCE:.0%} interval {speedup.low:.2f}–{speedup.high:.2f}"
+    figures = f"(speedup {speedup.estimate:.2f}, {interval}; batch {batch.batch_size})"
+    dense = f"the dense {precision} file"
+    match _verdict(speedup):
+        case "equal":
             return (
-                f"it answers as fast as the dense {precision} file {figures}: sparsity of this "
-                "kind does not make it faster."
+                f"The {precision} ticket is as fast as {dense} {figures}; unstructured sparsity "
+                "does not speed up dense kernels."
             )
-        case "unsure":
+        case "inconclusive":
             return (
-                f"no difference from the dense {precision} file is to be seen {figures}, but the "
-                "interval is wide; a longer run (--seconds) makes it narrower."
+                f"No significant difference between the {precision} ticket and {dense} {figures}, "
+                "but the interval is wide; a longer run (--seconds) makes it narrower."
             )
-    how = "faster" if found.estimate > 1 else "slower"
-    return (
-        f"it measured {how} than the dense {precision} file {figures}. Both run the same dense "
-        f"kernels on the same shapes, so no gain is claimed.{_control(batch)}"
-    )
+        case "different":
+            faster = "faster" if speedup.estimate > 1 else "slower"
+            return (
+                f"The {precision} ticket measured {faster} than {dense} {figures}. Both run the "
+                f"same dense kernels on the same shapes, so this is not attributed to sparsity."
+                f"{_control(batch)}"
+            )
+
+
+def _verdict(speedup: Interval) -> Verdict:
+    distance = max(abs(speedup.low - 1), abs(speedup.high - 1))
+    if distance <= NOISE or (speedup.includes(1) and distance <= EQUAL_WITHIN):
+        return "equal"
+    return "inconclusive" if speedup.includes(1) else "different"
 
 
 def _control(batch: LatencyOfBatch) -> str:
-    control = next((ratio for ratio in batch.ratios if ratio.isolates == "control"), None)
-    if control is None:
-        return ""
-    return f" The dense fp32 file against itself gave {ratio_of(control.times_as_fast)}."
+    for ratio in batch.ratios:
+        if ratio.isolates == "control":
+            speedup = with_interval(ratio.times_as_fast)
+            return f" The dense fp32 file against itself measured {speedup}."
+    return ""
 
 
-def _speed(batch: LatencyOfBatch) -> Iterable[str]:
-    by_verdict: dict[str, list[str]] = {"same": [], "unsure": [], "other": []}
-    for ratio in (ratio for ratio in batch.ratios if ratio.isolates == "sparsity"):
-        text = f"{ratio.of.replace(' ticket', '')}: {ratio_of(ratio.times_as_fast)}"
-        by_verdict[_as_fast(ratio.times_as_fast)].append(text)
+def _speed(batch: LatencyOfBatch) -> Iterator[str]:
+    speedups: dict[Verdict, list[str]] = {}
+    systems = {latency.system.name: latency.system for latency in batch.systems}
+    for ratio in batch.ratios:
+        if ratio.isolates == "sparsity":
+            system, speedup = systems[ratio.of], ratio.times_as_fast
+            text = f"{system.runtime} {system.precision} {with_interval(speedup)}"
+            speedups.setdefault(_verdict(speedup), []).append(text)
+    listed = {verdict: ", ".join(texts) for verdict, texts in speedups.items()}
     size = f"Batch {batch.batch_size}"
-    said = {verdict: "; ".join(texts) for verdict, texts in by_verdict.items()}
-    if said["same"]:
+    if "equal" in listed:
         yield (
-            f"{size}: the ticket answers as fast as the dense model of the same precision and "
-            f"runtime, whose speed is 1 ({said['same']}). Sparsity of this kind does not make it "
-            "faster."
+            f"{size}: the ticket is as fast as the dense model of the same precision and runtime. "
+            f"Speedups: {listed['equal']}. Unstructured sparsity does not speed up dense kernels."
         )
-    if said["unsure"]:
+    if "inconclusive" in listed:
         yield (
-            f"{size}: no difference in speed from the dense model is to be seen, but the intervals "
-            f"are wide ({said['unsure']}). A longer run (--seconds) makes them narrower."
+            f"{size}: no significant difference in speed from the dense model, but the intervals "
+            f"are wide. Speedups: {listed['inconclusive']}. A longer run (--seconds) makes them "
+            "narrower."
         )
-    if said["other"]:
+    if "different" in listed:
         yield (
-            f"{size}: the interval leaves out 1, the speed of the dense model ({said['other']}). "
-            "Both run the same dense kernels on the same shapes, so this is no work saved by "
-            f"sparsity.{_control(batch)}"
+            f"{size}: the interval excludes 1, the speed of the dense model. Speedups: "
+            f"{listed['different']}. Both run the same dense kernels on the same shapes, so this "
+            f"is not attributed to sparsity.{_control(batch)}"
         )
-    eager = _latency(batch, f"{EAGER} dense fp32")
-    quickest = min(
-        (found for found in batch.systems if found.system.model == "dense"), key=lambda it: it.p50
-    )
-    if eager and quickest.system.runtime in (ONNX, COMPILED):
+    yield from _fastest_dense(batch)
+
+
+def _fastest_dense(batch: LatencyOfBatch) -> Iterator[str]:
+    """How much of the speed comes from the runtime and the precision."""
+    dense = [latency for latency in batch.systems if latency.system.model == "dense"]
+    eager = next((it for it in dense if it.system == System.of(EAGER, "dense", "fp32")), None)
+    fastest = min(dense, key=lambda latency: latency.p50)
+    if eager and fastest.system.runtime in (ONNX, COMPILED):
         yield (
-            f"{size}: of the dense models the quickest is {quickest.system.name}, "
-            f"{milliseconds(quickest.p50)} at the median against {milliseconds(eager.p50)} of "
-            f"{eager.system.name}. That is the work of runtime and precision, not of sparsity."
+            f"Batch {batch.batch_size}: the fastest dense system is {fastest.system.name} with a "
+            f"median of {milliseconds(fastest.p50)}, against {milliseconds(eager.p50)} for "
+            f"{eager.system.name}. This gain comes from runtime and precision, not from sparsity."
         )
 
 
-def _latency(batch: LatencyOfBatch, name: str) -> Latency | None:
-    return next((found for found in batch.systems if found.system.name == name), None)
+# -- Loading ------------------------------------------------------------------------------------
 
 
 def _loading(report: Report) -> list[str]:
-    """Ticket and dense file by the same loader: what another loader brings is not sparsity's."""
-    found = []
+    """Ticket and dense file by the same loader: another loader's gain is not one of sparsity."""
+    sentences = []
     by_case = {(it.model, it.precision, it.loader): it for it in report.loading}
     for ticket in (it for it in report.loading if it.model == "ticket"):
         dense = by_case["dense", ticket.precision, ticket.loader]
         loader = "Stock ONNX Runtime" if ticket.loader == "stock" else "lxcompress's decoder"
-        found.append(
+        sentences.append(
             f"{loader} loads the {ticket.precision} ticket in {_load(ticket)}, the dense "
-            f"{ticket.precision} file in {_load(dense)}. {_verdict(ticket, dense)}"
+            f"{ticket.precision} file in {_load(dense)}. {_load_difference(ticket, dense)}"
         )
-    return found
+    return sentences
 
 
-def _load(it: Loading) -> str:
-    peak = megabytes(it.peak_bytes.median)
-    return f"{duration(it.seconds.median)} (peak {peak})"
+def _load(loading: Loading) -> str:
+    peak = megabytes(loading.peak_bytes.median)
+    return f"{duration(loading.seconds.median)} (peak memory {peak})"
 
 
-def _verdict(ticket: Loading, dense: Loading) -> str:
-    first, second = ticket.seconds.samples, dense.seconds.samples
-    if len(first) < _FEWEST_LOADS:
-        return f"{len(first)} of each are too few to tell a difference."
-    if min(first) <= max(second) and min(second) <= max(first):
-        return f"The times of {len(first)} loads each overlap."
+def _load_difference(ticket: Loading, dense: Loading) -> str:
+    ours, theirs = ticket.seconds.samples, dense.seconds.samples
+    if len(ours) < _FEWEST_LOADS:
+        return f"{len(ours)} loads of each are too few to tell a difference."
+    if min(ours) <= max(theirs) and min(theirs) <= max(ours):
+        return f"The times of {len(ours)} loads of each overlap."
     gap = duration(abs(ticket.seconds.median - dense.seconds.median))
     slower = ticket.seconds.median > dense.seconds.median
-    return f"Decoding costs {gap}." if slower else f"The ticket is ready {gap} earlier."
+    return f"Decoding costs {gap}." if slower else f"The ticket loads {gap} faster."
+
+
+# -- Accuracy -----------------------------------------------------------------------------------
+
+
+def _accuracy(report: Report) -> list[str]:
+    compared = {pair_name(report, it, "against"): it for it in _by_sparsity(report)}
+    sentences = [_accuracy_of(comparison, pair) for pair, comparison in compared.items()]
+    for pair, comparison in compared.items():
+        changed = [
+            f"{answer_type} {points(paired.difference)}"
+            for answer_type, paired in comparison.by_type.items()
+            if paired and answer_type != "overall" and not paired.difference.includes(0)
+        ]
+        if changed:
+            sentences.append(f"By answer type, {pair}: {'; '.join(changed)}.")
+    return sentences
 
 
 def _by_sparsity(report: Report) -> list[Comparison]:
     return [it for it in report.accuracy.comparisons if it.isolates == "sparsity"]
 
 
-def _accuracy_of(comparison: Comparison, names: str) -> str:
+def _accuracy_of(comparison: Comparison, pair: str) -> str:
     overall = comparison.by_type["overall"]
     assert overall
-    difference, test = overall.difference, overall.mcnemar
-    figures = f"{points(difference)}, McNemar's p {p_value(test.p)}"
+    difference, test, questions = overall.difference, overall.mcnemar, f"{overall.questions:,}"
     if test.neither == overall.questions and difference.low == difference.high == 0:
-        verdict = f"neither answers any of {overall.questions:,} questions right; it tells nothing"
-    elif includes(difference, 0):
-        verdict = f"no difference that {overall.questions:,} questions can show"
+        verdict = f"neither answers any of {questions} questions correctly: not informative"
+    elif difference.includes(0):
+        verdict = f"no significant difference over {questions} questions"
     else:
         verdict = "the ticket is better" if difference.estimate > 0 else "the ticket is worse"
-    return f"{names}: {figures}; {verdict}."
-
-
-def _accuracy(report: Report) -> list[str]:
-    found = [_accuracy_of(it, _pair(it)) for it in _by_sparsity(report)]
-    for comparison in _by_sparsity(report):
-        changed = [
-            f"{kind} {points(it.difference)}"
-            for kind, it in comparison.by_type.items()
-            if it and kind != "overall" and not includes(it.difference, 0)
-        ]
-        if changed:
-            found.append(f"By type, {_pair(comparison)}: {'; '.join(changed)}.")
-    return found
-
-
-def _pair(comparison: Comparison) -> str:
-    of, against, runtime = pair(comparison.of, comparison.against)
-    return f"{runtime}, {of} against {against}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return f"{pair}: {points(difference)}, McNemar's p {p_value(test.p)}; {verdict}."

@@ -1,11 +1,11 @@
-"""A run that can be measured: its exports are there, belong together and to its data."""
+"""The inputs of a benchmark: a run whose exported files fit its models and its data."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from exporters.graph.onnx_file import file_hashes
 from exporters.records import EXPORT_REPORT, ExportRecord, ExportReport
@@ -16,40 +16,40 @@ from lxcompress.data.dataset import open_dataset
 from lxcompress.errors import ConfigError, DataError, RunError
 from lxcompress.model.lxmert import read_config
 from lxcompress.model.tokenizer import load_tokenizer
+from lxcompress.result import RunResult
 from lxcompress.run import Run
-from lxcompress.system.files import read_json
 
 
 @dataclass(frozen=True)
-class BenchSource:
-    """`records` are export.json's by file, `variants` their names, dense ones first."""
+class BenchInputs:
+    """`records` are those of export.json by file name, `variants` their names, dense ones first."""
 
     run: Run
-    result: dict[str, Any]
+    result: RunResult
     records: dict[str, ExportRecord]
     variants: list[str]
     data: EncodedQuestions
 
     @classmethod
-    def open(cls, run: Run) -> BenchSource:
-        """Check everything that can be wrong before anything is measured; writes nothing.
+    def open(cls, folder: Path) -> BenchInputs:
+        """Check the run in `folder` before anything is measured; nothing is written.
 
-        Raises RunError when exports are missing, changed or of another model or data, DataError
-        when the data are not those of the run's own figures.
+        Raises:
+            RunError: the run is not finished, or exports are missing, were changed, or are of
+                other models or data.
+            DataError: the data are not those that the run was evaluated on.
         """
-        if not run.theta0.is_dir():
-            raise RunError(f"{run.folder} is no run directory; `lxcompress prune` makes one")
+        run = Run.open_finished(folder)
         source = Source.of(run.folder, None, None)
         records = _records(run)
         chosen = [name for name, variant in VARIANTS.items() if variant.file in records]
         _check_variants(run, chosen)
         records = {VARIANTS[name].file: records[VARIANTS[name].file] for name in chosen}
-        result = read_json(run.result, "result", RunError)
-        dataset = open_dataset(source.data)
-        if dataset.fingerprint != result["dataset"]["fingerprint"]:
+        result, dataset = run.read_result(), open_dataset(source.data)
+        if dataset.fingerprint != result.dataset.fingerprint:
             raise DataError(
-                f"the data in {dataset.folder} are not those that {run.folder} was made with; "
-                "figures of different data do not compare. Put the data back, or make a new run"
+                f"the data in {dataset.folder} are not those that {run.folder} was trained on, so "
+                "accuracies cannot be compared; restore the data, or start a new run"
             )
         _check_files(run, source, records, dataset.fingerprint)
         tokenizer, config = load_tokenizer(run.ticket), read_config(run.ticket)
@@ -57,16 +57,16 @@ class BenchSource:
         return cls(run, result, records, chosen, data)
 
     def check_batch_sizes(self, sizes: Sequence[int]) -> None:
-        """ConfigError when the data have fewer questions than a batch."""
+        """Raise ConfigError when the data have fewer questions than a batch."""
         if max(sizes) > len(self.data):
             raise ConfigError(
-                f"--batch-size {max(sizes)}: the data have only {len(self.data)} questions to ask"
+                f"--batch-size {max(sizes)}: the data have only {len(self.data)} questions"
             )
 
     def fingerprints(self) -> dict[str, str]:
-        """What is measured: SHA-256 of each exported file and of the data."""
+        """Return the SHA-256 of each exported file, and the fingerprint of the data."""
         files = {name: record.sha256 for name, record in self.records.items()}
-        return {**files, "data": self.result["dataset"]["fingerprint"]}
+        return {**files, "data": self.result.dataset.fingerprint}
 
 
 def _records(run: Run) -> dict[str, ExportRecord]:
@@ -76,14 +76,14 @@ def _records(run: Run) -> dict[str, ExportRecord]:
 
 
 def _command(run: Run, variants: Sequence[str] = ()) -> str:
-    words = ["lxcompress", "export", str(run.folder)]
+    command = ["lxcompress", "export", str(run.folder)]
     for name in variants:
-        words += ["--variant", name]
-    return f"`{shlex.join(words)}`"
+        command += ["--variant", name]
+    return f"`{shlex.join(command)}`"
 
 
 def _check_variants(run: Run, chosen: Sequence[str]) -> None:
-    """A ticket is compared with the dense file of its precision, and all with dense fp32."""
+    """Every ticket needs the dense file of its precision, and all files need dense fp32."""
     tickets = [VARIANTS[name] for name in chosen if VARIANTS[name].sparse]
     needed: list[str] = ["fp32", *(ticket.precision for ticket in tickets)]
     missing = [name for name in dict.fromkeys(needed) if name not in chosen]
@@ -92,7 +92,7 @@ def _check_variants(run: Run, chosen: Sequence[str]) -> None:
     if missing:
         raise RunError(
             f"{run.folder} has no exported {', '.join(missing)} to compare with; "
-            f"{_command(run, missing)} makes what is missing"
+            f"{_command(run, missing)} exports what is missing"
         )
 
 
@@ -100,9 +100,9 @@ def _check_files(run: Run, source: Source, records: Mapping[str, ExportRecord], 
     hashes: dict[bool, dict[str, str]] = {}
     for name, record in records.items():
         path, variant = run.onnx / name, VARIANTS[record.variant]
-        again = f"{_command(run, [variant.name])} makes it again"
+        again = f"{_command(run, [variant.name])} exports it again"
         if not path.exists():
-            raise RunError(f"{path} is gone; {again}")
+            raise RunError(f"{path} does not exist any more; {again}")
         if file_hashes(path) != record.sha256:
             raise RunError(f"{path} is not the file that was exported; {again}")
         if variant.sparse not in hashes:

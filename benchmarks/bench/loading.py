@@ -1,65 +1,51 @@
-"""Load time and peak memory of a run's files, each load in a process of its own."""
+"""Load time and memory of a run's exported files."""
 
 from __future__ import annotations
 
-import statistics
-import subprocess
-from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
-from benchmarks.bench.sizes import model_of
+from benchmarks.bench.schema import Loading
+from benchmarks.bench.systems import model_of
 from benchmarks.measure import loading
+from benchmarks.measure.loading import LOADERS, Loader
+from benchmarks.report.records import Samples
 from exporters.variants import VARIANTS, Variant
-from lxcompress.errors import ModelError
 from lxcompress.run import Run
 from lxcompress.system.progress import progress
 
-_MEASURED = {"seconds": "seconds", "peak_bytes": "bytes", "kept_bytes": "bytes"}
 
+def load_times(run: Run, variants: Sequence[str], device: str, loads: int) -> list[Loading]:
+    """Load each file `loads` times with each loader that the device allows.
 
-def load_times(run: Run, variants: Sequence[str], device: str, loads: int) -> list[dict[str, Any]]:
-    """The report's `loading` (`bench_schema.Loading`): `loads` of each, in turns.
-
-    All files in stock ONNX Runtime and with our decoder in front of it. On CUDA int8 is a format
-    that only our decoder turns into fp16. Raises ModelError when a process does not end well.
+    Raises:
+        ModelError: A process that loads a file fails.
     """
-    cases = [
-        (loader, VARIANTS[name]) for name in variants for loader in loaders(VARIANTS[name], device)
-    ]
-    taken: defaultdict[tuple[str, Variant], dict[str, list[float]]]
-    taken = defaultdict(lambda: {name: [] for name in _MEASURED})
-    with progress("Loading in processes of their own", loads * len(cases), "loads") as meter:
-        for loader, variant in cases * loads:
-            path = run.onnx / variant.file
-            try:
-                (found,) = loading.compare([(loader, path)], device, 1).values()
-            except subprocess.CalledProcessError as problem:
-                raise ModelError(
-                    f"loading {path} ({loader}) in a process of its own failed with exit code "
-                    f"{problem.returncode}; is there memory enough?"
-                ) from problem
-            for name in _MEASURED:
-                taken[loader, variant][name] += found[name]["samples"]
-            meter.advance(note=path.name)
+    cases = {
+        (loader, run.onnx / variant.file): variant
+        for variant in (VARIANTS[name] for name in variants)
+        for loader in loaders(variant, device)
+    }
+    with progress("Loading in new processes", loads * len(cases), "loads") as meter:
+        measured = loading.load_in_rounds(
+            list(cases), device, loads, lambda path: meter.advance(note=path.name)
+        )
     return [
-        {
-            "file": variant.file,
-            "model": model_of(variant),
-            "precision": variant.precision,
-            "loader": loader,
+        Loading(
+            file=path.name,
+            model=model_of(variant),
+            precision=variant.precision,
+            loader=loader,
             **{
-                name: {"unit": unit, "median": statistics.median(samples[name])}
-                | {"samples": samples[name]}
-                for name, unit in _MEASURED.items()
+                name: Samples.of(unit, [getattr(load, name) for load in measured[loader, path]])
+                for name, unit in loading.UNITS.items()
             },
-        }
-        for (loader, variant), samples in taken.items()
+        )
+        for (loader, path), variant in cases.items()
     ]
 
 
-def loaders(variant: Variant, device: str) -> tuple[str, ...]:
-    """The ways in which a file is loaded on a device."""
+def loaders(variant: Variant, device: str) -> tuple[Loader, ...]:
+    """The loaders of a variant's file on a device; stock ONNX Runtime has no int8 for CUDA."""
     if device == "cuda" and variant.precision == "int8":
         return ("runtime",)
-    return loading.LOADERS
+    return LOADERS

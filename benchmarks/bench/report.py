@@ -1,90 +1,18 @@
-"""A report as sections of sentences and tables, and those as Markdown (report.md)."""
+"""The sections of a report, and the texts that consist of them: report.md and report.html."""
 
 from __future__ import annotations
 
-from html import escape
-
-from benchmarks.bench import tables as bench_tables
-from benchmarks.bench.plots import CAPTIONS, LEGENDS, plot
+from benchmarks.bench import tables
+from benchmarks.bench.findings import EQUAL_WITHIN, NOISE
+from benchmarks.bench.plots import figure
 from benchmarks.bench.schema import Report
 from benchmarks.measure.statistics import CONFIDENCE
 from benchmarks.report.html import page
 from benchmarks.report.markdown import as_markdown
 from benchmarks.report.sections import Section, machine_table
-from benchmarks.report.svg import WIDTHS
 from lxcompress.system.text import one_line
 
-HEADING = "What the ticket costs and gains"
-
-
-def sections(report: Report) -> list[Section]:
-    """All that both texts say, in their order."""
-    said, machine = report.findings, machine_table(_about(report), report.environment)
-    return [
-        Section("In short", said["summary"]),
-        Section(
-            "Size",
-            said["size"],
-            [bench_tables.files(report), bench_tables.parts(report), bench_tables.formats(report)],
-            ["size"],
-        ),
-        Section("Speed", said["speed"], bench_tables.latencies(report), ["latency"]),
-        Section("Loading", said["loading"], [bench_tables.loads(report)]),
-        Section(
-            "Accuracy",
-            said["accuracy"],
-            [
-                bench_tables.accuracies(report),
-                bench_tables.comparisons(report),
-                bench_tables.by_type(report),
-            ],
-            ["accuracy"],
-        ),
-        Section(
-            "How it was measured",
-            _method(report),
-            [machine],
-        ),
-    ]
-
-
-def _method(report: Report) -> list[str]:
-    batch, accuracy = report.latency[0], report.accuracy
-    return [
-        f"{accuracy.questions:,} questions of the {accuracy.split} split of "
-        f"{one_line(report.dataset['name'])}, the same for every system.",
-        "Latency is from a batch's arrays to logits on the host, without reading the picture or "
-        "splitting the question into tokens. Systems take turns, one run each, in an order "
-        "drawn anew each turn, so that the machine's drift meets all of them. Batches are real "
-        "questions, drawn by lot, padded to their longest: "
-        f"{min(batch.tokens)} to {max(batch.tokens)} tokens at batch "
-        f"{batch.batch_size}. A ratio is the median over turns of the dense system's time "
-        "over the ticket's, with the exact interval of a median; over 1 the ticket is faster.",
-        "ONNX files run with lxcompress's decoder in front of ONNX Runtime; int8 on CUDA is "
-        "decoded to fp16. Loading is timed in a process of its own for each load, the file in the "
-        "system's cache; memory is above what the process had before.",
-        f"Accuracy intervals are percentile bootstraps over questions ({accuracy.resamples:,} "
-        f"resamples, seed {accuracy.seed}), paired where two systems are compared. McNemar's exact "
-        "test takes a question's score above 0.5 for right (with ten human answers: at least two "
-        "people gave that answer). p-values are of one comparison each, not adjusted for their "
-        f"number. All intervals are of {CONFIDENCE:.0%}.",
-    ]
-
-
-def _about(report: Report) -> list[tuple[str, str]]:
-    return [
-        ("command", report.command),
-        ("finished", report.finished),
-        ("run", report.run),
-        ("data fingerprint", str(report.dataset["fingerprint"])),
-    ]
-
-
-def headline(report: Report) -> str:
-    """What the report is about, as plain text."""
-    count = len(report.size.tickets)
-    files = "ticket file" if count == 1 else "ticket files"
-    return f"{one_line(report.run)}: {count} {files} on {one_line(report.dataset['name'])}"
+HEADING = "Ticket compared with the dense model"
 
 
 def markdown(report: Report) -> str:
@@ -93,23 +21,79 @@ def markdown(report: Report) -> str:
 
 
 def html(report: Report) -> str:
-    """The whole page."""
+    """report.html."""
     return page(
         HEADING,
         headline(report),
         sections(report),
-        lambda name: _figure(report, name),
+        lambda name: figure(report, name),
         command="bench",
-        made=f"{report.finished}, lxcompress {report.environment['versions']['lxcompress']}",
-        where="All figures are in report.json, raw samples included.",
+        version=report.environment["versions"]["lxcompress"],
+        finished=report.finished,
     )
 
 
-def _figure(report: Report, name: str) -> str:
-    legend = "".join(
-        f'<li><span class="swatch" style="background: var(--{colour})"></span>{escape(label)}</li>'
-        for colour, label in LEGENDS[name].items()
-    )
-    drawings = "\n".join(plot(report, name, form) for form in WIDTHS)
-    caption = f"<figcaption>{escape(CAPTIONS[name])}</figcaption>"
-    return f'<figure>{caption}<ul class="legend">{legend}</ul>{drawings}</figure>'
+def headline(report: Report) -> str:
+    """The run, its number of ticket files and its data set, as plain text."""
+    count = len(report.size.tickets)
+    files = "ticket file" if count == 1 else "ticket files"
+    return f"{one_line(report.run)}: {count} {files} on {one_line(report.dataset.name)}"
+
+
+def sections(report: Report) -> list[Section]:
+    """The content of both texts."""
+    findings = report.findings
+    return [
+        Section("Summary", findings["summary"]),
+        Section(
+            "Size",
+            findings["size"],
+            [tables.files(report), tables.parts(report), tables.formats(report)],
+            ["size"],
+        ),
+        Section("Speed", findings["speed"], tables.latencies(report), ["latency"]),
+        Section("Loading", findings["loading"], [tables.loads(report)]),
+        Section(
+            "Accuracy",
+            findings["accuracy"],
+            [tables.accuracies(report), tables.comparisons(report), tables.by_type(report)],
+            ["accuracy"],
+        ),
+        Section("Method", _method(report), [machine_table(_about(report), report.environment)]),
+    ]
+
+
+def _method(report: Report) -> list[str]:
+    batch, accuracy = report.latency[0], report.accuracy
+    return [
+        f"All systems answer the same {accuracy.questions:,} questions: the {accuracy.split} split "
+        f"of {one_line(report.dataset.name)}.",
+        "Latency is the time from a batch's arrays to logits on the host, without reading "
+        "pictures, detection and tokenization. Every round runs each system once, in random order, "
+        "so that drift of the machine affects all systems alike. Batches are real questions drawn "
+        "at random, padded to the longest of the batch: "
+        f"{min(batch.tokens)} to {max(batch.tokens)} tokens at batch {batch.batch_size}. Speedup "
+        "is the median over rounds of the dense system's time divided by the ticket's, with the "
+        "exact interval of a median; above 1 the ticket is faster. Two systems are called equally "
+        f"fast if that interval includes 1 and lies within {EQUAL_WITHIN:.0%} of it, or lies "
+        f"within {NOISE:.0%} of it. The control is the dense fp32 file in a second session, "
+        "compared with the first.",
+        "ONNX files run in ONNX Runtime after lxcompress has decoded their weights; on CUDA, int8 "
+        "is decoded to fp16. Every load is timed in a new process, with the file in the page "
+        "cache; memory is the increase over the process before the load.",
+        f"Accuracy intervals are percentile bootstraps over questions ({accuracy.resamples:,} "
+        f"resamples, seed {accuracy.seed}), paired where two systems are compared. McNemar's exact "
+        "test counts a question with a score above 0.5 as correct (with ten human answers: at "
+        "least two people gave the answer). Its p-values are not adjusted for multiple "
+        "comparisons. A difference in accuracy is called significant if its interval excludes 0. "
+        f"All intervals have {CONFIDENCE:.0%} confidence.",
+    ]
+
+
+def _about(report: Report) -> list[tuple[str, str]]:
+    return [
+        ("command", report.command),
+        ("finished", report.finished),
+        ("run", report.run),
+        ("data fingerprint", report.dataset.fingerprint),
+    ]

@@ -1,25 +1,37 @@
-"""The content of `bench/report.json`, every field described; `Report.model_json_schema()` is its
-JSON schema. Sizes are bytes of 8 bits, times seconds, accuracies percent."""
+"""The records of `bench/report.json`, with every field described.
+
+`Report.model_json_schema()` is its JSON schema. Sizes are in bytes of 8 bits, times in seconds,
+accuracies in percent.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from benchmarks.report.record import Interval, Record
+from benchmarks.measure.statistics import McNemar
+from benchmarks.report.records import Interval, Samples
+from exporters import variants
+from lxcompress.result import DatasetRecord, Sparsity
+from lxcompress.system.record import Record
 
-SCHEMA = "lxcompress-bench/1"
+SCHEMA: Final = "lxcompress-bench/1"
 
-Precision = Literal["fp32", "fp16", "int8"]
-Model = Literal["dense", "ticket"]
-# What the two sides of a comparison differ in; a control compares a system with itself.
-Isolates = Literal["sparsity", "precision", "both", "control"]
+Model = Annotated[Literal["dense", "ticket"], Field(description="whose weights")]
+Precision = Annotated[
+    variants.Precision,
+    Field(description="of the weights; int8 is computed in fp16 on CUDA"),
+]
+Isolates = Annotated[
+    Literal["sparsity", "precision", "both", "control"],
+    Field(description="what the two differ in; a control compares a system with itself"),
+]
 
 
 class Weights(Record):
-    mask: int = Field(description="bytes of the bits that say which weights stay")
-    values: int = Field(description="bytes of the prunable weights that stay")
+    mask: int = Field(description="bytes of the mask bits of pruned weight matrices")
+    values: int = Field(description="bytes of the remaining prunable weights")
     unpruned: int = Field(description="bytes of the weights that are stored whole")
     scales: int = Field(description="bytes of the float32 scales of int8 weights")
 
@@ -31,19 +43,20 @@ class Weights(Record):
 class FileSize(Record):
     file: str = Field(description="name in the run's onnx/ folder")
     variant: str = Field(description="name of the variant in `lxcompress export`")
-    model: Model = Field(description="whose weights it holds")
-    precision: Precision = Field(description="of its weights")
+    model: Model
+    precision: Precision
     bytes: int = Field(description="size of the file, external data included")
     weights: Weights = Field(description="bytes of all its weights, by kind")
     container: int = Field(description="bytes - weights: graph, names, answers, tokenizer")
-    formula: int = Field(description="bytes that its weights must have, from their shapes alone")
+    formula: int = Field(description="bytes of its weights, computed from their shapes alone")
     entropy_bound: int = Field(
-        description="the formula with each mask bit at its entropy: no code of a random mask is "
-        "shorter"
+        description="the formula with each mask bit at its entropy: a lower bound for any code of "
+        "a random mask"
     )
     of_dense_fp32: float = Field(description="bytes / bytes of the dense fp32 file")
     of_dense_same_precision: float = Field(
-        description="bytes / bytes of the dense file of this precision: what sparsity alone saves"
+        description="bytes / bytes of the dense file of this precision: the effect of sparsity "
+        "alone"
     )
     parts: dict[str, Weights] = Field(
         description="`weights` by part of the model: language, vision, cross-modality (pooler "
@@ -52,14 +65,14 @@ class FileSize(Record):
 
 
 class OtherFormat(Record):
-    name: str = Field(description="format, and whose weights")
+    name: str = Field(description="model and format")
     bytes: int = Field(description="size")
-    how: str = Field(description="how it was found")
+    how: str = Field(description="how the size was determined")
 
 
 class Size(Record):
     files: list[FileSize] = Field(description="every ONNX file of the run, dense ones first")
-    other_formats: list[OtherFormat] = Field(description="the same models in fp32, elsewhere")
+    other_formats: list[OtherFormat] = Field(description="fp32 sizes of the models elsewhere")
 
     @property
     def tickets(self) -> list[FileSize]:
@@ -67,63 +80,60 @@ class Size(Record):
         return [file for file in self.files if file.model == "ticket"]
 
 
-class Samples(Record):
-    unit: str = Field(description="of the median and of the samples")
-    median: float = Field(description="of the samples")
-    samples: list[float] = Field(description="one for each process")
-
-
 class Loading(Record):
     file: str = Field(description="name in the run's onnx/ folder")
-    model: Model = Field(description="whose weights it holds")
-    precision: Precision = Field(description="of its weights")
+    model: Model
+    precision: Precision
     loader: Literal["stock", "runtime"] = Field(
-        description="ONNX Runtime by itself, or exporters.runtime, which decodes in front of it"
+        description="ONNX Runtime alone, or exporters.runtime, which decodes the weights first"
     )
-    seconds: Samples = Field(description="from the file in the system's cache to a session")
-    peak_bytes: Samples = Field(description="most memory while loading, above what was there")
-    kept_bytes: Samples = Field(description="memory afterwards, above what was there before")
+    seconds: Samples = Field(description="from the file in the page cache to a session")
+    peak_bytes: Samples = Field(description="peak memory while loading, above that before it")
+    kept_bytes: Samples = Field(description="memory after loading, above that before it")
 
 
 class System(Record):
-    name: str = Field(description="runtime, model and precision; unique")
+    """One way to compute an answer: a model in a runtime."""
+
+    name: str = Field(description="runtime, model and precision; unique within a report")
     runtime: str = Field(description="PyTorch eager, PyTorch compiled or ONNX Runtime")
-    model: Model = Field(description="whose weights answer")
-    precision: Precision = Field(description="of the weights; int8 on CUDA computes in fp16")
+    model: Model
+    precision: Precision
+
+    @classmethod
+    def of(cls, runtime: str, model: Model, precision: Precision) -> System:
+        name = f"{runtime} {model} {precision}"
+        return cls(name=name, runtime=runtime, model=model, precision=precision)
+
+
+class Pair(Record):
+    of: str = Field(description="name of a system")
+    against: str = Field(description="name of the system that it is compared with")
+    isolates: Isolates
 
 
 class Latency(Record):
-    system: System = Field(description="what answered")
+    system: System = Field(description="what was timed")
     p50: float = Field(description="median seconds from input arrays to logits on the host")
     p90: float = Field(description="90th percentile, seconds")
     p99: float = Field(description="99th percentile, seconds")
-    samples: list[float] = Field(description="seconds of each run; run i of all systems is turn i")
+    samples: list[float] = Field(description="seconds of each run; run i is of round i")
     questions_per_second: float = Field(description="questions answered / seconds spent on them")
 
 
-class Ratio(Record):
-    of: str = Field(description="name of a system")
-    against: str = Field(description="name of the system it is compared with")
-    isolates: Isolates = Field(description="what the two differ in")
+class Ratio(Pair):
     times_as_fast: Interval = Field(
-        description="median over turns of seconds(against) / seconds(of); above 1, `of` is faster"
+        description="speedup: median over rounds of seconds(against) / seconds(of); above 1, `of` "
+        "is faster"
     )
 
 
 class LatencyOfBatch(Record):
     batch_size: int = Field(description="questions in a batch")
-    batches: int = Field(description="different batches of real questions, gone over in turn")
-    tokens: list[int] = Field(description="tokens of each batch: its longest question")
-    systems: list[Latency] = Field(description="every system, timed in turns within one run")
+    batches: int = Field(description="number of different batches, used cyclically")
+    tokens: list[int] = Field(description="tokens of each batch: those of its longest question")
+    systems: list[Latency] = Field(description="every system, each run once a round")
     ratios: list[Ratio] = Field(description="pairs of one precision only, and the control")
-
-
-class McNemar(Record):
-    both: int = Field(description="questions that both got right (a score above 0.5)")
-    only_of: int = Field(description="questions that only `of` got right")
-    only_against: int = Field(description="questions that only `against` got right")
-    neither: int = Field(description="questions that neither got right")
-    p: float = Field(description="exact two-sided p-value, for this one comparison")
 
 
 class Accuracy(Record):
@@ -136,13 +146,10 @@ class Accuracy(Record):
 class Paired(Record):
     questions: int = Field(description="questions of the type")
     difference: Interval = Field(description="points: `of` - `against`, paired bootstrap")
-    mcnemar: McNemar = Field(description="right and wrong on the same questions")
+    mcnemar: McNemar = Field(description="correct and wrong answers to the same questions")
 
 
-class Comparison(Record):
-    of: str = Field(description="name of a system")
-    against: str = Field(description="name of the system it is compared with")
-    isolates: Isolates = Field(description="what the two differ in")
+class Comparison(Pair):
     same_answers: float = Field(description="fraction of questions with the same answer")
     by_type: dict[str, Paired | None] = Field(
         description="overall and by answer type; null for a type that the data lack"
@@ -156,19 +163,19 @@ class Accuracies(Record):
     seed: int = Field(description="of the bootstrap")
     resamples: int = Field(description="of the bootstrap")
     systems: list[Accuracy] = Field(description="each system's accuracy")
-    comparisons: list[Comparison] = Field(description="systems two by two")
+    comparisons: list[Comparison] = Field(description="pairs of systems")
 
 
 class Report(Record):
     schema_: Literal["lxcompress-bench/1"] = Field(alias="schema", description="of this file")
-    command: str = Field(description="what made it, all options spelt out")
+    command: str = Field(description="the command that created it, with all options")
     finished: str = Field(description="UTC, ISO 8601")
-    run: str = Field(description="name of the run's folder")
-    dataset: dict[str, Any] = Field(description="as in result.json")
-    sparsity: dict[str, float] = Field(description="of the ticket: over prunable, over all weights")
+    run: str = Field(description="name of the run directory")
+    dataset: DatasetRecord = Field(description="as in result.json")
+    sparsity: Sparsity = Field(description="of the ticket")
     size: Size = Field(description="bytes of the files")
-    loading: list[Loading] = Field(description="each time in a process of its own")
+    loading: list[Loading] = Field(description="each load in a new process")
     latency: list[LatencyOfBatch] = Field(description="one for each batch size")
     accuracy: Accuracies = Field(description="on the validation questions")
-    findings: dict[str, list[str]] = Field(description="what the figures say, in words, by subject")
-    environment: dict[str, Any] = Field(description="versions and machine of all of it")
+    findings: dict[str, list[str]] = Field(description="sentences computed from the figures")
+    environment: dict[str, Any] = Field(description="versions and machine of all measurements")

@@ -1,4 +1,4 @@
-"""Latency of several systems within one run, so that the machine's drift hits all of them."""
+"""Latency of several systems in one process, so that drift of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -12,46 +12,47 @@ import numpy as np
 import torch
 
 Inputs = dict[str, np.ndarray]
-Answer = Callable[[Inputs], np.ndarray]
+# From a batch's arrays to float32 logits [B, answers] on the host.
+Forward = Callable[[Inputs], np.ndarray]
 Name = TypeVar("Name", bound=Hashable)
 
 
-def in_pytorch(model: Any, device: str) -> Answer:
-    """float32 logits on the host of a batch's arrays, by a model in its own precision."""
+def pytorch_forward(model: Any, device: str) -> Forward:
+    """The forward pass of a model that is on `device`, in the model's own precision."""
     dtype = next(iter(model.parameters())).dtype
 
-    def logits(inputs: Inputs) -> np.ndarray:
+    def forward(inputs: Inputs) -> np.ndarray:
         tensors = {name: torch.from_numpy(array).to(device) for name, array in inputs.items()}
         for name in ("visual_feats", "visual_pos"):
             tensors[name] = tensors[name].to(dtype)
         with torch.inference_mode():
             return model(**tensors).question_answering_score.float().cpu().numpy()
 
-    return logits
+    return forward
 
 
-def over(batches: Sequence[Inputs], answer: Answer) -> Callable[[], np.ndarray]:
-    """A run that answers the next of `batches`, around and around."""
+def over_batches(batches: Sequence[Inputs], forward: Forward) -> Callable[[], np.ndarray]:
+    """A function that runs `forward` on the next batch at each call, cyclically."""
     following = cycle(batches)
-    return lambda: answer(next(following))
+    return lambda: forward(next(following))
 
 
-def in_turns(
+def time_in_rounds(
     systems: Mapping[Name, Callable[[], object]],
     *,
-    runs: int,
+    rounds: int,
     seconds: float,
     warm_up: int = 3,
-    turned: Callable[[int, float], None] = lambda turns, elapsed: None,
+    on_round: Callable[[int, float], None] = lambda number, elapsed: None,
 ) -> dict[Name, list[float]]:
-    """Seconds of each run of each system, one run of each at a time, in an order drawn each turn.
+    """Seconds of each run of each system; a round runs every system once, in random order.
 
-    In a fixed order, rotated or not, a system always follows the same one, whose traces in caches
-    and allocator it finds: the same file twice seemed 1.2 times as slow as itself.
+    In a fixed order, rotated or not, a system always follows the same one, whose state of caches
+    and allocator it finds: the same file twice measured 1.2 times as slow as itself.
 
-    At least `runs` runs of each, and at least `seconds` of time in all; `warm_up` runs of each
-    are not counted. A system returns when its answer is there (CUDA included). `turned` is told
-    the number of turns and the seconds since the first, after each.
+    At least `rounds` rounds, and rounds for at least `seconds`, after `warm_up` rounds that are
+    not counted. A system must return only when its result is there (CUDA included). `on_round`
+    gets the number of finished rounds and the seconds since the first began.
     """
     names = list(systems)
     for _ in range(warm_up):
@@ -59,23 +60,18 @@ def in_turns(
             systems[name]()
     samples: dict[Name, list[float]] = {name: [] for name in names}
     random = Random(0)
-    began, turn = time.perf_counter(), 0
-    while turn < runs or time.perf_counter() - began < seconds:
+    began, finished = time.perf_counter(), 0
+    while finished < rounds or time.perf_counter() - began < seconds:
         for name in random.sample(names, len(names)):
             start = time.perf_counter()
             systems[name]()
             samples[name].append(time.perf_counter() - start)
-        turn += 1
-        turned(turn, time.perf_counter() - began)
+        finished += 1
+        on_round(finished, time.perf_counter() - began)
     return samples
 
 
-def summary(samples: Sequence[float]) -> dict[str, Any]:
-    """Percentiles of seconds beside the raw samples."""
+def percentiles(samples: Sequence[float]) -> dict[str, float]:
+    """The 50th, 90th and 99th percentile: `p50`, `p90`, `p99`."""
     p50, p90, p99 = np.percentile(samples, (50, 90, 99)).tolist()
-    return {"unit": "seconds", "p50": p50, "p90": p90, "p99": p99, "samples": list(samples)}
-
-
-def times_faster(slow: Sequence[float], fast: Sequence[float]) -> float:
-    """The median of the ratios of runs of the same turn."""
-    return float(np.median(np.asarray(slow) / np.asarray(fast)))
+    return {"p50": p50, "p90": p90, "p99": p99}

@@ -1,57 +1,85 @@
-"""Time and memory of loading an exported file, each time in a process of its own.
+"""Time and memory of loading an exported file, each load in a new process.
 
-    python -m benchmarks.measure.loading stock runs/shapes-low-50/onnx/model.onnx
+    python -m benchmarks.measure.loading stock runs/shapes-low-50/onnx/model.onnx cpu
 
-"stock" is ONNX Runtime by itself, "runtime" our own decoder in front of it
-(`exporters.runtime.vqa_model.OnnxVqaModel`). The file is in the system's cache before it is loaded.
+"stock" is ONNX Runtime alone, "runtime" decodes the weights before ONNX Runtime gets them
+(`exporters.runtime.vqa_model.OnnxVqaModel`). The file is in the page cache before it is loaded.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal, cast, get_args
 
 import psutil  # comes with accelerate
 
 from benchmarks.measure.memory import peak_bytes
+from lxcompress.errors import ModelError
 from lxcompress.system.child_process import run_module
 
-LOADERS = ("stock", "runtime")
+Loader = Literal["stock", "runtime"]
+LOADERS: tuple[Loader, ...] = get_args(Loader)
+Case = tuple[Loader, Path]
 _MODULE = "benchmarks.measure.loading"  # in the child process __name__ is "__main__"
 
 
-def compare(
-    cases: Sequence[tuple[str, Path]], device: str, repeats: int
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """For each loader and file, in turns: seconds, and bytes at the peak and afterwards."""
-    found: dict[tuple[str, str], list[dict[str, float]]] = {}
-    for _ in range(repeats):
+UNITS = {"seconds": "seconds", "peak_bytes": "bytes", "kept_bytes": "bytes"}  # of a Load
+
+
+@dataclass(frozen=True)
+class Load:
+    """One load; bytes are above what the process had before it."""
+
+    seconds: float
+    peak_bytes: int
+    kept_bytes: int
+
+
+def load_in_rounds(
+    cases: Sequence[Case],
+    device: str,
+    rounds: int,
+    on_load: Callable[[Path], None] = lambda path: None,
+) -> dict[Case, list[Load]]:
+    """Load each file with its loader `rounds` times, one after the other in every round.
+
+    `on_load` gets the path after each load.
+
+    Raises:
+        ModelError: A process fails.
+    """
+    loads: dict[Case, list[Load]] = {case: [] for case in cases}
+    for _ in range(rounds):
         for loader, path in cases:
-            child = run_module(_MODULE, loader, str(path), device, stdout=subprocess.PIPE)
-            found.setdefault((loader, path.name), []).append(json.loads(child.stdout))
-    return {case: _summary(measured) for case, measured in found.items()}
+            loads[loader, path].append(load_in_child(loader, path, device))
+            on_load(path)
+    return loads
 
 
-def _summary(measured: Sequence[dict[str, float]]) -> dict[str, Any]:
-    units = {"seconds": "seconds", "peak_bytes": "bytes", "kept_bytes": "bytes"}
-    return {
-        name: {
-            "unit": unit,
-            "median": statistics.median(sample[name] for sample in measured),
-            "samples": [sample[name] for sample in measured],
-        }
-        for name, unit in units.items()
-    }
+def load_in_child(loader: Loader, path: Path, device: str) -> Load:
+    """Load once, in a new process.
+
+    Raises:
+        ModelError: The process fails.
+    """
+    try:
+        child = run_module(_MODULE, loader, str(path), device, stdout=subprocess.PIPE)
+    except subprocess.CalledProcessError as problem:
+        raise ModelError(
+            f"loading {path} ({loader}) in a new process failed with exit code "
+            f"{problem.returncode}; is there enough memory?"
+        ) from problem
+    return Load(**json.loads(child.stdout))
 
 
-def load(loader: str, path: Path, device: str) -> dict[str, float]:
-    """Load once, in this process: seconds, and bytes above what the process had before."""
+def load(loader: Loader, path: Path, device: str) -> Load:
+    """Load once, in this process."""
     from exporters.runtime.vqa_model import OnnxVqaModel, check_device, stock_session
 
     check_device(device)  # loads the device's libraries, which are not the file's
@@ -63,11 +91,7 @@ def load(loader: str, path: Path, device: str) -> dict[str, float]:
     seconds = time.perf_counter() - began
     after = process.memory_info().rss
     del kept
-    return {
-        "seconds": seconds,
-        "peak_bytes": peak_bytes() - before,
-        "kept_bytes": after - before,
-    }
+    return Load(seconds, peak_bytes() - before, after - before)
 
 
 def _read(path: Path) -> None:
@@ -77,5 +101,10 @@ def _read(path: Path) -> None:
                 pass
 
 
+def main() -> None:
+    loader, path, device = sys.argv[1:]
+    print(json.dumps(asdict(load(cast(Loader, loader), Path(path), device))))
+
+
 if __name__ == "__main__":
-    print(json.dumps(load(sys.argv[1], Path(sys.argv[2]), sys.argv[3])))
+    main()

@@ -21,8 +21,11 @@ import torch
 from transformers import BertTokenizer, LxmertForQuestionAnswering
 
 from benchmarks.measure import latency, loading
-from benchmarks.measure.latency import Answer, Inputs
+from benchmarks.measure.latency import Forward, Inputs
+from benchmarks.measure.loading import LOADERS, Case
+from benchmarks.measure.statistics import median_ratio
 from benchmarks.readme import full_size, speed_report
+from benchmarks.report.records import Samples
 from exporters.encodings.encode_model import Answerer, assemble
 from exporters.encodings.size_formula import formula
 from exporters.graph.interface import OUTPUT
@@ -113,23 +116,33 @@ def write_files(
 def load_files(folder: Path, device: str, repeats: int) -> dict[str, dict[str, Any]]:
     """Load each file with stock ONNX Runtime, and the sparse ones also with our decoder."""
     speed_report.status("loading, each time in a new process")
-    cases = [("stock", folder / variant.file) for variant in VARIANTS.values()]
-    cases += [("runtime", path) for _, path in cases if "sparse" in path.name]
-    found = loading.compare(cases, device, repeats)
-    return {f"{loader} {name}": record for (loader, name), record in found.items()}
+    cases: list[Case] = [
+        (loader, folder / variant.file)
+        for loader in LOADERS
+        for variant in VARIANTS.values()
+        if loader == "stock" or variant.sparse
+    ]
+    measured = loading.load_in_rounds(cases, device, repeats)
+    return {
+        f"{loader} {path.name}": {
+            name: Samples.of(unit, [getattr(load, name) for load in loads]).model_dump()
+            for name, unit in loading.UNITS.items()
+        }
+        for (loader, path), loads in measured.items()
+    }
 
 
 def all_systems(
     model: LxmertForQuestionAnswering, folder: Path, device: str, compiled: bool, threads: int
-) -> dict[str, Answer]:
+) -> dict[str, Forward]:
     """Return all systems to be compared: PyTorch, and each file loaded as in `load_files`."""
     stock = LxmertForQuestionAnswering(model.config).eval()
     stock.load_state_dict(model.state_dict())
     precision = torch.float16 if device == "cuda" else torch.float32
-    systems = {"PyTorch eager": latency.in_pytorch(stock.to(device, precision), device)}
+    systems = {"PyTorch eager": latency.pytorch_forward(stock.to(device, precision), device)}
     if compiled:
         compiled_model = torch.compile(stock, dynamic=True)
-        systems["PyTorch compiled"] = latency.in_pytorch(compiled_model, device)
+        systems["PyTorch compiled"] = latency.pytorch_forward(compiled_model, device)
     for variant in VARIANTS.values():
         path = folder / variant.file
         speed_report.status(f"loading {path.name}")
@@ -140,7 +153,7 @@ def all_systems(
     return systems
 
 
-def _in_stock(session: onnxruntime.InferenceSession) -> Answer:
+def _in_stock(session: onnxruntime.InferenceSession) -> Forward:
     return lambda inputs: session.run([OUTPUT], dict(inputs))[0]
 
 
@@ -150,7 +163,7 @@ def _questions(model: LxmertForQuestionAnswering, batch_size: int) -> list[Input
 
 
 def compare_answers(
-    model: LxmertForQuestionAnswering, systems: Mapping[str, Answer]
+    model: LxmertForQuestionAnswering, systems: Mapping[str, Forward]
 ) -> dict[str, dict[str, Any]]:
     """Compare the logits of every system with PyTorch's, and of sparse files with dense ones."""
     batches = _questions(model, 8)
@@ -176,7 +189,7 @@ def compare_answers(
 
 def time_answers(
     model: LxmertForQuestionAnswering,
-    systems: Mapping[str, Answer],
+    systems: Mapping[str, Forward],
     batch_size: int,
     runs: int,
     seconds: float,
@@ -185,16 +198,18 @@ def time_answers(
     speed_report.status(f"latency of {len(systems)} systems, batch {batch_size}")
     batches = _questions(model, batch_size)
 
-    samples = latency.in_turns(
-        {name: latency.over(batches, system) for name, system in systems.items()},
-        runs=runs,
+    samples = latency.time_in_rounds(
+        {name: latency.over_batches(batches, system) for name, system in systems.items()},
+        rounds=runs,
         seconds=seconds,
     )
     slow = samples["PyTorch eager"]
     return {
         name: {
-            **latency.summary(taken),
-            "times_faster_than_pytorch_eager": latency.times_faster(slow, taken),
+            "unit": "seconds",
+            **latency.percentiles(taken),
+            "samples": taken,
+            "times_faster_than_pytorch_eager": median_ratio(slow, taken).estimate,
         }
         for name, taken in samples.items()
     }

@@ -1,1 +1,1 @@
-"""What every report is made of."""
+"""What every report consists of: records, number formats, sections, and their HTML and Markdown."""

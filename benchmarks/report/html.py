@@ -1,12 +1,12 @@
-"""report.html: the report's sections with plots, in one file that loads nothing and runs nothing.
+"""report.html: a report's sections as one page that loads nothing and runs no script.
 
-Page and style are page.html; all text is escaped here, whoever wrote it.
+The page and its style are in page.html. All text is escaped here, whoever wrote it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -20,18 +20,19 @@ def page(
     heading: str,
     title: str,
     sections: Sequence[Section],
-    figure: Callable[[str], str],
+    plot: Callable[[str], str],
     *,
     command: str,
-    made: str,
-    where: str,
+    version: str,
+    finished: str,
 ) -> str:
-    """Sections as a page, the first as its summary; `figure` gives a plot's <figure> by name.
+    """The whole page; the first section is its summary.
 
-    `command` of lxcompress made it, `made` says when and by which version, `where` what is where.
+    `plot` returns the <figure> of a plot by its name. The footer names the `command` of lxcompress
+    that created the report, its `version`, and when it `finished`.
     """
     first, *rest = sections
-    body = [_summary(first), *(_section(section, figure) for section in rest)]
+    body = [_summary(first), *(_section(section, plot) for section in rest)]
     links = "".join(
         f'<li><a href="#{_anchor(section)}">{escape(section.title)}</a></li>' for section in rest
     )
@@ -41,9 +42,20 @@ def page(
         links=links,
         body="\n".join(body),
         command=escape(command),
-        made=escape(made),
-        where=escape(where),
+        version=escape(version),
+        finished=escape(finished),
     )
+
+
+def figure(caption: str, drawings: Sequence[str], legend: Mapping[str, str] | None = None) -> str:
+    """A <figure> of <svg> drawings; `legend` maps a colour of the page (svg.COLOURS) to a label."""
+    items = "".join(
+        f'<li><span class="swatch" style="background: var(--{colour})"></span>{escape(label)}</li>'
+        for colour, label in (legend or {}).items()
+    )
+    listed = f'<ul class="legend">{items}</ul>' if items else ""
+    text = f"<figcaption>{escape(caption)}</figcaption>"
+    return f"<figure>{text}{listed}{''.join(drawings)}</figure>"
 
 
 def _anchor(section: Section) -> str:
@@ -60,10 +72,10 @@ def _summary(section: Section) -> str:
     return f'<section class="summary" aria-label="{label}"><ul>{"".join(items)}</ul></section>'
 
 
-def _section(section: Section, figure: Callable[[str], str]) -> str:
+def _section(section: Section, plot: Callable[[str], str]) -> str:
     anchor = _anchor(section)
     parts = [f'<section aria-labelledby="{anchor}"><h2 id="{anchor}">{escape(section.title)}</h2>']
-    parts += [figure(name) for name in section.plots]
+    parts += [plot(name) for name in section.plots]
     if section.sentences:
         sentences = "".join(f"<li>{_text(sentence)}</li>" for sentence in section.sentences)
         parts.append(f'<ul class="findings">{sentences}</ul>')
@@ -72,7 +84,7 @@ def _section(section: Section, figure: Callable[[str], str]) -> str:
 
 
 def _text(sentence: str) -> str:
-    """Escaped, and with no line broken between a figure and its unit."""
+    """Escaped, with no line break between a number and its unit."""
     return re.sub(
         r"(?<=\d) (?=ms\b|s\b|MB\b|points\b)|(?<=p) (?=[=<&])|(?<==) ", "&nbsp;", escape(sentence)
     )
@@ -80,18 +92,18 @@ def _text(sentence: str) -> str:
 
 def _table(table: Table) -> str:
     head = "".join(
-        f'<th scope="col"{_kind(table, at)}>{escape(column)}</th>'
+        f'<th scope="col"{_class(table, at)}>{escape(column)}</th>'
         for at, column in enumerate(table.columns)
     )
     rows = []
     for name, *cells in table.rows:
-        figures = "".join(
-            f"<td{_kind(table, at)}><span>{escape(cell)}</span></td>"
+        data = "".join(
+            f"<td{_class(table, at)}><span>{escape(cell)}</span></td>"
             for at, cell in enumerate(cells, 1)
         )
-        rows.append(f'<tr><th scope="row">{escape(name)}</th>{figures}</tr>')
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{data}</tr>')
     caption = escape(table.caption)
-    # The caption stays while the table scrolls, which a keyboard can do too: it has a tabindex.
+    # A <caption> would scroll away with the table; the tabindex lets a keyboard scroll it.
     return (
         f'<figure class="table"><figcaption>{caption}</figcaption>'
         f'<div role="region" tabindex="0" aria-label="{caption}"><table>'
@@ -99,5 +111,5 @@ def _table(table: Table) -> str:
     )
 
 
-def _kind(table: Table, column: int) -> str:
+def _class(table: Table, column: int) -> str:
     return ' class="text"' if table.columns[column] in table.texts else ""

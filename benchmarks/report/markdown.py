@@ -1,3 +1,5 @@
+"""report.md: a report's sections as Markdown. All text is escaped here, whoever wrote it."""
+
 from __future__ import annotations
 
 import re
@@ -10,7 +12,10 @@ from lxcompress.system.text import one_line
 def as_markdown(
     heading: str, title: str, sections: Sequence[Section], pictures: Mapping[str, str]
 ) -> str:
-    """Sections as Markdown; `pictures` are files beside it, by name without ".png": captions."""
+    """The whole file. `pictures` maps a plot's name to its caption; its file is NAME.png.
+
+    A plot that is not among the `pictures` is left out.
+    """
     lines = [f"# {heading}: {escape(title)}", ""]
     for section in sections:
         lines += [f"## {section.title}", ""]
@@ -26,7 +31,7 @@ def as_markdown(
 
 
 def table_markdown(table: Table) -> str:
-    """The table without its caption; figures stand to the right."""
+    """A table without its caption, numbers aligned to the right."""
     texts = (table.columns[0], *table.texts)
     rule = "|".join(["", *("---" if column in texts else "---:" for column in table.columns), ""])
     return "\n".join([_row(table.columns), rule, *(_row(row) for row in table.rows), ""])
@@ -37,7 +42,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Markdown that says just this text, in a table too: no mark-up, HTML or link."""
+    """Markdown that shows exactly this text, in a table too: no markup, HTML or link."""
     return re.sub(r"[\\`*_{}\[\]<>#|!~&@]|://", lambda mark: _entities(mark[0]), one_line(text))
 
 

@@ -1,17 +1,17 @@
+"""The content of a report, whatever it is written as: sections of sentences, tables and plots."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.report.numbers import (
-    megabytes,
-)
+from benchmarks.report.numbers import megabytes
 
 
 @dataclass(frozen=True)
 class Section:
-    """`plots` names pictures; Markdown shows those that are files beside it."""
+    """Plain text; `plots` are names, which the HTML page or the Markdown file gives pictures."""
 
     title: str
     sentences: Sequence[str]
@@ -21,7 +21,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells are plain text; the first column names the row, others are figures but for `texts`."""
+    """Plain text in every cell. The first column names the row; `texts` are columns of text.
+
+    All other columns hold numbers and are aligned to the right.
+    """
 
     caption: str
     columns: Sequence[str]
@@ -29,15 +32,20 @@ class Table:
     texts: Sequence[str] = ()
 
 
-def machine_table(about: Sequence[tuple[str, str]], found: Mapping[str, Any]) -> Table:
-    """What was measured, and with what: `found` is from lxcompress.system.environment."""
+def machine_table(about: Sequence[tuple[str, str]], environment: Mapping[str, Any]) -> Table:
+    """The rows of `about`, then the machine and the versions of an `environment`.
+
+    `environment` is that of `lxcompress.system.environment.describe`.
+    """
+    memory = environment["memory_bytes"]
+    versions = environment["versions"].items()
     rows = [
         *about,
-        ("device", str(found.get("gpu", found["device"]))),
-        ("processor", f"{found['processor']}, {found['cores']} cores"),
-        ("threads", str(found["torch_threads"])),
-        ("memory", megabytes(found["memory_bytes"]) if found["memory_bytes"] else "unknown"),
-        ("system", str(found["system"])),
-        ("versions", ", ".join(f"{name} {value}" for name, value in found["versions"].items())),
+        ("device", str(environment.get("gpu", environment["device"]))),
+        ("processor", f"{environment['processor']}, {environment['cores']} cores"),
+        ("threads", str(environment["torch_threads"])),
+        ("memory", megabytes(memory) if memory else "unknown"),
+        ("system", str(environment["system"])),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions)),
     ]
-    return Table("Machine and versions", ["what", "value"], rows, ["value"])
+    return Table("Machine and versions", ["property", "value"], rows, ["value"])

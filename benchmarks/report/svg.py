@@ -1,13 +1,19 @@
+"""Plots of matplotlib as <svg> that takes its colours and fonts from the page.
+
+matplotlib draws with stand-in colours, each of which becomes a CSS variable of page.html: one
+drawing serves the light and the dark page.
+"""
+
 from __future__ import annotations
 
+import io
 import re
 from html import escape
 from typing import Any
 
-WIDTHS = {"wide": 7.2, "narrow": 3.75}  # inches
+WIDTHS = {"wide": 7.2, "narrow": 3.75}  # inches: for a wide page and for a phone
 
-
-COLOURS = {
+COLOURS = {  # CSS variable of page.html: stand-in
     "ink": "#010200",
     "muted": "#010201",
     "grid": "#010202",
@@ -19,8 +25,7 @@ COLOURS = {
     "ticket": "#010208",
 }
 
-
-STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {  # matplotlib's rcParams
     "svg.fonttype": "none",
     "figure.facecolor": "none",
     "axes.facecolor": "none",
@@ -42,17 +47,29 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def svg_file(figure: Any) -> str:
+    """A matplotlib Figure as an SVG file, without date and creator."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    file = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None, "Creator": None})
+    return file.getvalue()
+
+
 def for_page(svg: str, name: str, form: str, caption: str) -> str:
-    """The drawing for a page that has others, without what belongs to a file of its own."""
+    """An SVG file as an <svg> of the page, of class `form` ("wide" or "narrow").
+
+    `name` is unique within the page: it becomes the prefix of all ids.
+    """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
-    # Names are unique in a file, not in a page.
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\1{name}-", svg)
-    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 var(--font)", svg)
-    for variable, colour in COLOURS.items():
-        svg = svg.replace(colour, f"var(--{variable})")
+    # Older versions of matplotlib write "font: 9px FAMILY".
+    svg = re.sub(r"(font: [\d.]+px|font-family:) [^;\"]*", r"\1 var(--font)", svg)
+    for variable, stand_in in COLOURS.items():
+        svg = svg.replace(stand_in, f"var(--{variable})")
     box = re.search(r'viewBox="[^"]+"', svg)
     assert box
     label = f'class="{form}" role="img" aria-label="{escape(caption)}" {box[0]}'

@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.report.svg import COLOURS, STYLE, WIDTHS, for_page
+from benchmarks.report.svg import COLOURS, STYLE, WIDTHS, for_page, svg_file
 from benchmarks.sweep.schema import Cell, Report
 from benchmarks.sweep.tables import NAMES
 from lxcompress.choices import Subnetwork
@@ -83,12 +83,10 @@ def inline(report: Report, form: str) -> str:
 
 def _svg(report: Report, form: str, colours: Mapping[str, str], style: _Style) -> str:
     import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    figure, buffer = draw(report, form, colours, style), io.StringIO()
+    figure = draw(report, form, colours, style)
     with matplotlib.rc_context({**STYLE, **style}):  # print_svg reads the settings again
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+        return svg_file(figure)
 
 
 def draw(report: Report, form: str, colours: Mapping[str, str], style: _Style) -> Any:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from benchmarks.report.record import Record
 from lxcompress.choices import Subnetwork
+from lxcompress.system.record import Record
 
 _FILE = Path(__file__).with_name("published.json")
 

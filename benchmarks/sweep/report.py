@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from benchmarks.report.html import page
+from benchmarks.report.html import figure, page
 from benchmarks.report.markdown import as_markdown, table_markdown
 from benchmarks.report.sections import Section, machine_table
 from benchmarks.report.svg import WIDTHS
@@ -45,19 +44,18 @@ def markdown(report: Report) -> str:
 def html(report: Report) -> str:
     """Return the content of report.html, a page without scripts and external resources."""
 
-    def figure(name: str) -> str:
-        drawings = "\n".join(figure1.inline(report, form) for form in WIDTHS)
-        text = escape(figure1.caption(report))
-        return f"<figure><figcaption>{text}</figcaption>{drawings}</figure>"
+    def plot(name: str) -> str:
+        drawings = [figure1.inline(report, form) for form in WIDTHS]
+        return figure(figure1.caption(report), drawings)
 
     return page(
         HEADING,
         headline(report),
         sections(report),
-        figure,
+        plot,
         command="sweep",
-        made=f"{report.finished}, lxcompress {report.environment['versions']['lxcompress']}",
-        where="All measurements are in report.json.",
+        version=report.environment["versions"]["lxcompress"],
+        finished=report.finished,
     )
 
 

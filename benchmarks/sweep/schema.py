@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from benchmarks.report.record import Interval, Record
+from benchmarks.report.records import Interval
 from lxcompress.choices import Subnetwork
 from lxcompress.result import Accuracy
+from lxcompress.system.record import Record
 
 SCHEMA = "lxcompress-sweep/1"
 

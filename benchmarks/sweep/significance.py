@@ -12,7 +12,6 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from benchmarks.measure.statistics import RESAMPLES, Scores, bootstrap_mean
-from benchmarks.report.record import Interval
 from benchmarks.sweep.schema import Comparison, Report
 from lxcompress.choices import Subnetwork
 
@@ -62,7 +61,7 @@ def compare(
                     subnetwork=subnetwork,
                     sparsity=sparsity,
                     seeds=seeds[sparsity],
-                    difference=Interval(**vars(interval)),
+                    difference=interval,
                     p=p,
                     kept=1 + interval.estimate / base if base else None,
                 )

@@ -1,4 +1,4 @@
-"""`lxcompress bench`: what a ticket costs and gains."""
+"""`lxcompress bench`: a ticket compared with the dense model."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ def bench(
     batch_size: Annotated[
         list[int] | None,
         typer.Option(
-            min=1, help="Questions at once; give it again for more. [default: 1 8, on CUDA to 128]"
+            min=1,
+            help="Questions per batch; can be repeated. [default: 1 and 8; on CUDA also 32 and "
+            "128]",
         ),
     ] = None,
-    runs: Annotated[int, typer.Option(min=1, help="Of each system, at least.")] = 30,
+    runs: Annotated[int, typer.Option(min=1, help="Minimum timed runs of each system.")] = 30,
     seconds: Annotated[
-        float, typer.Option(min=0, help="Of timing for each batch size, at least.")
+        float, typer.Option(min=0, help="Minimum seconds of timing for each batch size.")
     ] = 30,
     loads: Annotated[
-        int, typer.Option(min=1, help="Processes in which each file is loaded once.")
+        int, typer.Option(min=1, help="Loads of each file, each in a new process.")
     ] = 5,
     questions: Annotated[
-        int, typer.Option(min=1, help="Different questions that are timed; accuracy takes all.")
+        int,
+        typer.Option(min=1, help="Different questions used for timing; accuracy uses all."),
     ] = 256,
     compile: Annotated[
         bool | None,
@@ -39,13 +42,13 @@ def bench(
         Path | None, typer.Option(help="Folder for the report. [default: bench/ in the run]")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Measure again what is measured already.")
+        bool, typer.Option("--force", help="Measure again what has been measured.")
     ] = False,
 ) -> None:
-    """Report what a ticket costs and gains: size, accuracy, loading, latency, against dense.
+    """Compare a ticket with the dense model: size, accuracy, loading, latency.
 
-    Every ticket file is compared with the dense file of its precision, so that nothing that
-    precision brings is told as a gain of sparsity. Stopped at any moment, the same command goes on.
+    Every ticket file is compared with the dense file of its precision, so that no gain of
+    precision is attributed to sparsity. When interrupted, the same command continues.
 
     Example: lxcompress bench runs/shapes-low-50
     """

@@ -25,8 +25,10 @@ def run_module(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `python -m MODULE ARGUMENTS` until it exits.
 
-    `env` is added to the environment; `options` go to `subprocess.run`. Raises
-    subprocess.CalledProcessError when the exit code is not 0.
+    `env` is added to the environment; `options` go to `subprocess.run`.
+
+    Raises:
+        subprocess.CalledProcessError: The exit code is not 0.
     """
     return subprocess.run(
         [sys.executable, "-P", "-m", module, *arguments],
@@ -49,7 +51,7 @@ def _python_path() -> dict[str, str]:
 
 @contextmanager
 def safe_path() -> Iterator[None]:
-    """Python processes started in the block do not import from the current folder.
+    """Let Python processes that start in the block not import from the current folder.
 
     multiprocessing hands its workers this process's `sys.path`, but they import a part of the
     standard library before they have it.

@@ -1,4 +1,4 @@
-"""A report's page, taken apart: its elements, its text, and its colours."""
+"""The elements, the text and the colours of a report's page."""
 
 import re
 from html.parser import HTMLParser
@@ -10,7 +10,7 @@ _VOID = {"meta", "link", "br", "img", "path", "use", "rect"}
 
 
 class Page(HTMLParser):
-    """Tags, attributes and text, after a check that all that is opened is closed in order."""
+    """Tags, attributes and text; checks that elements are closed in the order of their nesting."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -41,8 +41,20 @@ class Page(HTMLParser):
 
 
 def palettes() -> list[dict[str, str]]:
-    """CSS variables of the light and of the dark page."""
+    """The colours of the light and of the dark page, by CSS variable."""
     path = Path(benchmarks.__file__).parent / "report" / "page.html"
     blocks = re.findall(r":root \{(.*?)\}", path.read_text(), re.DOTALL)
     assert len(blocks) == 2
     return [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block)) for block in blocks]
+
+
+def contrast(first: str, second: str) -> float:
+    """The contrast ratio of two colours (WCAG 2.2), 1 to 21."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)

@@ -1,52 +1,27 @@
 """Runs and options that cannot be measured: one line, exit code 2, nothing written or lost."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from benched import QUICK, benched_copy, run_bench
+from benched import QUICK, error_of
 from safetensors.numpy import save_file
 
 from benchmarks.bench import latency
-from benchmarks.bench.latency import COMPILED, System
-from lxcompress.errors import DeviceError
 
 
-@pytest.fixture
-def benched(tiny_exported: Path) -> Path:
-    """A run with its report; do not write to it."""
-    return benched_copy(tiny_exported)
-
-
-@pytest.fixture
-def run(tiny_exported: Path, tmp_path: Path) -> Path:
-    """An exported run that may be spoilt."""
-    return Path(shutil.copytree(tiny_exported, tmp_path / "run"))
-
-
-def error_of(patch: pytest.MonkeyPatch, capsys: Any, *arguments: object) -> str:
-    capsys.readouterr()
-    assert run_bench(patch, *arguments) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: "), lines
-    return lines[0].removeprefix("error: ")
-
-
-def spoil_export(run: Path, name: str, key: str, value: object) -> None:
+def damage_export(run: Path, name: str, key: str, value: object) -> None:
     path = run / "onnx" / "export.json"
     report = json.loads(path.read_text())
     report["files"][name]["made_of"][key] = value
     path.write_text(json.dumps(report))
 
 
-def forget(run: Path, *names: str) -> None:
+def remove_records(run: Path, *names: str) -> None:
     path = run / "onnx" / "export.json"
     report = json.loads(path.read_text())
     report["files"] = {name: it for name, it in report["files"].items() if name not in names}
@@ -61,7 +36,7 @@ def test_without_exports(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"files": 3}', '{"files": '])
-def test_a_spoilt_report_of_the_export(
+def test_a_damaged_export_report(
     run: Path, content: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     (run / "onnx" / "export.json").write_text(content)
@@ -70,10 +45,10 @@ def test_a_spoilt_report_of_the_export(
     assert not (run / "bench").exists()
 
 
-def test_wrong_exports(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """Each mistake on top of the last, the first to be found first."""
+def test_exports_that_do_not_fit(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Each mistake is added to the last; the message names the one that is checked first."""
     before = sorted(run.iterdir())
-    spoil_export(run, "model_sparse_int8.onnx", "data", "elsewhere")
+    damage_export(run, "model_sparse_int8.onnx", "data", "elsewhere")
     text = error_of(monkeypatch, capsys, run)
     assert "model_sparse_int8.onnx was exported with other data than" in text
     assert f"`lxcompress export {run} --variant sparse-int8`" in text
@@ -85,17 +60,17 @@ def test_wrong_exports(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
         file.write(b"x")
     assert "model_fp16.onnx is not the file that was" in error_of(monkeypatch, capsys, run)
     (run / "onnx" / "model.onnx").unlink()
-    assert "model.onnx is gone" in error_of(monkeypatch, capsys, run)
+    assert "model.onnx does not exist any more" in error_of(monkeypatch, capsys, run)
     result = run / "result.json"
-    told = json.loads(result.read_text())
-    told["dataset"]["fingerprint"] = "0" * 64
-    result.write_text(json.dumps(told))
-    assert "figures of different data do not compare" in error_of(monkeypatch, capsys, run)
-    forget(run, "model_int8.onnx")
+    content = json.loads(result.read_text())
+    content["dataset"]["fingerprint"] = "0" * 64
+    result.write_text(json.dumps(content))
+    assert "so accuracies cannot be compared" in error_of(monkeypatch, capsys, run)
+    remove_records(run, "model_int8.onnx")
     text = error_of(monkeypatch, capsys, run)
     assert "has no exported int8 to compare with" in text
     assert f"`lxcompress export {run} --variant int8`" in text
-    forget(run, *(f"model_sparse{kind}.onnx" for kind in ("", "_fp16", "_int8")))
+    remove_records(run, *(f"model_sparse{kind}.onnx" for kind in ("", "_fp16", "_int8")))
     assert "no exported sparse-fp32, sparse-fp16" in error_of(monkeypatch, capsys, run)
     assert sorted(run.iterdir()) == before
 
@@ -107,11 +82,11 @@ def test_options(
     assert "--device cuda" in found and "doctor" in found
     assert "choose cpu, cuda" in error_of(monkeypatch, capsys, run, "--device", "tpu")
     text = error_of(monkeypatch, capsys, run, "--batch-size", 121)
-    assert text == "--batch-size 121: the data have only 120 questions to ask"
+    assert text == "--batch-size 121: the data have only 120 questions"
     (tmp_path / "file").write_text("mine")
     assert "is a file" in error_of(monkeypatch, capsys, run, "--output", tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
-    assert "no run directory" in error_of(monkeypatch, capsys, tiny_model)
+    assert "not a run directory" in error_of(monkeypatch, capsys, tiny_model)
     assert not (run / "bench").exists()
 
 
@@ -131,20 +106,9 @@ def test_an_error_loses_no_report(
     assert after == before
 
 
-def test_no_compiler(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+def test_torch_compile_that_does_not_work(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    """PyTorch really looks for one; what it says then is told before anything is measured."""
-    program = "from benchmarks.bench.latency import check_compiler; check_compiler('cpu')"
-    cache = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "CXX": str(tmp_path / "none")}
-    child = subprocess.run(
-        [sys.executable, "-c", program], env=os.environ | cache, capture_output=True, text=True
-    )
-    last = child.stderr.splitlines()[-1]
-    assert child.returncode == 1
-    assert "--compile: torch.compile finds no C++ compiler that works" in last
-    assert "--no-compile" in last
-
     def unable(*_: object, **__: object) -> None:
         raise RuntimeError("Triton is too old\nSet TORCHDYNAMO_VERBOSE=1")
 
@@ -154,22 +118,3 @@ def test_no_compiler(
         "--compile: torch.compile does not work here (Triton is too old); use --no-compile"
     )
     assert not (run / "bench").exists()
-
-
-def test_compiling_is_told(capsys: Any) -> None:
-    batches = [{"input_ids": np.zeros((1, 2), np.int64)}] * 3
-    called: list[object] = []
-    systems: Any = {
-        System(COMPILED, "dense", "fp32"): called.append,
-        System("PyTorch eager", "dense", "fp32"): None,  # is not compiled
-    }
-    latency._compile(systems, batches)
-    assert len(called) == 3
-    assert "compiling 1 models; each can take minutes" in capsys.readouterr().err
-
-    def fails(_: object) -> None:
-        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found")
-
-    systems[System(COMPILED, "dense", "fp32")] = fails
-    with pytest.raises(DeviceError, match="no C\\+\\+ compiler that works"):
-        latency._compile(systems, batches)

@@ -1,6 +1,5 @@
-"""A report goes on where it was stopped, and measures again what other options bear on."""
+"""A report continues where it was stopped; other options measure again what they affect."""
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,12 +12,6 @@ from benched import QUICK, run_bench
 
 from benchmarks.bench import accuracy, latency, loading, sizes
 from benchmarks.bench import run as bench
-
-
-@pytest.fixture
-def run(tiny_exported: Path, tmp_path: Path) -> Path:
-    """An exported run that may be spoilt."""
-    return Path(shutil.copytree(tiny_exported, tmp_path / "run"))
 
 
 @pytest.fixture
@@ -42,7 +35,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     yield calls
 
 
-# Kills itself when it is about to put the answers of the fourth system in their place.
+# Kills itself when it is about to write the answers of the fourth system.
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -59,7 +52,7 @@ main()
 """
 
 
-def test_goes_on_after_kill(
+def test_continues_after_kill(
     run: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = [sys.executable, "-c", _KILLED, "bench", str(run), *map(str, QUICK)]
@@ -77,7 +70,7 @@ def test_goes_on_after_kill(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(latency, "time_systems", interrupted)
         assert run_bench(patch, run, *QUICK) == 130
-    # Sizes and the first three systems' answers are there; the killed one is answered again.
+    # Sizes and the answers of the first three systems are kept; the fourth answers again.
     assert measured == ["answers_in_onnx"] * 5 + ["load_times", "time_systems"]
     measured.clear()
     assert run_bench(monkeypatch, run, *QUICK) == 0
@@ -86,7 +79,7 @@ def test_goes_on_after_kill(
     (run / "bench" / "report.json").unlink()
     assert run_bench(monkeypatch, run, *QUICK) == 0
     assert (measured, (run / "bench" / "report.json").exists()) == ([], True)
-    # Other options measure what they bear on, and --force everything.
+    # Other options measure again what they affect, and --force everything.
     assert run_bench(monkeypatch, run, *QUICK, "--runs", 4) == 0
     assert measured == ["time_systems"] * 2
     measured.clear()

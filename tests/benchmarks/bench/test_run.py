@@ -1,14 +1,12 @@
-"""`lxcompress bench` of a tiny run: figures that belong together and to the export."""
+"""`lxcompress bench` of a tiny run: figures consistent with each other and with the export."""
 
 import json
-import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from benched import benched_copy
 from pydantic import BaseModel
 
 import lxcompress
@@ -22,20 +20,8 @@ RUNTIMES = ("PyTorch eager", "ONNX Runtime")
 
 
 @pytest.fixture
-def benched(tiny_exported: Path) -> Path:
-    """A run with its report; do not write to it."""
-    return benched_copy(tiny_exported)
-
-
-@pytest.fixture
 def report(benched: Path) -> Report:
     return Report.model_validate_json((benched / "bench" / "report.json").read_text())
-
-
-@pytest.fixture
-def run(tiny_exported: Path, tmp_path: Path) -> Path:
-    """An exported run that may be spoilt."""
-    return Path(shutil.copytree(tiny_exported, tmp_path / "run"))
 
 
 def test_the_schema_describes_every_field() -> None:
@@ -47,7 +33,7 @@ def test_the_schema_describes_every_field() -> None:
             assert field.description, f"{model.__name__}.{name}"
 
 
-def test_report_is_whole(report: Report, benched: Path) -> None:
+def test_report_is_complete(report: Report, benched: Path) -> None:
     text = json.loads((benched / "bench" / "report.json").read_text())
     assert text == report.model_dump(mode="json", by_alias=True)
     assert report.environment["versions"]["lxcompress"] == lxcompress.__version__
@@ -61,11 +47,11 @@ def test_sizes_add_up(report: Report, benched: Path) -> None:
     by_name = {file.file: file for file in report.size.files}
     assert by_name.keys() == exported.keys()
     for name, file in by_name.items():
-        told = exported[name]["formula"]
+        formula = exported[name]["formula"]
         for kind in ("mask", "values", "unpruned", "scales"):
             in_parts = sum(getattr(part, kind) for part in file.parts.values())
-            assert in_parts == told[kind] == getattr(file.weights, kind)
-        assert file.weights.total == file.formula == told["total"]
+            assert in_parts == formula[kind] == getattr(file.weights, kind)
+        assert file.weights.total == file.formula == formula["total"]
         assert file.weights.total + file.container == (benched / "onnx" / name).stat().st_size
         dense = f"{'' if file.precision == 'fp32' else '_' + file.precision}"
         assert file.of_dense_same_precision == file.bytes / by_name[f"model{dense}.onnx"].bytes
@@ -118,7 +104,7 @@ def test_latencies(report: Report) -> None:
             rate = 3 * batch.batch_size / sum(it.samples)
             assert it.questions_per_second == pytest.approx(rate)
         assert len(batch.ratios) == 5
-        for ratio in batch.ratios:  # nothing of another precision is a gain of sparsity
+        for ratio in batch.ratios:  # a gain of precision is not one of sparsity
             assert ratio.of.split()[-1] == ratio.against.split()[-1]
             assert " dense " in ratio.against
         assert [it.isolates for it in batch.ratios].count("control") == 1
@@ -132,12 +118,11 @@ def test_loading(report: Report) -> None:
 
 
 def test_a_load_that_dies(run: Path) -> None:
-    def killed(cases: list[tuple[str, Path]], *_: object) -> None:
-        raise subprocess.CalledProcessError(-signal.SIGKILL, cases[0][0])
+    def killed(module: str, *_: object, **__: object) -> None:
+        raise subprocess.CalledProcessError(-signal.SIGKILL, module)
 
-    patched = "benchmarks.bench.loading.loading.compare"
     with pytest.MonkeyPatch.context() as patch, pytest.raises(ModelError) as problem:
-        patch.setattr(patched, killed)
+        patch.setattr("benchmarks.measure.loading.run_module", killed)
         loading.load_times(Run(run), ["fp32"], "cpu", 1)
     assert "failed with exit code -9" in str(problem.value)
     assert loading.loaders(VARIANTS["sparse-int8"], "cuda") == ("runtime",)

@@ -1,4 +1,4 @@
-"""Sizes of other formats against scipy and zlib, and which part of the model a weight is of."""
+"""Sizes of other formats against scipy and zlib, and the part of the model of each weight."""
 
 import shutil
 import zlib
@@ -35,7 +35,7 @@ def test_csr_is_scipys(shape: tuple[int, int], sparsity: float) -> None:
 
 def test_other_formats(tiny_exported: Path) -> None:
     run = Run(tiny_exported)
-    found = {it["name"]: it["bytes"] for it in other_formats(run)}
+    found = {other.name: other.bytes for other in other_formats(run)}
     for name, folder in (("dense model", run.dense), ("ticket", run.ticket)):
         content = (folder / "model.safetensors").read_bytes()
         assert found[f"{name}, safetensors"] == len(content)

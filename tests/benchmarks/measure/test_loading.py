@@ -1,10 +1,11 @@
-"""Loading is measured in child processes, wherever the user stands."""
+"""Loading is measured in new processes, whatever the current folder holds."""
 
 from pathlib import Path
 
 import pytest
 
-from benchmarks.measure import loading
+from benchmarks.measure.loading import LOADERS, Case, load_in_rounds
+from lxcompress.errors import ModelError
 
 
 def test_hostile_modules_in_the_current_folder_are_not_imported(
@@ -13,8 +14,15 @@ def test_hostile_modules_in_the_current_folder_are_not_imported(
     for name in ("benchmarks", "exporters", "json", "struct"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported the wrong module')")
     monkeypatch.chdir(tmp_path)
-    cases = [(loader, tiny_exported / "onnx" / "model_sparse.onnx") for loader in loading.LOADERS]
-    measured = loading.compare(cases, "cpu", 1)
-    assert len(measured) == 2
-    for record in measured.values():
-        assert record["seconds"]["median"] > 0
+    path = tiny_exported / "onnx" / "model_sparse.onnx"
+    cases: list[Case] = [(loader, path) for loader in LOADERS]
+    loaded: list[Path] = []
+    measured = load_in_rounds(cases, "cpu", 1, loaded.append)
+    assert measured.keys() == set(cases) and loaded == [path, path]
+    for (load,) in measured.values():
+        assert load.seconds > 0 and 0 < load.kept_bytes <= load.peak_bytes
+
+
+def test_a_file_that_cannot_be_loaded(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="missing.onnx .stock. in a new process failed"):
+        load_in_rounds([("stock", tmp_path / "missing.onnx")], "cpu", 1)

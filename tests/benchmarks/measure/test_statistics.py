@@ -1,4 +1,4 @@
-"""Intervals and tests against scipy, formulas written out by hand, and printed tables."""
+"""Intervals and tests against scipy, formulas written out, and printed tables."""
 
 import math
 
@@ -30,7 +30,7 @@ def test_paired_bootstrap_is_scipys() -> None:
 
 
 def test_bootstrap_of_many_distinct_values() -> None:
-    """More of them than counts are drawn for at once."""
+    """More than are resampled at once."""
     values = np.random.default_rng(0).standard_normal(3000)
     found = bootstrap_mean(values, seed=0, resamples=4000)
     error = values.std() / math.sqrt(values.size)
@@ -48,7 +48,7 @@ def test_bootstrap_is_seeded_and_paired() -> None:
 
 @pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (3, 9), (9, 3), (20, 21), (0, 6)])
 def test_mcnemar_by_hand(first: int, second: int) -> None:
-    """The exact two-sided binomial, summed up."""
+    """The exact two-sided binomial test, summed term by term."""
     of = [1] * 5 + [1] * first + [0] * second + [0] * 4
     against = [1] * 5 + [0] * first + [1] * second + [0] * 4
     found = mcnemar(of, against)
@@ -59,7 +59,7 @@ def test_mcnemar_by_hand(first: int, second: int) -> None:
 
 
 def test_mcnemar_of_grades() -> None:
-    """Right is a score above 0.5: of ten people, two gave the answer."""
+    """Correct is a score above 0.5: at least two of ten annotators gave the answer."""
     found = mcnemar([0, 0.3, 0.5, 0.6, 0.9, 1], [1, 1, 1, 1, 1, 1])
     assert (found.both, found.only_against) == (3, 3)
 
@@ -71,6 +71,11 @@ def test_median_ratio_has_the_tables_ranks(count: int, low: int, high: int) -> N
     shuffled = np.random.default_rng(0).permutation(ratios)
     found = median_ratio(3 * shuffled, [3.0] * count)
     assert (found.estimate, found.low, found.high) == (np.median(ratios), low, high)
+
+
+def test_drift_that_both_share_does_not_change_the_median_ratio() -> None:
+    """A machine that slows down threefold between two rounds."""
+    assert median_ratio([2, 6, 2], [1, 3, 1]).estimate == 2
 
 
 def test_median_ratio_covers() -> None:

@@ -12,8 +12,7 @@ from exporters.records import EXPORT_REPORT, ExportRecord, ExportReport
 from exporters.source import Source, open_questions
 from exporters.variants import VARIANTS
 from lxcompress.data.batches import EncodedQuestions
-from lxcompress.data.dataset import open_dataset
-from lxcompress.errors import ConfigError, DataError, RunError
+from lxcompress.errors import ConfigError, RunError
 from lxcompress.model.lxmert import read_config
 from lxcompress.model.tokenizer import load_tokenizer
 from lxcompress.result import RunResult
@@ -32,12 +31,12 @@ class BenchInputs:
 
     @classmethod
     def open(cls, folder: Path) -> BenchInputs:
-        """Check the run in `folder` before anything is measured; nothing is written.
+        """Check the run in `folder` before anything is measured; nothing in it is changed.
 
         Raises:
             RunError: the run is not finished, or exports are missing, were changed, or are of
                 other models or data.
-            DataError: the data are not those that the run was evaluated on.
+            DataError: the data are gone, or not those of the run.
         """
         run = Run.open_finished(folder)
         source = Source.of(run.folder, None, None)
@@ -45,13 +44,8 @@ class BenchInputs:
         chosen = [name for name, variant in VARIANTS.items() if variant.file in records]
         _check_variants(run, chosen)
         records = {VARIANTS[name].file: records[VARIANTS[name].file] for name in chosen}
-        result, dataset = run.read_result(), open_dataset(source.data)
-        if dataset.fingerprint != result.dataset.fingerprint:
-            raise DataError(
-                f"the data in {dataset.folder} are not those that {run.folder} was trained on, so "
-                "accuracies cannot be compared; restore the data, or start a new run"
-            )
-        _check_files(run, source, records, dataset.fingerprint)
+        result = run.read_result()
+        _check_files(run, source, records, source.dataset.fingerprint)
         tokenizer, config = load_tokenizer(run.ticket), read_config(run.ticket)
         data = open_questions(source, config, tokenizer)
         return cls(run, result, records, chosen, data)

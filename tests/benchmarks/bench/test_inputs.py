@@ -65,7 +65,7 @@ def test_exports_that_do_not_fit(run: Path, monkeypatch: pytest.MonkeyPatch, cap
     content = json.loads(result.read_text())
     content["dataset"]["fingerprint"] = "0" * 64
     result.write_text(json.dumps(content))
-    assert "so accuracies cannot be compared" in error_of(monkeypatch, capsys, run)
+    assert "are not those that the run in" in error_of(monkeypatch, capsys, run)
     remove_records(run, "model_int8.onnx")
     text = error_of(monkeypatch, capsys, run)
     assert "has no exported int8 to compare with" in text

@@ -59,7 +59,7 @@ def test_page_is_well_formed_and_loads_nothing() -> None:
     assert "http" not in text and "@import" not in text
     for heading in ("Table 1", "Sparsity after retraining", "Failed runs"):
         assert heading in page.text
-    assert "Made by lxcompress sweep" in page.text
+    assert "Created by lxcompress sweep" in page.text
     drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
     assert len(drawings) == 2
     for drawing in drawings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from lxcompress.cli import (
 from lxcompress.errors import Interrupted, LxcompressError
 from lxcompress.system import cache
 from lxcompress.system.interrupts import sigterm_interrupts
+from lxcompress.system.proxies import explain_proxy
 
 app = typer.Typer(
     name="lxcompress",
@@ -64,6 +66,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; exit codes 0 done, 2 wrong input or environment, 130 interrupted."""
+    _print_any_character()
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     if debug:
@@ -85,6 +88,13 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _print_any_character() -> None:
+    """Escape characters that the output cannot encode: a locale must not lose hours of work."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _error_message(problem: Exception) -> str | None:
     """Return the message of an expected error in one line, or None for a bug."""
     if isinstance(problem, LxcompressError):
@@ -99,6 +109,8 @@ def _error_message(problem: Exception) -> str | None:
         if in_cache is not None:
             return in_cache
         return f"{problem.strerror}: {problem.filename}" if problem.filename else problem.strerror
+    if isinstance(problem, ImportError):
+        return explain_proxy(problem)
     torch = sys.modules.get("torch")
     if torch and isinstance(problem, torch.OutOfMemoryError):
         return "the GPU's memory is too small for this; use a smaller --batch-size"

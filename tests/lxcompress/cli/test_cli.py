@@ -115,6 +115,37 @@ def test_help_of_every_command_answers_at_once() -> None:
     assert {"prune", "evaluate", "score", "data", "data check", "pretrain", "doctor"} <= named
 
 
+_HELP_IN_ASCII = r"""
+import sys
+from lxcompress.cli.main import main
+
+for command in ("prune", "sweep", "export", "data import"):
+    sys.argv = ["lxcompress", *command.split(), "--help"]
+    try:
+        main()
+    except SystemExit as stop:
+        assert stop.code == 0, command
+print("θ0 caf\udce9", file=sys.stderr)
+sys.argv = ["lxcompress", "evaluate", "θ0", "--predictions", "θ0/ü", "--json", "θ0/ü"]
+main()
+"""
+
+
+def test_output_that_cannot_encode_a_character() -> None:
+    """As in a container without a locale: neither a θ nor a name of a file ends the command."""
+    done = subprocess.run(
+        [sys.executable, "-c", _HELP_IN_ASCII],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii:strict", "COLUMNS": "100"},
+    )
+    out, err = done.stdout.decode("ascii"), done.stderr.decode("ascii")
+    assert done.returncode == 2, err
+    assert "Usage: lxcompress sweep" in out and r"\u03b80" in out
+    first, last = err.splitlines()
+    assert first == r"\u03b80 caf\udce9"
+    assert last.startswith("error: ") and r"\u03b80/\xfc is named twice" in last
+
+
 def test_the_installed_script() -> None:
     script = Path(sys.executable).parent / "lxcompress"
     if not script.exists():

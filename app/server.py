@@ -6,7 +6,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from app.answers.service import Service
 from lxcompress.errors import ConfigError, LxcompressError
 from lxcompress.system.interrupts import sigterm_interrupts
+from lxcompress.system.proxies import proxy_advice, unusable_proxies
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -67,6 +68,9 @@ def serve_page(
         ConfigError: the port cannot be used.
         LxcompressError: `share` was requested and Gradio could not create a public address.
     """
+    advice = proxy_advice() if share else None
+    if advice is not None:
+        raise ConfigError(f"--share: {advice}")
     with tempfile.TemporaryDirectory(prefix="lxcompress-demo-") as name:
         folder = Path(name).resolve()
         uploads, examples = folder / "uploads", folder / "examples"
@@ -141,7 +145,7 @@ def wait_for_interrupt() -> None:
 @contextmanager
 def _gradio_environment(uploads: Path) -> Iterator[None]:
     """Set the options that Gradio only reads from environment variables, also while it serves."""
-    settings = {
+    settings: dict[str, str | None] = {
         "GRADIO_ANALYTICS_ENABLED": "False",
         # The default is a folder shared by all Gradio apps of a machine, served to anyone.
         "GRADIO_TEMP_DIR": str(uploads),
@@ -149,14 +153,20 @@ def _gradio_environment(uploads: Path) -> Iterator[None]:
         # Gradio sends a request to its own address at the start, which must not go to a proxy.
         "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), HOST])),
         "no_proxy": ",".join(filter(None, [os.environ.get("no_proxy"), HOST])),
+        # With one that it cannot use, Gradio cannot even be imported.
+        **dict.fromkeys(unusable_proxies()),
     }
     before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
+    _set_variables(settings)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        _set_variables(before)
+
+
+def _set_variables(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

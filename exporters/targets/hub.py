@@ -22,6 +22,7 @@ from lxcompress.errors import ConfigError, LxcompressError
 from lxcompress.model.lxmert import read_config
 from lxcompress.run import MASK_FILE, MODEL_CONFIG, MODEL_WEIGHTS, Run
 from lxcompress.system.files import atomic_path
+from lxcompress.system.proxies import explain_proxy
 from lxcompress.system.text import one_line
 
 _MODEL_FILES = (MODEL_CONFIG, MODEL_WEIGHTS, MASK_FILE)
@@ -115,7 +116,7 @@ def push(folder: Path, repo: str) -> str:
         url = api.create_repo(repo, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message)
     except Exception as problem:  # network, HTTP and validation errors have no common base class
-        reason = one_line(problem).rstrip(".") or type(problem).__name__
+        reason = explain_proxy(problem) or one_line(problem).rstrip(".") or type(problem).__name__
         raise LxcompressError(
             f"cannot upload to {repo}: {reason}; {folder} is complete, upload it later with "
             f"`{shlex.join(['hf', 'upload', repo, str(folder)])}`"

@@ -10,6 +10,7 @@ from transformers.utils import logging as transformers_logging
 
 from lxcompress.config import EMBEDDED_MODEL
 from lxcompress.errors import ModelError
+from lxcompress.system.proxies import explain_proxy
 
 _ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -51,5 +52,5 @@ def model_errors(source: str | Path) -> Iterator[None]:
     except ModelError:
         raise
     except Exception as problem:  # the libraries below raise anything from OSError to KeyError
-        first = str(problem).strip().partition("\n")[0]
+        first = explain_proxy(problem) or str(problem).strip().partition("\n")[0]
         raise ModelError(f"cannot load {source} as an LXMERT model: {first}") from problem

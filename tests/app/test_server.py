@@ -334,7 +334,10 @@ def test_answers_after_the_run_is_deleted_and_stops_at_ctrl_c(
     tiny_exported: Path, tmp_path: Path, scenes: list[Path]
 ) -> None:
     run, port = Path(shutil.copytree(tiny_exported, tmp_path / "run")), find_port(None)
-    with run_demo(tmp_path, run, "--port", port, "--threads", 1) as served:
+    # Nothing here is to go through a proxy, of a kind that Gradio cannot use at that.
+    proxy = {"ALL_PROXY": "socks4://127.0.0.1:9"}
+    arguments = (run, "--port", port, "--threads", 1)
+    with run_demo(tmp_path, *arguments, environment=proxy) as served:
         assert served.address == f"http://127.0.0.1:{port}/"
         shutil.rmtree(run)
         response = served.ask([served.upload(scenes[0]), QUESTIONS[0]])

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,9 @@ class Served:
 
 
 @contextmanager
-def run_demo(folder: Path, *arguments: object) -> Iterator[Served]:
+def run_demo(
+    folder: Path, *arguments: object, environment: Mapping[str, str] | None = None
+) -> Iterator[Served]:
     """Run `lxcompress demo` while the block runs, then stop it with SIGTERM.
 
     Fails if it connected to another machine or left temporary files behind.
@@ -78,7 +80,7 @@ def run_demo(folder: Path, *arguments: object) -> Iterator[Served]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"TMPDIR": str(temporary)},
+        env={**os.environ, "TMPDIR": str(temporary), **(environment or {})},
     )
     watchdog = threading.Timer(120, process.kill)
     watchdog.start()

@@ -21,6 +21,7 @@ from torch import Tensor
 from lxcompress.errors import ModelError
 from lxcompress.system.cache import cache_folder, writable_cache
 from lxcompress.system.files import atomic_path, sha256
+from lxcompress.system.proxies import explain_proxy
 from lxcompress.vision.butd.boxes import cell_anchors
 from lxcompress.vision.butd.network import Architecture, BottomUpNetwork, expected_shapes
 
@@ -141,6 +142,11 @@ def _find(source: str | Path) -> tuple[Path, Path]:
             Path(hf_hub_download(str(source), name)) for name in (CONFIG_NAME, WEIGHTS_NAME)
         )
     except Exception as problem:  # the hub's client raises anything from OSError to ValueError
+        advice = explain_proxy(problem)
+        if advice is not None:
+            raise ModelError(
+                f"cannot get {source} from the Hugging Face Hub: {advice}"
+            ) from problem
         reason = type(problem).__name__
         raise ModelError(
             f"there is no folder {source}, and the Hugging Face Hub did not give weights of that "

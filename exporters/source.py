@@ -14,7 +14,7 @@ from exporters.records import Provenance
 from exporters.variants import VARIANTS, Variant
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import Dataset, open_dataset
-from lxcompress.errors import ConfigError, ModelError, RunError
+from lxcompress.errors import ConfigError, ModelError
 from lxcompress.run import Run
 from lxcompress.system.files import sha256
 from lxcompress.training.start_weights import check_fit
@@ -53,11 +53,7 @@ class Source:
                 raise ConfigError("a run has its own data and settings; leave out --data")
             Run.open_finished(path)
             config = run.read_config()
-            if not config.enforce_mask:
-                raise RunError(
-                    f"{path} was made with --no-enforce-mask: its pruned weights grew back, there "
-                    "is no sparse ticket to export"
-                )
+            run.check_sparse()
             onnx = output or run.onnx
             return cls(run.dense, run.ticket, onnx, config.data, config.max_tokens, run)
         if not path.is_dir():

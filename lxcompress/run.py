@@ -88,6 +88,18 @@ class Run:
         """Return whether the run has ended with a result."""
         return self.result.is_file()
 
+    def check_sparse(self) -> None:
+        """Check that the ticket is sparse.
+
+        Raises:
+            RunError: the mask was not enforced in its training, or the settings are damaged.
+        """
+        if not self.read_config().enforce_mask:
+            raise RunError(
+                f"{self.folder} was made with --no-enforce-mask: its pruned weights grew back, "
+                "there is no sparse ticket to export; give another run"
+            )
+
     def read_result(self) -> RunResult:
         """Return what `result.json` says; raise RunError when it is missing or damaged."""
         return RunResult.read(self.result)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from lxcompress.vision.pixel import PixelDetector
 from lxcompress.vision.regions import Regions
@@ -107,8 +107,9 @@ def unknown_words(tokenizer: Tokenizer, question: str) -> list[str]:
     """The words of a question that were not in the training data, as the user wrote them.
 
     Words for which the tokenizer has no piece ([UNK]), or which it splits into single letters.
+    `tokenizer` reads the whole question: see `untruncated`.
     """
-    encoding = _encode_untruncated(tokenizer, question)
+    encoding = tokenizer.encode(question, add_special_tokens=False)
     pieces: dict[tuple[int, int], list[str]] = {}
     for word_id, piece in zip(encoding.word_ids, encoding.tokens, strict=True):
         span = None if word_id is None else encoding.word_to_chars(word_id)
@@ -132,8 +133,9 @@ def truncated_end(tokenizer: Tokenizer, question: str) -> str:
     return question[last:].strip()
 
 
-def _encode_untruncated(tokenizer: Tokenizer, question: str) -> Encoding:
-    plain = Tokenizer.from_str(tokenizer.to_str())
-    plain.no_truncation()
-    plain.no_padding()
-    return plain.encode(question, add_special_tokens=False)
+def untruncated(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy of a tokenizer that neither truncates nor pads; making it parses the vocabulary."""
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    copy.no_truncation()
+    copy.no_padding()
+    return copy

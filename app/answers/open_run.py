@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from app.answers.models import ModelPair
 from app.answers.region_cache import RegionCache
 from app.answers.service import Service
 from exporters.variants import VARIANTS, Variant
-from lxcompress.errors import ConfigError, ModelError
+from lxcompress.errors import ConfigError, ModelError, RunError
 from lxcompress.run import Run
 from lxcompress.vision.detectors import get_detector
 from lxcompress.vision.pixel import PixelDetector
@@ -58,20 +59,25 @@ def _find_variant(option: str, name: str, *, sparse: bool) -> Variant:
 
 
 def find_newest_run(runs: Path) -> Path | None:
-    """The most recently finished run in the folder `runs`; None if there is none."""
+    """The most recently finished run in the folder `runs` with a sparse ticket, or None."""
     candidates = [Run(folder) for folder in (runs.iterdir() if runs.is_dir() else ())]
     finished = [run for run in candidates if run.exists() and run.is_finished()]
-    newest = max(finished, key=lambda run: run.result.stat().st_mtime, default=None)
-    return newest.folder if newest else None
+    newest_first = sorted(finished, key=lambda run: run.result.stat().st_mtime, reverse=True)
+    for run in newest_first:
+        with suppress(RunError):  # damaged, or made with --no-enforce-mask
+            run.check_sparse()
+            return run.folder
+    return None
 
 
 def find_missing_files(folder: Path, served: ServedModels) -> list[Variant]:
     """The served variants whose ONNX files the run lacks.
 
     Raises:
-        RunError: `folder` is not a finished run.
+        RunError: `folder` is not a finished run, or its ticket is not sparse.
     """
     run = Run.open_finished(folder)
+    run.check_sparse()
     return [
         variant
         for variant in (served.dense, served.ticket)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.answers.known_inputs import KnownInputs, truncated_end, unknown_words
+from app.answers.known_inputs import KnownInputs, truncated_end, unknown_words, untruncated
 from app.answers.models import Answer, Model, ModelPair
 from app.answers.region_cache import DetectedRegions, RegionCache
 from lxcompress.errors import DataError
@@ -48,6 +48,7 @@ class Service:
 
     def __init__(self, pair: ModelPair, regions: RegionCache, known: KnownInputs) -> None:
         self.pair, self.regions, self.known = pair, regions, known
+        self._untruncated = untruncated(pair.ticket.tokenizer)
 
     def detect(self, picture: Path | None) -> tuple[DetectedRegions, str | None]:
         """Return the regions of a picture file, and the objection to the picture, if any.
@@ -81,7 +82,7 @@ class Service:
     def _notes(self, question: str) -> list[str]:
         notes = []
         tokenizer = self.pair.ticket.tokenizer
-        words = unknown_words(tokenizer, question)
+        words = unknown_words(self._untruncated, question)
         if words:
             named = ", ".join(f"“{word}”" for word in words[:_MAX_NAMED_WORDS])
             rest = len(words) - _MAX_NAMED_WORDS

@@ -13,6 +13,7 @@ from app.answers.known_inputs import (
     flat_colour_share,
     truncated_end,
     unknown_words,
+    untruncated,
 )
 from app.answers.service import Service
 from app.page import html
@@ -100,7 +101,7 @@ def test_unknown_words_and_truncation(tiny_exported: Path) -> None:
         ("<&>?", []),
         ("", []),
     ):
-        assert sorted(unknown_words(small, question)) == sorted(words), question
+        assert sorted(unknown_words(untruncated(small), question)) == sorted(words), question
     assert truncated_end(small, "is there a red circle?") == ""
     long = "is there a red circle " * 10  # 20 pieces are read, [CLS] and [SEP] among them
     assert truncated_end(small, long) == " ".join(long.split()[18:])

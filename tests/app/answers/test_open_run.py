@@ -1,6 +1,7 @@
 """Which run is opened, and which of its files and which detector."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from lxcompress.vision.pixel import PixelDetector
 
 def test_the_most_recently_finished_run_is_found(tmp_path: Path) -> None:
     assert find_newest_run(tmp_path / "runs") is None
-    for number, name in enumerate(("old", "newest", "unfinished", "no-run")):
+    settings = {"data": "shapes", "sparsity": 0.5, "subnetwork": "low"}
+    names = ("old", "newest", "unfinished", "no-run", "not-sparse", "damaged")
+    for number, name in enumerate(names):
         (tmp_path / "runs" / name).mkdir(parents=True)
         if name != "no-run":
             (tmp_path / "runs" / name / "theta0").mkdir()
@@ -27,8 +30,19 @@ def test_the_most_recently_finished_run_is_found(tmp_path: Path) -> None:
             result = tmp_path / "runs" / name / "result.json"
             result.write_text("{}")
             os.utime(result, (1000 + number, 1000 + number))
+        if name not in ("no-run", "damaged"):
+            config = settings | {"enforce-mask": name != "not-sparse"}
+            write_json(tmp_path / "runs" / name / "config.json", config)
     (tmp_path / "runs" / "file").write_text("")
     assert find_newest_run(tmp_path / "runs") == tmp_path / "runs" / "newest"
+
+
+def test_a_ticket_whose_weights_grew_back_is_not_served(tiny_run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    settings = read_json(folder / "config.json", "settings")
+    write_json(folder / "config.json", settings | {"enforce-mask": False})
+    with pytest.raises(RunError, match="made with --no-enforce-mask: .*; give another run"):
+        find_missing_files(folder, SERVED_MODELS)
 
 
 def test_missing_onnx_files_are_listed(tiny_exported: Path, tiny_run: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from transformers import LxmertForQuestionAnswering
 
 from lxcompress.data.batches import Batch, EncodedQuestions, evaluation_batches, model_inputs
 from lxcompress.data.questions.question import QuestionId
+from lxcompress.errors import ModelError
 from lxcompress.evaluation.scoring import Score, score
 from lxcompress.model.answer_head import labels_of
 from lxcompress.system.progress import progress
@@ -44,9 +45,19 @@ def predict_labels(
     description: str,
     workers: int | None = None,
 ) -> dict[QuestionId, str]:
-    """The label of the highest logit for every question, by question id in the questions' order."""
+    """The label of the highest logit for every question, by question id in the questions' order.
+
+    Raises:
+        ModelError: a logit is NaN or infinite.
+    """
     chosen = np.empty(len(data), np.int64)
     for rows, logits in predict_logits(forward, data, description=description, workers=workers):
+        unusable = rows[~np.isfinite(logits).all(axis=1)]
+        if len(unusable):
+            raise ModelError(
+                f"the logits of question {data.questions[unusable[0]].question_id} are NaN or "
+                "infinite: the model's weights are damaged, or too large to compute with"
+            )
         chosen[rows] = logits.argmax(axis=1)
     return answers_of(data, labels, chosen.tolist())
 

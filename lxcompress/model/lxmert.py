@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import (
     AutoConfig,
     LxmertConfig,
@@ -39,6 +40,7 @@ def load_pretraining_model(source: str | Path) -> LxmertForPreTraining:
             f"{source} lacks {len(info['missing_keys'])} weights of a pre-training model, e.g. "
             f"{min(info['missing_keys'])}"
         )
+    _check_finite(model, source)
     return model
 
 
@@ -48,7 +50,8 @@ def load_model(source: str | Path, *, without_head: bool = False) -> LxmertForQu
     With `without_head`, a checkpoint without an answer head is accepted; the head is then random.
 
     Raises:
-        ModelError: it is not LXMERT, is incomplete, or cannot be loaded.
+        ModelError: it is not LXMERT, is incomplete, cannot be loaded, or has weights that are NaN
+            or infinite.
     """
     source = locate(source)
     config = read_config(source)
@@ -66,9 +69,20 @@ def load_model(source: str | Path, *, without_head: bool = False) -> LxmertForQu
             f"{source} lacks {len(missing)} weights of LXMERT, e.g. {sorted(missing)[0]}; "
             "it is not a complete LXMERT model folder"
         )
+    _check_finite(model, source)
     use_fast_attention(model)
     skip_unused_branch(model)
     return model
+
+
+def _check_finite(model: nn.Module, source: str | Path) -> None:
+    """Raise ModelError for NaN or infinity: the model would give the same answer to everything."""
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ModelError(
+                f"the weights {name} of {source} have NaN or infinity: the file is damaged, or "
+                "training diverged; use another model"
+            )
 
 
 def read_config(source: str | Path) -> LxmertConfig:

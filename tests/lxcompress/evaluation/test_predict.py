@@ -97,3 +97,12 @@ def test_batches_are_small_where_pictures_are_large(
     some = Data()
     some.regions = Regions()  # type: ignore[attr-defined]
     assert evaluation.batch_size(some) == expected  # type: ignore[arg-type]
+
+
+def test_logits_that_are_not_finite_are_no_answer(data: EncodedQuestions, tiny_model: Path) -> None:
+    """Finite weights can be too large to compute with."""
+    model = load_model(tiny_model)
+    with torch.no_grad():
+        model.answer_head.logit_fc[3].weight.fill_(3e38)
+    with pytest.raises(ModelError, match=r"the logits of question \d+ are NaN or infinite"):
+        predict(model, data, torch.device("cpu"))

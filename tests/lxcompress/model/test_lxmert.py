@@ -257,6 +257,18 @@ def test_half_precision_is_loaded_as_fp32(tiny_model: Path, tmp_path: Path) -> N
     assert {p.dtype for p in load_model(tmp_path / "half").parameters()} == {torch.float32}
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_weights_that_are_not_finite(value: str, tiny_model: Path, tmp_path: Path) -> None:
+    """Such a model gives its first answer to everything, and would get an accuracy for it."""
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    weights = load_file(folder / "model.safetensors")
+    name = "lxmert.encoder.layer.0.attention.self.query.weight"
+    weights[name][3, 5] = float(value)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=f"the weights {name} of {folder} have NaN or infinity"):
+        load_model(folder)
+
+
 def test_an_old_head_that_does_not_fit_is_no_obstacle(tiny_model: Path, tmp_path: Path) -> None:
     """The encoder alone, as of a model without answers: the head is made new anyway."""
     folder = copy(tiny_model, tmp_path)

@@ -22,7 +22,7 @@ from onnx import ModelProto, TensorProto, external_data_helper, numpy_helper
 from onnx.helper import np_dtype_to_tensor_dtype, tensor_dtype_to_np_dtype
 
 from lxcompress.errors import LxcompressError, ModelError
-from lxcompress.system.files import atomic_path, sha256
+from lxcompress.system.files import atomic_path, lies_beside, sha256
 
 # Protobuf refuses messages over 2 GiB; some room is left for the graph itself.
 _SINGLE_FILE_LIMIT = 2**31 - 2**24
@@ -131,9 +131,9 @@ class OnnxFile:
     def _external(self, tensor: TensorProto) -> _Span:
         """Where external data lies; only files beside the model are read, whatever it says."""
         info = external_data_helper.ExternalDataInfo(tensor)
-        folder = self.path.parent.resolve()
-        path = (folder / info.location).resolve()
-        if path.parent != folder or path == self.path.resolve():
+        path = self.path.parent.resolve() / info.location
+        is_name = info.location == path.name != ".."
+        if not is_name or not lies_beside(path, self.path) or path.resolve() == self.path.resolve():
             raise ModelError(
                 f"{self.path} wants to read {info.location!r}, outside its own folder; refused"
             )

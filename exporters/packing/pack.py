@@ -50,7 +50,7 @@ from lxcompress.model.lxmert import read_config
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.pruning.mask import Mask
 from lxcompress.run import Run
-from lxcompress.system.files import atomic_path, sha256
+from lxcompress.system.files import atomic_path, lies_beside, sha256
 
 MODEL, MASK, PACKED = "model.safetensors", "mask.safetensors", "model.bitmask.safetensors"
 
@@ -202,8 +202,8 @@ def _copy(
 ) -> Iterator[Path]:
     """The new folder under a temporary name, with all files of `source` that stay as they are.
 
-    A link or a folder in `source` is an error: to follow it could give away what nobody meant to,
-    and to leave it out would lose a part.
+    A folder in `source`, or a link elsewhere than to where the weights are, is an error: to follow
+    it could give away what nobody meant to, and to leave it out would lose a part.
     """
     if not source.is_dir():
         raise ModelError(f"{source} is {'a file' if source.exists() else 'not there'}; give {kind}")
@@ -213,7 +213,8 @@ def _copy(
                 raise ModelError(f"{source} is not {kind}: it has {'a' if has else 'no'} {name}")
     files = sorted(source.iterdir())
     for path in files:
-        if path.is_symlink() or not path.is_file():
+        # What is checked for being a mask, or a packed ticket, says where the others may be.
+        if not path.is_file() or not lies_beside(path, source / needed[0]):
             raise ModelError(f"{path} is no plain file; remove it or put a plain file in its place")
     if output.exists() or output.is_symlink():
         raise ModelError(f"{output} exists already; choose another --output or remove it")

@@ -133,6 +133,16 @@ def read_json(path: Path, what: str, error: type[LxcompressError] = DataError) -
         raise error(f"{what} cannot be read: {path} ({problem.strerror})") from None
 
 
+def lies_beside(path: Path, model: Path) -> bool:
+    """Return whether `path` is a file of the same folder as `model`, links considered.
+
+    Hugging Face's cache keeps a model's folder as links into one folder of blobs. So a link counts
+    where it leads to the folder that the link `model` leads to; any other could give away, or
+    read, what is not part of the model.
+    """
+    return path.resolve().parent in (model.parent.resolve(), model.resolve().parent)
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal digits."""
     with open(path, "rb") as file:

@@ -321,8 +321,25 @@ def test_only_files_beside_the_model_are_read(divided: Path, location: str) -> N
     assert str(divided) in str(caught.value) and repr(location) in str(caught.value)
 
 
+def test_a_snapshot_of_hugging_faces_cache(divided: Path) -> None:
+    """Its files are links to blobs, all in one folder."""
+    blobs = divided.parent.parent / "blobs"
+    blobs.mkdir()
+    for number, path in enumerate((divided, data_file(divided))):
+        path.rename(blobs / f"{number}")
+        path.symlink_to(f"../blobs/{number}")
+    file = OnnxFile(divided)
+    assert same_bits(file.array("large"), numpy_helper.to_array(EXAMPLE.graph.initializer[0]))
+    assert file.stored_bytes() == sum(path.stat().st_size for path in blobs.iterdir())
+    # A link elsewhere is none of its files, nor is a blob that the model names itself.
+    (blobs.parent / "secret").write_bytes((blobs / "1").read_bytes())
+    data_file(divided).unlink()
+    data_file(divided).symlink_to("../secret")
+    with pytest.raises(ModelError, match="outside its own folder; refused"):
+        OnnxFile(divided)
+
+
 def test_a_link_that_stays_in_the_folder(divided: Path) -> None:
-    """As huggingface_hub's cache has them, all links of a snapshot lead elsewhere: copy it."""
     data_file(divided).rename(divided.parent / "other")
     data_file(divided).symlink_to("other")
     assert same_bits(

@@ -220,6 +220,31 @@ def test_the_file_is_as_documented(tiny_ticket: Path, tiny_packed: Path) -> None
     assert metadata == {"format": "lxcompress-bitmask", "version": "1", "bit_order": "little"}
 
 
+def test_a_snapshot_of_hugging_faces_cache(ticket: Path, tmp_path: Path) -> None:
+    """Its files are links to blobs, all in one folder; packed and unpacked they are plain files."""
+    snapshot, blobs = tmp_path / "snapshots" / "abc", tmp_path / "blobs"
+    for folder in (snapshot, blobs):
+        folder.mkdir(parents=True)
+    for number, path in enumerate(sorted(ticket.iterdir())):
+        shutil.copyfile(path, blobs / str(number))
+        (snapshot / path.name).symlink_to(f"../../blobs/{number}")
+    pack(snapshot, tmp_path / "packed")
+    unpack(tmp_path / "packed", tmp_path / "again")
+    for folder in (tmp_path / "packed", tmp_path / "again"):
+        assert not any(path.is_symlink() for path in folder.iterdir())
+    assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == {
+        path.name: path.read_bytes() for path in ticket.iterdir()
+    }
+    (snapshot / "notes").symlink_to("../../secret")
+    for target in ("there", "gone"):
+        if target == "there":
+            (tmp_path / "secret").write_text("secret")
+        else:
+            (tmp_path / "secret").unlink()
+        with pytest.raises(ModelError, match="notes is no plain file; remove it"):
+            pack(snapshot, tmp_path / "other")
+
+
 # -- What is refused --------------------------------------------------------------------------
 
 

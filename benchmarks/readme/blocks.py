@@ -86,6 +86,26 @@ def _main_job(report: dict[str, Any]) -> str:
     )
 
 
+def pretraining_phases() -> str:
+    """Low-magnitude tickets from the weights of one pre-training phase, and of both."""
+    report = _result("pretraining_phases")
+    sparsities = [ticket["sparsity"] for ticket in report["rows"][0]["tickets"]]
+    rows = [
+        [
+            row["start_weights"],
+            f"{row['dense']['overall']:.2f}",
+            *(f"{ticket['accuracy']['overall']:.2f}" for ticket in row["tickets"]),
+        ]
+        for row in report["rows"]
+    ]
+    columns = ["start weights", "dense", *map(tables.percent, sparsities)]
+    return (
+        f"{_table(columns, rows)}\n"
+        "Overall accuracy in % of the dense model and of low-magnitude tickets by sparsity, for "
+        f"one seed. {_measured_by(report['command'], report['environment'])}"
+    )
+
+
 def speed() -> str:
     """Threshold, mask and training step at full size."""
     pruning, step = _result("pruning_speed"), _result("training_step")
@@ -170,6 +190,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         protocol,
         main_job_shapes,
         main_job_easy_vqa,
+        pretraining_phases,
         onnx_files,
         speed,
     )

@@ -8,24 +8,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from lxcompress.errors import RunError
 from lxcompress.system.files import read_json, write_json
+from lxcompress.system.record import Record, first_error
 
 Accuracy = dict[str, float | None]
 """Percent by "overall", "yes/no", "number" and "other"; None for a type that the data lacks."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class Measured(_Record):
+class Measured(Record):
     accuracy: Accuracy = Field(description="on the validation split")
 
 
-class Sparsity(_Record):
+class Sparsity(Record):
     prunable: float = Field(description="pruned weights / prunable weights")
     model: float = Field(description="pruned weights / all parameters of the model")
 
@@ -42,20 +39,20 @@ class PruningStep(Measured):
     )
 
 
-class WeightCounts(_Record):
+class WeightCounts(Record):
     pruned: int = Field(description="weights that the mask removes")
     prunable: int = Field(description="weights that the mask covers")
     parameters: int = Field(description="all parameters of the model")
     zeros: int = Field(description="prunable weights that are exactly zero in the ticket")
 
 
-class TicketBytes(_Record):
+class TicketBytes(Record):
     dense: int = Field(description="the model in fp32")
     bitmask: int = Field(description="the ticket in fp32: one bit a prunable weight, and values")
     mask: int = Field(description="the bits alone")
 
 
-class DatasetRecord(_Record):
+class DatasetRecord(Record):
     name: str = Field(description="as in dataset.yaml")
     folder: str = Field(description="absolute path of the dataset folder")
     detector: str | None = Field(description="what made the regions")
@@ -64,7 +61,7 @@ class DatasetRecord(_Record):
     fingerprint: str = Field(description="SHA-256 over questions, answers and region indices")
 
 
-class RunResult(_Record):
+class RunResult(Record):
     """Everything that a finished run found."""
 
     dense: Measured = Field(description="fine-tuned without a mask")
@@ -84,9 +81,7 @@ class RunResult(_Record):
         try:
             return cls.model_validate(read_json(path, "result", RunError))
         except ValidationError as problem:
-            first = problem.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise RunError(f"result {path} is damaged at {where}: {first['msg']}") from None
+            raise RunError(f"result {path} is damaged at {first_error(problem)}") from None
 
     def write(self, path: Path) -> None:
         """Write `result.json`, whole or not at all."""

@@ -15,6 +15,7 @@ from benchmarks.sweep.published import published
 from benchmarks.sweep.schema import SCHEMA, Report
 from lxcompress.errors import RunError
 from lxcompress.system.files import atomic_path, read_json, write_json
+from lxcompress.system.record import first_error
 
 HEADING = "Lottery tickets by sparsity"
 REPORT = "report.json"
@@ -80,9 +81,7 @@ def read(path: Path) -> Report:
     try:
         return Report.model_validate(found)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RunError(f"sweep report {path} is damaged at {where}: {first['msg']}") from None
+        raise RunError(f"sweep report {path} is damaged at {first_error(problem)}") from None
 
 
 def headline(report: Report) -> str:

@@ -31,6 +31,7 @@ from pydantic import (
 
 from lxcompress.errors import DataError
 from lxcompress.system.files import read_json
+from lxcompress.system.record import first_error
 
 DATASET_NAME = "dataset.yaml"
 SplitName = Literal["train", "val", "test"]
@@ -114,10 +115,7 @@ def parse_config(content: object, path: Path) -> DatasetConfig:
     try:
         return DatasetConfig.model_validate(content)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        what = first["msg"].removeprefix("Value error, ")
-        raise DataError(f"{where}: {what}: {path}") from None
+        raise DataError(f"{first_error(problem)}: {path}") from None
 
 
 def read_answers(path: Path) -> list[str]:

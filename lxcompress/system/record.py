@@ -12,7 +12,7 @@ class Record(BaseModel):
 
 
 def first_error(problem: ValidationError) -> str:
-    """Return where the first error is and what it is, in one line."""
+    """Return where in the file the first error is and what it is, in one line."""
     first = problem.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else first["msg"]
+    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from lxcompress.errors import DataError
 from lxcompress.system.files import read_json
+from lxcompress.system.record import first_error
 
 INDEX_NAME = "index.json"
 PARTIAL_NAME = "partial.json"  # the index while regions are being made
@@ -45,9 +46,7 @@ class RegionIndex(BaseModel):
         try:
             index = cls.model_validate(read_json(path, "index of regions"))
         except ValidationError as problem:
-            first = problem.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise DataError(f"not an index of regions: {where}: {first['msg']}: {path}") from None
+            raise DataError(f"not an index of regions: {first_error(problem)}: {path}") from None
         for shard in index.shards:
             if Path(shard.file).name != shard.file:
                 raise DataError(f"shard {shard.file!r} is outside its folder: {path}")

@@ -1,3 +1,3 @@
-"""ONNX files of LXMERT: graph, encodings, verification, and a runtime that reads them fast."""
+"""ONNX files of LXMERT: graph, encodings, verification, and a runtime that loads them fast."""
 
-import lxcompress  # noqa: F401 - before ONNX Runtime, whose telemetry it switches off
+import lxcompress  # noqa: F401 - switches off the telemetry of ONNX Runtime before its import

@@ -12,13 +12,11 @@ from pydantic import Field, ValidationError
 
 from exporters.variants import Precision
 from lxcompress.errors import RunError
+from lxcompress.result import Accuracy
 from lxcompress.system.files import read_json, write_json
 from lxcompress.system.record import Record, first_error
 
 EXPORT_REPORT = "export.json"
-
-Accuracy = dict[str, float | None]
-"""Percent by "overall", "yes/no", "number" and "other"; None for a type that the data lacks."""
 
 
 class WeightBytes(Record):
@@ -81,7 +79,7 @@ class FileCheck(AnswerCheck, WeightCheck, StructureCheck):
 
 
 class Provenance(Record):
-    """What a file was exported from and checked with. An equal file need not be made again."""
+    """The inputs of an export and of its checks; a file of equal provenance is up to date."""
 
     lxcompress: str = Field(description="version that wrote the file")
     files: dict[str, str] = Field(description="SHA-256 of each file of the model folder, by name")

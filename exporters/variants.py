@@ -1,4 +1,4 @@
-"""The files that an export can make; names follow transformers.js."""
+"""The files that an export can write, named as transformers.js expects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 
 @dataclass(frozen=True)
 class Variant:
-    """One ONNX file: precision of its weights, and whether pruned tensors are bitmask-encoded."""
+    """One ONNX file: the precision of its weights, and whether it stores the ticket sparsely."""
 
     name: str
     precision: Precision
@@ -18,7 +18,7 @@ class Variant:
 
     @property
     def file(self) -> str:
-        """`model.onnx`, `model_fp16.onnx`, `model_sparse_int8.onnx`…"""
+        """File name: `model.onnx`, `model_fp16.onnx`, `model_sparse_int8.onnx`…"""
         parts = ["model"]
         if self.sparse:
             parts.append("sparse")
@@ -28,7 +28,7 @@ class Variant:
 
     @property
     def encoding(self) -> str:
-        """What the file's metadata calls it."""
+        """The `encoding` of the file's metadata."""
         return "bitmask" if self.sparse else "dense"
 
 

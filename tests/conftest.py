@@ -19,6 +19,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors; results must not depend on 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 if TYPE_CHECKING:
+    from exports import Command
+
     from lxcompress.data.dataset import Dataset
 
 
@@ -38,6 +40,14 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return stop.value.code, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def command(call: Call) -> Command:
+    """Run `lxcompress` in this process, as an `Outcome`."""
+    from exports import Outcome
+
+    return lambda *arguments: Outcome(*call(*arguments))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import expit
 
 from exporters.graph.onnx_file import OnnxFile
-from exporters.runtime.vqa_model import OnnxVqaModel, pad_regions
+from exporters.runtime import OnnxVqaModel, pad_regions
 from lxcompress.errors import ModelError
 from lxcompress.vision.regions import Regions
 

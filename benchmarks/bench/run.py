@@ -36,7 +36,7 @@ from benchmarks.bench.schema import (
 from benchmarks.bench.systems import EAGER, model_folders, onnx_system, open_systems
 from benchmarks.measure.compilation import check_compiler
 from benchmarks.measure.latency import Forward
-from exporters.runtime.vqa_model import check_device
+from exporters.runtime.session import check_device
 from exporters.variants import VARIANTS
 from lxcompress.data.questions.question import QuestionId
 from lxcompress.errors import ConfigError

@@ -14,7 +14,10 @@ from safetensors import safe_open
 
 from benchmarks.bench.schema import FileSize, OtherFormat, Size, Weights
 from benchmarks.bench.systems import model_of
-from exporters.encodings import bitmask, decode_model, int8
+from exporters.encodings.base import KINDS, Kind
+from exporters.encodings.bitmask import Bitmask
+from exporters.encodings.decode_model import EncodedWeights
+from exporters.encodings.dense import Dense
 from exporters.graph.onnx_file import OnnxFile
 from exporters.records import ExportRecord
 from exporters.variants import VARIANTS
@@ -26,7 +29,6 @@ from lxcompress.system.progress import progress
 PARTS = ("language", "vision", "cross-modality", "embeddings", "head")
 _EMBEDDINGS = ("lxmert.embeddings.", "lxmert.encoder.visn_fc.")
 _HEAD = "answer_head."
-_KINDS = tuple(Weights.model_fields)
 _FLOAT, _INDEX = 4, 4  # bytes
 _ZIP_LEVEL = 6  # zlib's default, which zip uses too
 _BLOCK = 1 << 20
@@ -55,7 +57,7 @@ def sizes(run: Run, records: Mapping[str, ExportRecord]) -> Size:
         variant = VARIANTS[record.variant]
         dense = records[VARIANTS[variant.precision].file].bytes
         parts = weights_by_part(run.onnx / name)
-        weights = {kind: sum(part[kind] for part in parts.values()) for kind in _KINDS}
+        weights = {kind: sum(part[kind] for part in parts.values()) for kind in KINDS}
         total = sum(weights.values())
         if total != record.formula.total:
             raise ModelError(
@@ -81,21 +83,15 @@ def sizes(run: Run, records: Mapping[str, ExportRecord]) -> Size:
     return Size(files=files, other_formats=other_formats(run))
 
 
-def weights_by_part(path: Path) -> dict[str, dict[str, int]]:
+def weights_by_part(path: Path) -> dict[str, dict[Kind, int]]:
     """Bytes of an exported file's weights by part of the model and by kind."""
     file = OnnxFile(path)
-    weights = decode_model.Weights(file)
-    parts = {part: dict.fromkeys(_KINDS, 0) for part in PARTS}
-    for name in weights.names:
-        part = parts[part_of_model(name)]
-        if name in weights.encoded:
-            part["mask"] += _stored(file.tensors[name + bitmask.MASK_SUFFIX])
-            part["values"] += _stored(file.tensors[name + bitmask.VALUES_SUFFIX])
-        else:
-            part["unpruned"] += _stored(file.tensors[name])
-        scale = file.tensors.get(name + int8.SCALE_SUFFIX)
-        part["scales"] += _stored(scale) if scale is not None else 0
-    return parts
+    found = {part: dict.fromkeys(KINDS, 0) for part in PARTS}
+    for name, encoding in EncodedWeights(file).encodings.items():
+        part = found[part_of_model(name)]
+        for tensor, kind in encoding.kinds(name).items():
+            part[kind] += _stored(file.tensors[tensor])
+    return found
 
 
 def _stored(tensor: TensorProto) -> int:
@@ -174,7 +170,8 @@ def _encoded_bytes(run: Run) -> tuple[int, int]:
                 if name in bits:
                     kept = int(np.bitwise_count(bits[name]).sum(dtype=np.int64))
                     csr += csr_bytes(len(weight), int(np.count_nonzero(weight)))
-                    encoded += bits[name].size + _FLOAT * kept
+                    bitmask = Bitmask(Dense(), weight.shape)
+                    encoded += sum(bitmask.nbytes(weight.shape, kept).values())
                 else:
                     csr += _FLOAT * weight.size
                     encoded += _FLOAT * weight.size

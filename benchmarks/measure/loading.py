@@ -3,7 +3,7 @@
     python -m benchmarks.measure.loading stock runs/shapes-low-50/onnx/model.onnx cpu
 
 "stock" is ONNX Runtime alone, "runtime" decodes the weights before ONNX Runtime gets them
-(`exporters.runtime.vqa_model.OnnxVqaModel`). The file is in the page cache before it is loaded.
+(`exporters.runtime.OnnxVqaModel`). The file is in the page cache before it is loaded.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def load_in_child(loader: Loader, path: Path, device: str) -> Load:
 
 def load(loader: Loader, path: Path, device: str) -> Load:
     """Load once, in this process."""
-    from exporters.runtime.vqa_model import OnnxVqaModel, check_device, stock_session
+    from exporters.runtime import OnnxVqaModel
+    from exporters.runtime.session import check_device, stock_session
 
     check_device(device)  # loads the device's libraries, which are not the file's
     _read(path)

@@ -26,16 +26,19 @@ from benchmarks.measure.loading import LOADERS, Case
 from benchmarks.measure.statistics import median_ratio
 from benchmarks.readme import full_size, speed_report
 from benchmarks.report.records import Samples
-from exporters.encodings.encode_model import Answerer, assemble
-from exporters.encodings.size_formula import formula
+from exporters.encodings.encode_model import encode_model
+from exporters.encodings.size_formula import expected_bytes
 from exporters.graph.interface import OUTPUT
-from exporters.graph.onnx_file import write_model
+from exporters.graph.metadata import AnswerMetadata
+from exporters.graph.onnx_file import OnnxFile, write_model
 from exporters.graph.trace import build_graph
 from exporters.runtime import OnnxVqaModel
+from exporters.runtime.session import folded_session
 from exporters.variants import VARIANTS
-from exporters.verify import check_structure, check_weights, folded_session
+from exporters.verify.structure import check_structure
+from exporters.verify.weights import check_weights
 from lxcompress.data.batches import model_arrays
-from lxcompress.model.answer_head import set_labels
+from lxcompress.model.answer_head import labels_of, set_labels
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.pruning.magnitude import magnitude_mask
 from lxcompress.pruning.mask import Mask
@@ -97,18 +100,20 @@ def write_files(
     """Write and check each variant of the same weights; return its bytes and expected bytes."""
     words = [f"word{index}" for index in range(model.config.vocab_size - len(_SPECIAL))]
     vocabulary = {word: index for index, word in enumerate([*_SPECIAL, *words])}
-    answerer = Answerer.of(model.config, BertTokenizer(vocab=vocabulary), full_size.MAX_TOKENS)
+    tokenizer = BertTokenizer(vocab=vocabulary)
+    answers = AnswerMetadata.of(labels_of(model.config), tokenizer, full_size.MAX_TOKENS)
     graph, parameters = build_graph(model.config), dict(model.named_parameters())
     files = {}
     for variant in VARIANTS.values():
         speed_report.status(f"writing {variant.file}")
         path = folder / variant.file
-        write_model(assemble(graph, parameters, variant, answerer, mask), path)
+        write_model(encode_model(graph, parameters, variant, answers, mask), path)
+        file = OnnxFile(path)
         files[variant.file] = {
             "unit": "bytes",
-            **check_structure(path, mask if variant.sparse else None).model_dump(),
-            **check_weights(path, model).model_dump(),
-            "formula": formula(graph, variant, mask).model_dump(),
+            **check_structure(file, mask if variant.sparse else None).model_dump(),
+            **check_weights(file, model).model_dump(),
+            "formula": expected_bytes(graph, variant, mask).model_dump(),
         }
     return files
 

@@ -1,34 +1,36 @@
-"""The bitmask encoding: one bit for each weight of a pruned tensor, and the weights that are left.
+"""The bitmask encoding: one bit for each weight of a pruned tensor, and its remaining values.
 
-    bits    uint8 [ceil(n / 8)], bit i % 8 of byte i // 8 (least significant first) is 1 when
-            element i (row-major) stays; spare bits of the last byte are 0
-    values  the elements that stay, in row-major order
+    bits    uint8 [ceil(n / 8)], bit i % 8 of byte i // 8 (least significant first) is 1 where
+            element i (row-major) remains; spare bits of the last byte are 0
+    values  the remaining elements, in row-major order
 
-That is `n / 8 + 4 kept` bytes in fp32, where CSR needs `8 kept` and more. In ONNX the same is
-decoded by standard operators, written as one local function. Its inputs are constants and its
-shapes are declared, so ONNX Runtime computes it once, when a model is loaded.
+That takes `n / 8 + 4 remaining` bytes in fp32, where CSR needs more than `8 remaining`. In the
+graph, one local function of standard operators decodes a weight. Its inputs are constants and its
+shapes are declared, so ONNX Runtime evaluates it once, when it loads the model.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Self
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
-from onnx.helper import make_node, make_tensor, make_tensor_value_info
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from exporters.encodings.base import DOMAIN, SHARED, Encoding, Kind, Read, Weight, replace_all
+from exporters.encodings.dense import Dense
+from exporters.variants import Variant
 from lxcompress.errors import ModelError
-from lxcompress.pruning.packed_bits import pack
+from lxcompress.pruning import packed_bits
 
-DOMAIN = "lxcompress"
 FUNCTION = "BitmaskDecode"
-MASK_SUFFIX, VALUES_SUFFIX, POSITIONS_SUFFIX = ".mask", ".values", ".positions"
+MASK_SUFFIX, VALUES_SUFFIX = ".mask", ".values"
 
-SHARED = "lxcompress."  # how the names begin of what all decoders share
+_POSITIONS_SUFFIX = ".positions"
 _BITS = f"{SHARED}bits_of_byte"
-_BLOCK = 1 << 13  # bytes of bits at a time: what they unpack to stays in the processor's cache
+_BLOCK = 1 << 13  # bytes of bits decoded at a time, so that their flags stay in the CPU cache
 
 # Few and small intermediates: ONNX Runtime 1.31 keeps the result of every operator that it folds
 # for as long as the model is loaded. `zeros` is shared by all weights of a size.
@@ -47,17 +49,117 @@ BitmaskDecode <shape> (mask, values, zeros, bits_of_byte) => (weight, positions)
 """
 
 
-def encode(weight: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`bits` and `values` of a weight, given a bool `keep` of the same shape."""
+class Bitmask(Encoding):
+    """The values of `inner` at the remaining positions of a weight of `shape`, and the bits."""
+
+    NAME = "bitmask"
+    SPARSE = True
+    DECODED_AT_LOAD = True
+    OPERATORS = frozenset({"NonZero", "ScatterElements", FUNCTION})
+
+    def __init__(self, inner: Encoding, shape: tuple[int, ...]) -> None:
+        self.inner, self.shape = inner, shape
+
+    @classmethod
+    def choose(cls, weight: Weight, variant: Variant, inner: Encoding) -> Encoding:
+        """Return a bitmask for the pruned tensors of a sparse variant."""
+        return cls(inner, weight.shape) if variant.sparse and weight.pruned else inner
+
+    @classmethod
+    def find(cls, model: ModelProto, found: MutableMapping[str, Encoding]) -> None:
+        """Find the outputs of the decoding function."""
+        for node in model.graph.node:
+            if node.domain == DOMAIN and node.op_type == FUNCTION:
+                name = node.output[0]
+                shape = tuple(helper.get_node_attr_value(node, "shape"))
+                values = found.pop(name + VALUES_SUFFIX, Dense())
+                found.pop(name + MASK_SUFFIX, None)
+                found[name] = cls(found.get(name, values), shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.inner.dtype
+
+    @property
+    def dense(self) -> Encoding:
+        return self.inner
+
+    def layer(self, encoding_type: type[Encoding]) -> Encoding | None:
+        return self if encoding_type is Bitmask else self.inner.layer(encoding_type)
+
+    def encode(
+        self, name: str, weight: np.ndarray, keep: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Store bits `[ceil(n / 8)]` and values `[1, remaining]`.
+
+        Raises:
+            ModelError: a pruned weight is not +0, which is what decoding gives.
+        """
+        if keep is None:
+            raise ValueError(f"{name} has no mask to encode it with")
+        nonzero = int(np.count_nonzero(weight.view(np.uint32)[~keep]))  # as bits: -0 is not +0
+        if nonzero:
+            raise ModelError(f"{nonzero} pruned weights of {name} are not zero: it is no ticket")
+        stored = self.inner.encode(name, weight)
+        bits, values = compress(stored.pop(name), keep)
+        return {**stored, name + MASK_SUFFIX: bits, name + VALUES_SUFFIX: values[None]}
+
+    def kinds(self, name: str) -> dict[str, Kind]:
+        stored = self.inner.kinds(name)
+        del stored[name]
+        return {**stored, name + MASK_SUFFIX: "mask", name + VALUES_SUFFIX: "values"}
+
+    def unpack(self, name: str, read: Read) -> dict[str, np.ndarray]:
+        bits, values = read(name + MASK_SUFFIX), read(name + VALUES_SUFFIX)
+        weight = decompress(bits, values.reshape(-1), self.shape)
+        return {
+            tensor: weight if tensor == name else read(tensor) for tensor in self.inner.kinds(name)
+        }
+
+    def decode(self, name: str, read: Read) -> np.ndarray:
+        return self.inner.decode(name, self.unpack(name, read).__getitem__)
+
+    def read_mask(self, name: str, read: Read) -> np.ndarray:
+        return packed_bits.unpack(read(name + MASK_SUFFIX), self.shape)
+
+    def nbytes(self, shape: tuple[int, ...], remaining: int) -> dict[Kind, int]:
+        sizes = self.inner.nbytes(shape, remaining)
+        del sizes["unpruned"]
+        return {
+            **sizes,
+            "mask": (math.prod(shape) + 7) // 8,
+            "values": remaining * self.dtype.itemsize,
+        }
+
+    @classmethod
+    def add_to(cls, model: ModelProto, layers: Mapping[str, Self]) -> None:
+        """Add the local function, one call of it for each weight, and what the calls share."""
+        add_decoders(model, {name: layer.shape for name, layer in layers.items()})
+
+    @classmethod
+    def remove_from(cls, model: ModelProto) -> None:
+        """Remove the calls, what they share, and the function."""
+        nodes = (
+            node
+            for node in model.graph.node
+            if node.op_type != FUNCTION and not node.output[0].startswith(SHARED)
+        )
+        replace_all(model.graph.node, nodes)
+        replace_all(model.functions, (f for f in model.functions if f.name != FUNCTION))
+
+
+def compress(weight: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return bits and values of a weight; `keep` is bool of the same shape."""
     if weight.shape != keep.shape or keep.dtype != np.bool_:
         raise ValueError(f"keep must be bool {weight.shape}, not {keep.dtype} {keep.shape}")
-    return pack(keep), weight[keep]
+    return packed_bits.pack(keep), weight[keep]
 
 
-def decode(bits: np.ndarray, values: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """The weight that `encode` was given, with +0 where it was pruned; `values`' dtype.
+def decompress(bits: np.ndarray, values: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Return the weight that `compress` was given, with +0 where pruned, in `values`' dtype.
 
-    Raises ModelError when bits, values and shape do not belong together.
+    Raises:
+        ValueError: bits, values and shape do not fit each other.
     """
     check(bits, values, shape)
     weight = np.zeros(math.prod(shape), values.dtype)
@@ -66,41 +168,38 @@ def decode(bits: np.ndarray, values: np.ndarray, shape: Sequence[int]) -> np.nda
         part = weight[8 * start : 8 * (start + _BLOCK)]
         keep = np.unpackbits(bits[start : start + _BLOCK], bitorder="little")
         # Four times as fast as indexing by bool: no branch for the processor to mispredict.
-        kept = np.flatnonzero(keep.view(np.bool_))
-        part[kept] = values[first : first + kept.size]
-        first += kept.size
+        positions = np.flatnonzero(keep.view(np.bool_))
+        part[positions] = values[first : first + positions.size]
+        first += positions.size
     return weight.reshape(shape)
 
 
 def check(bits: np.ndarray, values: np.ndarray, shape: Sequence[int]) -> None:
-    """ModelError unless `bits` has one bit for each element and `values` one entry for each 1."""
+    """Raise ValueError unless each element has a bit, and each bit that is 1 a value."""
     size = math.prod(shape)
     fits = bits.dtype == np.uint8 and bits.shape == ((size + 7) // 8,)
     if not fits or min(shape, default=0) < 0:
-        raise ModelError(f"{bits.size} bytes of {bits.dtype} are no bitmask of {list(shape)}")
+        raise ValueError(f"{bits.size} bytes of {bits.dtype} are not a bitmask of {list(shape)}")
     if size % 8 and bits[-1] >> (size % 8):
-        raise ModelError(f"spare bits are set in a bitmask of {list(shape)}")
-    kept = int(np.bitwise_count(bits).sum(dtype=np.int64))
-    if values.shape != (kept,):
-        raise ModelError(f"a bitmask keeps {kept} weights, but {values.size} are given")
+        raise ValueError(f"spare bits are set in a bitmask of {list(shape)}")
+    remaining = int(np.bitwise_count(bits).sum(dtype=np.int64))
+    if values.shape != (remaining,):
+        raise ValueError(f"a bitmask keeps {remaining} weights, but {values.size} values are given")
 
 
 def add_decoders(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Make each weight of `shapes` of its bits and values (`initializers`), in place.
-
-    Adds the local function, one call of it for each weight, and what the calls share.
-    """
+    """Decode each weight of `shapes` from its bits and values, which `model` holds, in place."""
     graph = model.graph
-    held = {tensor.name: tensor for tensor in graph.initializer}
+    stored = {tensor.name: tensor for tensor in graph.initializer}
     nodes: list[NodeProto] = []
     zeros: dict[tuple[int, int], str] = {}
     for name, shape in shapes.items():
-        values = held[name + VALUES_SUFFIX]
+        values = stored[name + VALUES_SUFFIX]
         size, kind = math.prod(shape), values.data_type
         zero = zeros.setdefault((size, kind), f"{SHARED}zeros.{kind}.{size}")
-        positions = name + POSITIONS_SUFFIX
+        positions = name + _POSITIONS_SUFFIX
         nodes.append(
-            make_node(
+            helper.make_node(
                 FUNCTION,
                 [name + MASK_SUFFIX, values.name, zero, _BITS],
                 [name, positions],
@@ -109,28 +208,17 @@ def add_decoders(model: ModelProto, shapes: Mapping[str, Sequence[int]]) -> None
                 shape=list(shape),
             )
         )
-        # NonZero's size depends on its data. Only where it is declared does ONNX Runtime fold it.
+        # NonZero's size depends on its data. ONNX Runtime folds it only where it is declared.
         graph.value_info.append(
-            make_tensor_value_info(positions, TensorProto.INT64, list(values.dims))
+            helper.make_tensor_value_info(positions, TensorProto.INT64, list(values.dims))
         )
     shared = []
     for (size, kind), zero in zeros.items():
-        shared.append(make_node("Constant", [], [f"{zero}.shape"], value_ints=[1, size]))
-        value = make_tensor("zero", kind, [1], [0])
-        shared.append(make_node("ConstantOfShape", [f"{zero}.shape"], [zero], value=value))
-    rest = list(graph.node)
-    del graph.node[:]
-    graph.node.extend([*shared, *nodes, *rest])
+        shared.append(helper.make_node("Constant", [], [f"{zero}.shape"], value_ints=[1, size]))
+        value = helper.make_tensor("zero", kind, [1], [0])
+        shared.append(helper.make_node("ConstantOfShape", [f"{zero}.shape"], [zero], value=value))
+    replace_all(graph.node, [*shared, *nodes, *graph.node])
     byte = np.arange(256, dtype=np.uint8)[:, None]
     bits = np.unpackbits(byte, axis=1, bitorder="little").astype(np.bool_)
     graph.initializer.append(numpy_helper.from_array(bits, _BITS))
     model.functions.append(onnx.parser.parse_function(_DECODE))
-
-
-def initializers(name: str, weight: np.ndarray, keep: np.ndarray) -> list[TensorProto]:
-    """What a call reads: uint8 bits `[ceil(n / 8)]` and values `[1, kept]`."""
-    bits, values = encode(weight, keep)
-    return [
-        numpy_helper.from_array(bits, name + MASK_SUFFIX),
-        numpy_helper.from_array(values[None], name + VALUES_SUFFIX),
-    ]

@@ -1,111 +1,109 @@
-"""The weights inside an exported file, whatever their encoding, one at a time."""
+"""The weights of an exported file, decoded one at a time, whatever their encoding."""
 
 from __future__ import annotations
 
 import numpy as np
-from onnx import ModelProto, helper
+from onnx import ModelProto
 
-from exporters.encodings import bitmask, int8
-from exporters.graph.interface import CONSTANT
-from exporters.graph.onnx_file import OnnxFile
+from exporters.encodings.dense import Dense
+from exporters.encodings.registry import ENCODINGS, find_encodings
+from exporters.graph.interface import CONSTANT, inputs_of
+from exporters.graph.onnx_file import OnnxFile, wrap_parse_errors
 from lxcompress.errors import ModelError
-from lxcompress.pruning.packed_bits import unpack
 
 
-class Weights:
-    """`names` of all weights of `file`; matrices of linear layers are `[in, out]`.
+class EncodedWeights:
+    """The weights of `file`, by their Hugging Face names.
 
-    Raises ModelError when a part of an encoded weight is missing.
+    encodings: how each weight is stored. Arrays are in the layout of the graph, where the
+    matrices of linear layers are `[in, out]`, unless `in_model_layout` is applied.
     """
 
     def __init__(self, file: OnnxFile) -> None:
+        """Find the encodings; arrays are read on demand.
+
+        Raises:
+            ModelError: a tensor that an encoding needs is missing.
+        """
         self.file = file
-        self._shapes: dict[str, tuple[int, ...]] = {}
-        self._quantized: set[str] = set()
-        self._matrices: set[str] = set()
-        for node in file.model.graph.node:
-            if node.op_type in ("MatMul", int8.MATMUL):
-                self._matrices.add(int8.weight_of(node))
-            if node.domain == bitmask.DOMAIN and node.op_type == bitmask.FUNCTION:
-                self._shapes[node.output[0]] = tuple(helper.get_node_attr_value(node, "shape"))
-            elif node.domain == bitmask.DOMAIN and node.op_type in int8.DENSE_FORM:
-                self._quantized.add(int8.weight_of(node))
-        parts = {
-            *(name + bitmask.MASK_SUFFIX for name in self._shapes),
-            *(name + bitmask.VALUES_SUFFIX for name in self._shapes),
-            *(name + int8.SCALE_SUFFIX for name in self._quantized),
+        with wrap_parse_errors(file.path):
+            self.encodings = find_encodings(file.model)
+            self._matrices = inputs_of(self.graph(decode=True), "MatMul")
+        needed = {
+            tensor for name, encoding in self.encodings.items() for tensor in encoding.kinds(name)
         }
-        if parts - file.tensors.keys():
-            raise ModelError(f"{file.path} is damaged: it lacks {min(parts - file.tensors.keys())}")
-        self._matrices &= self._shapes.keys() | file.tensors.keys()
-        internal = (CONSTANT, bitmask.SHARED)
-        dense = [
-            name for name in file.tensors if name not in parts and not name.startswith(internal)
-        ]
-        self.names = [*self._shapes, *dense]
+        missing = needed - file.tensors.keys()
+        if missing:
+            raise ModelError(f"{file.path} is damaged: it lacks {min(missing)}")
 
     @property
-    def encoded(self) -> list[str]:
-        """Names of the weights that are stored as bitmask and values."""
-        return list(self._shapes)
+    def names(self) -> list[str]:
+        """The names of all weights."""
+        return list(self.encodings)
+
+    @property
+    def pruned(self) -> list[str]:
+        """The names of the weights whose pruned elements are left out."""
+        return [name for name, encoding in self.encodings.items() if encoding.SPARSE]
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of the file, as its metadata should state it."""
+        names = {encoding.NAME for encoding in self.encodings.values() if encoding.SPARSE}
+        return "+".join(sorted(names)) or Dense.NAME
 
     def stored(self, name: str) -> np.ndarray:
-        """A weight (or the scales of one) in the precision of the file."""
-        if name not in self._shapes:
-            return self.file.array(name)
-        bits = self.file.array(name + bitmask.MASK_SUFFIX)
-        values = self.file.array(name + bitmask.VALUES_SUFFIX).reshape(-1)
-        try:
-            return bitmask.decode(bits, values, self._shapes[name])
-        except ModelError as problem:
-            raise ModelError(f"{self.file.path} is damaged: {name}: {problem}") from None
+        """Return a weight in the precision of the file, with its zeros.
+
+        Raises:
+            ModelError: the tensors of the weight are damaged.
+        """
+        return self.tensors(name)[name]
 
     def value(self, name: str) -> np.ndarray:
-        """A weight as the numbers that it stands for, float32 or float16."""
-        weight = self.stored(name)
-        if name not in self._quantized:
-            return weight
-        return int8.dequantize(weight, self.file.array(name + int8.SCALE_SUFFIX))
+        """Return the values of a weight, float32 or float16; raise ModelError as `stored`."""
+        return self.encodings[name].dense.decode(name, self.tensors(name).__getitem__)
 
-    def stands_for(self, name: str, parameter: np.ndarray) -> bool:
-        """Whether a weight is, to the bit, a float32 parameter in the precision of the file."""
-        expected = np.ascontiguousarray(self.as_in_model(name, parameter))
-        stored = self.stored(name)
-        if name in self._quantized:
-            expected, scale = int8.quantize(expected, 0 if name in self._matrices else 1)
-            if not np.array_equal(scale, self.file.array(name + int8.SCALE_SUFFIX)):
-                return False
-        return stored.tobytes() == expected.astype(stored.dtype).tobytes()
+    def tensors(self, name: str) -> dict[str, np.ndarray]:
+        """Return the arrays that a dense file would store for a weight, by tensor name."""
+        try:
+            return self.encodings[name].unpack(name, self.file.array)
+        except ValueError as problem:
+            raise ModelError(f"{self.file.path} is damaged: {name}: {problem}") from None
 
-    def kept(self, name: str) -> np.ndarray:
-        """Where an encoded weight stays: bool, in its shape."""
-        return unpack(self.file.array(name + bitmask.MASK_SUFFIX), self._shapes[name])
+    def mask(self, name: str) -> np.ndarray:
+        """Return the mask of a weight in `pruned`: bool, True where the weight remains."""
+        mask = self.encodings[name].read_mask(name, self.file.array)
+        assert mask is not None
+        return mask
 
-    def as_in_model(self, name: str, array: np.ndarray) -> np.ndarray:
-        """An array of a weight's shape, in the layout of the PyTorch model's parameter."""
+    def encodes(self, name: str, parameter: np.ndarray) -> bool:
+        """Return whether a weight equals, to the bit, a float32 parameter in its encoding."""
+        weight = np.ascontiguousarray(self.in_model_layout(name, parameter))
+        try:
+            expected = self.encodings[name].dense.encode(name, weight)
+        except ModelError:  # the encoding cannot even represent it
+            return False
+        found = self.tensors(name)
+        return all(found[tensor].tobytes() == array.tobytes() for tensor, array in expected.items())
+
+    def in_model_layout(self, name: str, array: np.ndarray) -> np.ndarray:
+        """Convert an array of a weight's shape to the layout of PyTorch's parameter, or back."""
         return array.T if name in self._matrices else array
 
-    def plain(self, *, dequantize: bool) -> tuple[ModelProto, list[str]]:
-        """The computation without encodings, and which of its initializers are left to fill in.
+    def graph(self, *, decode: bool) -> ModelProto:
+        """Return the graph without its weights, which the caller adds as initializers.
 
-        With `dequantize`, int8 weights are to be filled in as what they stand for (`value`); else
-        as they are (`stored`), with their scales, and are multiplied as integers.
+        decode: the graph computes with `value`, otherwise with `tensors` (in an int8 file, the
+            quantized weights and their scales).
         """
         model = ModelProto()
         model.CopyFrom(self.file.model)
+        for encoding_type in reversed(ENCODINGS):
+            if encoding_type.DECODED_AT_LOAD or decode:
+                encoding_type.remove_from(model)
         graph = model.graph
-        nodes = []
-        for node in graph.node:
-            if node.domain == bitmask.DOMAIN and node.op_type in int8.DENSE_FORM:
-                nodes.append(int8.dense_form(node) if dequantize else node)
-            elif node.domain != bitmask.DOMAIN and not node.output[0].startswith(bitmask.SHARED):
-                nodes.append(node)
         constants = [tensor for tensor in graph.initializer if tensor.name.startswith(CONSTANT)]
-        functions = [f for f in model.functions if f.name in int8.DENSE_FORM and not dequantize]
-        for field in (graph.node, graph.initializer, graph.value_info, model.functions):
-            del field[:]
-        graph.node.extend(nodes)
+        del graph.initializer[:], graph.value_info[:]
         graph.initializer.extend(constants)
-        model.functions.extend(functions)
-        scales = [] if dequantize else [name + int8.SCALE_SUFFIX for name in self._quantized]
-        return model, [*self.names, *sorted(scales)]
+        return model

@@ -1,56 +1,40 @@
-"""What a file must weigh: the formula, and the bound that no encoding of the mask can beat."""
+"""The expected size of a file's weights, and a lower bound for any encoding of the mask."""
 
 from __future__ import annotations
 
 import math
 
+from exporters.encodings.base import KINDS
+from exporters.encodings.registry import choose_encodings
 from exporters.graph.trace import Graph
 from exporters.records import WeightBytes
 from exporters.variants import Variant
 from lxcompress.pruning.mask import Mask
 
-_BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
-_SCALE = _BYTES["fp32"]
 
+def expected_bytes(graph: Graph, variant: Variant, mask: Mask | None) -> WeightBytes:
+    """Return the bytes of the weights by kind, computed from their shapes and the mask's counts.
 
-def formula(graph: Graph, variant: Variant, mask: Mask | None) -> WeightBytes:
-    """Bytes of the weights by kind, from their shapes alone, and their sum as "total".
-
-    "mask" is one bit for each prunable weight, "values" those that stay, "unpruned" all other
-    parameters that reach the answer, "scales" the float32 scales of int8 weights. int8 vectors
-    (biases, LayerNorm) stay fp32. "entropy_bound" is the total with each bit of the mask replaced
-    by its entropy H(s) at the mask's sparsity s (Shannon): no code for a random mask is shorter.
+    The entropy bound replaces each bit of the mask by its entropy H(s) at the mask's sparsity s
+    (Shannon): no code for a random mask is shorter.
     """
-    size = {name: math.prod(shape) for name, shape in graph.weights.items()}
-    quantized = graph.matrices | graph.tables if variant.precision == "int8" else frozenset()
-    width = {
-        name: _BYTES["fp32"]
-        if variant.precision == "int8" and name not in quantized
-        else _BYTES[variant.precision]
-        for name in size
-    }
-    kept = {}
+    remaining = {}
     if variant.sparse and mask is not None:
-        kept = {name: int(keep.count_nonzero()) for name, keep in mask.items()}
-    parts = {
-        "mask": sum((size[name] + 7) // 8 for name in kept),
-        "values": sum(width[name] * count for name, count in kept.items()),
-        "unpruned": sum(width[name] * size[name] for name in size if name not in kept),
-        "scales": _SCALE * sum(_scales(graph, name) for name in quantized),
-    }
-    total = sum(parts.values())
-    bits = mask.size * _entropy(mask.sparsity) if kept and mask is not None else 0
-    bound = total - parts["mask"] + math.ceil(bits / 8)
-    return WeightBytes(**parts, total=total, entropy_bound=bound)
-
-
-def _scales(graph: Graph, name: str) -> int:
-    rows, columns = graph.weights[name]
-    return columns if name in graph.matrices else rows
+        remaining = {name: int(keep.count_nonzero()) for name, keep in mask.items()}
+    sizes = dict.fromkeys(KINDS, 0)
+    for name, encoding in choose_encodings(graph, variant, remaining).items():
+        shape = graph.weights[name]
+        parts = encoding.nbytes(shape, remaining.get(name, math.prod(shape)))
+        for kind, size in parts.items():
+            sizes[kind] += size
+    total = sum(sizes.values())
+    bits = mask.size * _entropy(mask.sparsity) if remaining and mask is not None else 0
+    bound = total - sizes["mask"] + math.ceil(bits / 8)
+    return WeightBytes(**sizes, total=total, entropy_bound=bound)
 
 
 def _entropy(share: float) -> float:
-    """Bits for each of many independent choices of which `share` are one way."""
+    """Return the bits for each of many independent choices, a `share` of which go one way."""
     if share in (0, 1):
         return 0.0
     return -share * math.log2(share) - (1 - share) * math.log2(1 - share)

@@ -1,1 +1,1 @@
-"""LXMERT's computation as an ONNX graph, and the files that hold it."""
+"""LXMERT as an ONNX graph, its metadata, and ONNX files."""

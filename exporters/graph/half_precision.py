@@ -1,4 +1,4 @@
-"""The same graph computing in half precision."""
+"""Convert a graph to half precision."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ HALF_MAX = float(np.finfo(np.float16).max)
 
 
 def to_half(model: ModelProto) -> ModelProto:
-    """A copy of a float32 graph that computes in float16; its inputs and outputs stay float32.
+    """Return a copy of a float32 graph that computes in float16, with float32 inputs and outputs.
 
-    Constants beyond fp16 (the mask's -3.4e38) become its largest numbers: infinity times 0 is no
-    number. LayerNormalization keeps its float32 inside (`stash_type`).
+    Constants outside the range of float16 (the attention mask's -3.4e38) are clipped to it, because
+    infinity times 0 is NaN. LayerNormalization still computes in float32 (`stash_type`).
     """
     half = ModelProto()
     half.CopyFrom(model)

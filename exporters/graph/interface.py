@@ -1,4 +1,8 @@
-"""What every exported file takes and gives, by name."""
+"""Names in the graph of every exported file: inputs, output, constants, operators with weights."""
+
+from __future__ import annotations
+
+from onnx import ModelProto
 
 INPUTS = {
     "input_ids": ("batch", "tokens"),
@@ -8,24 +12,19 @@ INPUTS = {
     "visual_pos": ("batch", "regions"),
     "visual_attention_mask": ("batch", "regions"),
 }
-"""Inputs and their dynamic axes, from the first; the features and the 4 coordinates are fixed."""
+"""Inputs with their dynamic axes, which come first; feature size and 4 coordinates are fixed."""
 
 OUTPUT = "logits"
 
 OPSET = 23  # the first with Attention
 
-CONSTANT = "graph."  # how the names of the computation's own constants begin
+CONSTANT = "graph."  # prefix of the graph's own constants, to tell them from weights
 
-METADATA = frozenset(
-    {
-        "lxcompress",  # the version that made the file
-        "variant",
-        "precision",
-        "encoding",  # dense or bitmask
-        "sparsity",  # JSON: over prunable weights, over the whole model; null for a dense file
-        "labels",  # JSON: the answers, in the order of the logits
-        "tokenizer",  # JSON of the `tokenizers` library, which cuts and pads as it should
-        "max_tokens",
-        "sha256",  # over all the rest, as exporters.graph.onnx_file.seal
-    }
-)
+WEIGHT_INPUT = {"MatMul": 1, "Gather": 0}
+"""Operators that read a matrix or a table, and the index of that input."""
+
+
+def inputs_of(model: ModelProto, operator: str) -> frozenset[str]:
+    """Return what the nodes of an `operator` of `WEIGHT_INPUT` read as their weight."""
+    index = WEIGHT_INPUT[operator]
+    return frozenset(node.input[index] for node in model.graph.node if node.op_type == operator)

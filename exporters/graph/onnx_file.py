@@ -1,16 +1,15 @@
-"""Reading and writing ONNX files, large ones included, tensor by tensor.
+"""Read and write ONNX files tensor by tensor, also those over protobuf's limit of 2 GiB.
 
-`OnnxFile` leaves the weights on the disk until they are asked for: it walks over the file's
-protobuf records (https://protobuf.dev/programming-guides/encoding/) and notes where the bytes of
-each large initializer lie. Loading a file through `onnx.load` would hold them in memory twice.
+`OnnxFile` leaves the weights on the disk until they are read: it walks over the file's protobuf
+records (https://protobuf.dev/programming-guides/encoding/) and notes where the bytes of each large
+initializer lie. Loading a file through `onnx.load` would hold them in memory twice.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedWriter
@@ -24,10 +23,9 @@ from onnx.helper import np_dtype_to_tensor_dtype, tensor_dtype_to_np_dtype
 from lxcompress.errors import LxcompressError, ModelError
 from lxcompress.system.files import atomic_path, lies_beside, sha256
 
-# Protobuf refuses messages over 2 GiB; some room is left for the graph itself.
+# Protobuf rejects messages over 2 GiB; some room is left for the graph itself.
 _SINGLE_FILE_LIMIT = 2**31 - 2**24
-SEAL = "sha256"  # the metadata that vouches for all the rest
-_LARGE = 1024  # bytes
+_LARGE = 1024  # bytes of an initializer that is not read with the graph
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9  # field numbers in onnx.proto
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5  # protobuf's wire types
 
@@ -40,13 +38,24 @@ class _Span:
 
 
 class OnnxFile:
-    """An ONNX file; `model` is all of it but the bytes of its large initializers."""
+    """An ONNX file.
+
+    model: everything but the bytes of the large initializers.
+    tensors: the initializers by name, without these bytes.
+    """
 
     def __init__(self, path: Path, *, graph_only: bool = False) -> None:
-        """`graph_only` does not look for external data.
+        """Read the graph.
 
-        Raises ModelError when there is no such file, or it is truncated or no ONNX model.
+        graph_only: do not look for external data; `array` must not be called.
+
+        Raises:
+            ModelError: the file is missing, truncated, damaged or not an ONNX model.
         """
+        with wrap_parse_errors(path):
+            self._open(path, graph_only)
+
+    def _open(self, path: Path, graph_only: bool) -> None:
         self.path = path
         self._spans: dict[str, _Span] = {}
         try:
@@ -60,24 +69,24 @@ class OnnxFile:
         except IsADirectoryError:
             raise ModelError(f"ONNX file expected, but this is a folder: {path}") from None
         except (ValueError, DecodeError) as problem:
-            raise ModelError(f"{path} is truncated or no ONNX file ({problem})") from None
+            raise ModelError(f"{path} is truncated or not an ONNX file ({problem})") from None
         if not self.model.graph.node:
-            raise ModelError(f"{path} is no ONNX file: it has no graph")
+            raise ModelError(f"{path} is not an ONNX file: it has no graph")
         self.tensors = {tensor.name: tensor for tensor in self.model.graph.initializer}
         for tensor in self.model.graph.initializer:
             if external_data_helper.uses_external_data(tensor) and not graph_only:
                 try:
                     self._spans[tensor.name] = self._external(tensor)
-                except (ValueError, OSError) as problem:  # no number, or no name of a file
+                except (ValueError, OSError) as problem:  # not a number, or not a file name
                     raise ModelError(f"{path} is damaged: {tensor.name} ({problem})") from None
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The file's `metadata_props`."""
+        """The `metadata_props` of the model, by key."""
         return {item.key: item.value for item in self.model.metadata_props}
 
     def array(self, name: str) -> np.ndarray:
-        """An initializer, read from the disk where it is large; ModelError when it is damaged."""
+        """Return an initializer, read from the disk if it is large; ModelError if damaged."""
         tensor = self.tensors[name]
         try:
             if name not in self._spans:
@@ -92,7 +101,7 @@ class OnnxFile:
             raise ModelError(f"{self.path} is damaged: {name} ({problem})") from None
 
     def stored_bytes(self) -> int:
-        """The size of the file, and of the file with its external data."""
+        """Return the bytes of the file and of its external data."""
         beside = {span.path for span in self._spans.values()} - {self.path}
         return self.path.stat().st_size + sum(path.stat().st_size for path in beside)
 
@@ -129,13 +138,13 @@ class OnnxFile:
         return tensor
 
     def _external(self, tensor: TensorProto) -> _Span:
-        """Where external data lies; only files beside the model are read, whatever it says."""
+        """Locate external data. Only files in the folder of the model are ever read."""
         info = external_data_helper.ExternalDataInfo(tensor)
         path = self.path.parent.resolve() / info.location
         is_name = info.location == path.name != ".."
         if not is_name or not lies_beside(path, self.path) or path.resolve() == self.path.resolve():
             raise ModelError(
-                f"{self.path} wants to read {info.location!r}, outside its own folder; refused"
+                f"{self.path} refers to {info.location!r}, outside its own folder; not read"
             )
         if not path.is_file():
             raise ModelError(f"{self.path} lacks its external data, {path}")
@@ -147,7 +156,7 @@ class OnnxFile:
 
 
 def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Number, start, start of its content and end of each field of a message."""
+    """Yield number, start, start of the content, and end of each field of a message."""
     position = start
     while position < end:
         key, content = _read_varint(data, position, end)
@@ -176,7 +185,7 @@ def _read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
         shift += 7
-    raise ValueError(f"no number at byte {position}")
+    raise ValueError(f"no valid number at byte {position}")
 
 
 def _varint(value: int) -> bytes:
@@ -193,8 +202,8 @@ def _key(field: int) -> bytes:
 
 
 @contextmanager
-def in_words(path: Path) -> Iterator[None]:
-    """ModelError for whatever a damaged file makes of code and libraries that trust it."""
+def wrap_parse_errors(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged file makes code or libraries raise into a ModelError."""
     try:
         yield
     except (LxcompressError, OSError, MemoryError):
@@ -204,45 +213,21 @@ def in_words(path: Path) -> Iterator[None]:
         raise ModelError(f"{path} is damaged: {first}") from problem
 
 
-def digest(arrays: Iterable[tuple[str, np.ndarray]]) -> str:
-    """SHA-256 in hex over names, types, shapes and contents of arrays, in their order."""
-    total = hashlib.sha256()
-    for name, array in arrays:
-        total.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        total.update(np.ascontiguousarray(array).data)
-    return total.hexdigest()
-
-
-def seal(model: ModelProto, arrays: Iterable[tuple[str, np.ndarray]]) -> str:
-    """SHA-256 in hex over a model: its computation, metadata, and the arrays of its initializers.
-
-    Of the metadata all counts but this seal itself.
-    """
-    bare, graph = ModelProto(), model.graph
-    bare.opset_import.extend(model.opset_import)
-    bare.functions.extend(model.functions)
-    bare.metadata_props.extend(item for item in model.metadata_props if item.key != SEAL)
-    for field in ("node", "input", "output", "value_info"):
-        getattr(bare.graph, field).extend(getattr(graph, field))
-    text = bare.SerializeToString(deterministic=True)
-    return hashlib.sha256(text + digest(arrays).encode()).hexdigest()
-
-
 def file_hashes(path: Path) -> str:
-    """SHA-256 in hex of a file, and where it has external data, of that too."""
+    """Return the SHA-256, in hex, of a file and, after a space, of its external data if any."""
     files = (path, data_file(path))
     return " ".join(sha256(file) for file in files if file.exists())
 
 
 def data_file(path: Path) -> Path:
-    """Where the weights of a model lie that is too large for one file."""
+    """Return the external data of the model at `path`, which need not exist."""
     return path.with_name(path.name + "_data")
 
 
 def write_model(model: ModelProto, path: Path, *, limit: int = _SINGLE_FILE_LIMIT) -> None:
     """Write an ONNX file, whole or not at all.
 
-    Where its weights are over `limit` bytes, they are moved out of `model` into `data_file(path)`.
+    If the weights exceed `limit` bytes, they are moved out of `model` into `data_file(path)`.
     """
     large = [tensor for tensor in model.graph.initializer if len(tensor.raw_data) > _LARGE]
     if sum(len(tensor.raw_data) for tensor in large) > limit:
@@ -256,13 +241,13 @@ def write_model(model: ModelProto, path: Path, *, limit: int = _SINGLE_FILE_LIMI
 
 
 def append_external(file: BufferedWriter, path: Path, name: str, array: np.ndarray) -> TensorProto:
-    """Write `array` at the end of `file`, aligned to pages; the initializer that refers to it.
+    """Append `array` to `file`, aligned to pages, and return the initializer that refers to it.
 
-    `path` is what the file will be called beside the model.
+    path: the final path of the data file, in the folder of the model.
     """
     offset = -(-file.tell() // mmap.PAGESIZE) * mmap.PAGESIZE
     file.seek(offset)
-    # Not `array.tofile(file)`, which says nothing when the disk is full.
+    # `array.tofile(file)` would not raise when the disk is full.
     file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     kind = np_dtype_to_tensor_dtype(array.dtype)
     tensor = TensorProto(name=name, data_type=kind, dims=array.shape, raw_data=b"\0")

@@ -1,8 +1,8 @@
-"""LXMERT's computation as an ONNX graph without its weights.
+"""Trace LXMERT to an ONNX graph without weights.
 
-PyTorch's exporter traces the model on the meta device: no weight is needed, whatever its size.
-Weights keep their Hugging Face names. The matrices of linear layers are stored as `[in, out]`,
-the transpose of PyTorch's, because that is what MatMul reads.
+PyTorch's exporter traces the model on the meta device, so no memory is needed for weights. Weights
+keep their Hugging Face names. The matrices of linear layers are stored as `[in, out]`, the
+transpose of PyTorch's, because that is what MatMul reads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import nn
 from torch.export import Dim
 from transformers import LxmertConfig, LxmertForQuestionAnswering
 
-from exporters.graph.interface import CONSTANT, INPUTS, OPSET, OUTPUT
+from exporters.graph.interface import CONSTANT, INPUTS, OPSET, OUTPUT, inputs_of
 from lxcompress.model.attention import FastAttention, use_fast_attention
 from lxcompress.model.unused_branch import skip_unused_branch
 
@@ -30,9 +30,12 @@ _WRAPPER = "model."
 
 @dataclass(frozen=True)
 class Graph:
-    """`model` lacks the initializers `weights`, which gives their shapes in the graph.
+    """A traced model.
 
-    `matrices` are the weights of linear layers, `[in, out]`; `tables` those of embeddings.
+    model: the computation; it lacks the initializers named in `weights`.
+    weights: shape in the graph of each weight, by name.
+    matrices: the weights of linear layers, `[in, out]`.
+    tables: the weights of embeddings, `[rows, size]`.
     """
 
     model: ModelProto
@@ -42,10 +45,10 @@ class Graph:
 
 
 def build_graph(config: LxmertConfig) -> Graph:
-    """The graph of a question-answering LXMERT of this architecture, in fp32.
+    """Trace a question-answering LXMERT of this architecture in fp32.
 
-    Inputs, output and dynamic axes are those of `lxcompress export`; one Attention node for each
-    attention; nothing of `dead_parameters`.
+    Inputs, output and dynamic axes are those of `exporters.graph.interface`. Each attention is one
+    Attention node. The branch that no answer depends on (`unused_parameters`) is left out.
     """
     with torch.device("meta"):
         model = LxmertForQuestionAnswering(config).eval()
@@ -67,13 +70,11 @@ def build_graph(config: LxmertConfig) -> Graph:
         weights = _without_weights(program.model)
     proto = onnx_ir.to_proto(program.model)
     _strip(proto, weights)
-    second = {node.input[1] for node in proto.graph.node if node.op_type == "MatMul"}
-    first = {node.input[0] for node in proto.graph.node if node.op_type == "Gather"}
     return Graph(
         model=proto,
         weights=weights,
-        matrices=frozenset(second & weights.keys()),
-        tables=frozenset(first & weights.keys()),
+        matrices=inputs_of(proto, "MatMul") & weights.keys(),
+        tables=inputs_of(proto, "Gather") & weights.keys(),
     )
 
 
@@ -102,7 +103,7 @@ class _Logits(nn.Module):
 
 
 class _OnnxAttention(FastAttention):
-    """One ONNX Attention node, which splits the heads itself."""
+    """Attention as one ONNX Attention node, which splits the heads itself."""
 
     def forward(
         self,
@@ -112,7 +113,7 @@ class _OnnxAttention(FastAttention):
         output_attentions: bool = False,
     ) -> tuple[torch.Tensor, ...]:
         if attention_mask is not None:
-            # ONNX Runtime's CPU kernel does not broadcast over queries.
+            # ONNX Runtime's CPU kernel does not broadcast the mask over queries.
             attention_mask = attention_mask.expand(-1, -1, hidden_states.shape[1], -1)
         heads = self.num_attention_heads
         attended, *_ = torch.onnx.ops.attention(
@@ -127,7 +128,7 @@ class _OnnxAttention(FastAttention):
 
 
 class _MatMulLinear(nn.Linear):
-    """A linear layer whose weight is `[in, out]`, so that the graph has no Transpose of it."""
+    """A linear layer whose weight is `[in, out]`, so that the graph needs no Transpose."""
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         return values @ self.weight + self.bias
@@ -145,12 +146,12 @@ def _prepare(model: LxmertForQuestionAnswering) -> None:
 
 
 def _example(config: LxmertConfig) -> tuple[torch.Tensor, ...]:
-    """Inputs of two questions; sizes of dynamic axes differ and are not 1, as export demands."""
-    words, regions = (2, 7), (2, 5)
+    """Return inputs of two questions; torch.export wants dynamic axes of distinct sizes above 1."""
+    tokens, regions = (2, 7), (2, 5)
     return (
-        torch.zeros(words, dtype=torch.int64),
-        torch.zeros(words, dtype=torch.int64),
-        torch.zeros(words, dtype=torch.int64),
+        torch.zeros(tokens, dtype=torch.int64),
+        torch.zeros(tokens, dtype=torch.int64),
+        torch.zeros(tokens, dtype=torch.int64),
         torch.zeros(*regions, config.visual_feat_dim),
         torch.zeros(*regions, 4),
         torch.zeros(regions, dtype=torch.int64),
@@ -166,7 +167,7 @@ def _dynamic_axes() -> dict[str, dict[int, Dim]]:
 
 
 def _without_weights(model: onnx_ir.Model) -> dict[str, tuple[int, ...]]:
-    """Simplify the graph with its weights as inputs, so that none is folded, merged or renamed."""
+    """Optimise the graph with its weights as inputs, so that none is folded, merged or renamed."""
     graph = model.graph
     weights = list(graph.initializers.values())
     graph.initializers.clear()
@@ -184,9 +185,9 @@ def _without_weights(model: onnx_ir.Model) -> dict[str, tuple[int, ...]]:
 
 
 def _strip(model: ModelProto, weights: dict[str, tuple[int, ...]]) -> None:
-    """Leave the graph's true inputs, and nothing that only tells where a node came from.
+    """Remove the weights from the inputs, and everything that says where a node came from.
 
-    Its own constants are called `graph.…`, to tell them from weights.
+    The graph's own constants get the prefix `graph.`, to tell them from weights.
     """
     graph = model.graph
     inputs = [value for value in graph.input if value.name in INPUTS]
@@ -207,7 +208,7 @@ def _strip(model: ModelProto, weights: dict[str, tuple[int, ...]]) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter's notes are about other people's operators (torchvision's, among others)."""
+    """Silence the exporter, whose warnings are about operators of other libraries."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

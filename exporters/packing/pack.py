@@ -35,7 +35,7 @@ import numpy as np
 import torch
 from transformers import LxmertForQuestionAnswering
 
-from exporters.encodings.bitmask import MASK_SUFFIX, VALUES_SUFFIX, decode, encode
+from exporters.encodings.bitmask import MASK_SUFFIX, VALUES_SUFFIX, compress, decompress
 from exporters.packing.safetensors_file import (
     StoredTensor,
     elements,
@@ -175,14 +175,14 @@ def _kept(tensor: StoredTensor, keep: np.ndarray, what: str) -> np.ndarray:
             f"{alive} pruned weights of {what} are not +0 and cannot be left out; give the "
             "weights that were trained under this mask"
         )
-    return encode(elements, keep)[1]
+    return compress(elements, keep)[1]
 
 
 def _decoded(file: Any, name: str, shape: list[int], packed: Path) -> np.ndarray:
     bits, values = (elements(file, name + part) for part in (MASK_SUFFIX, VALUES_SUFFIX))
     try:
-        return decode(bits, values, shape)
-    except ModelError as problem:
+        return decompress(bits, values, shape)
+    except ValueError as problem:
         raise ModelError(f"{packed} is damaged: {name}: {problem}; pack the ticket again") from None
 
 

@@ -1,5 +1,5 @@
-"""Run exported files: `OnnxVqaModel` is the public surface."""
+"""Run exported files; the public surface of the package `exporters`."""
 
-from exporters.runtime.vqa_model import OnnxVqaModel
+from exporters.runtime.vqa_model import OnnxVqaModel, pad_regions
 
-__all__ = ["OnnxVqaModel"]
+__all__ = ["OnnxVqaModel", "pad_regions"]

@@ -1,7 +1,7 @@
-"""A second output for a session: how much the answer looked at each region.
+"""A second output for a session: the attention of the answer over the regions.
 
-The exported files give `logits` alone. The attention that is asked for here is worked out from the
-queries, keys and mask that one node of the graph reads anyway, so that the logits stay as they are.
+The exported files output `logits` alone. The attention is computed from the queries, keys and mask
+that one node of the graph reads anyway, so the logits do not change.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from exporters.encodings.int8 import DENSE_FORM, weight_of
+from exporters.encodings.int8 import weight_of
 from exporters.graph.interface import CONSTANT
 from lxcompress.errors import ModelError
 
 REGION_ATTENTION = "region_attention"
 
-# The language side of a cross-modality layer asks; its [CLS] token becomes the answer.
+# The queries come from the language side, whose [CLS] token becomes the answer.
 _QUERY = re.compile(r"lxmert\.encoder\.x_layers\.(\d+)\.visual_attention\.att\.query\.weight")
 _INTERNAL = f"{CONSTANT}{REGION_ATTENTION}."
 
@@ -26,12 +26,14 @@ _INTERNAL = f"{CONSTANT}{REGION_ATTENTION}."
 def add_region_attention(model: ModelProto) -> None:
     """Add the output `region_attention`, `[batch, regions]` float32, to an exported model in place.
 
-    It is the attention of the [CLS] token, whose last state the answer is made of, over the
-    picture's regions in the last cross-modality layer, mean over the heads; each row sums to 1, and
-    regions that are masked have 0. As Hugging Face's `cross_encoder_attentions[-1][:, :, 0]`.
+    It is the attention of the [CLS] token, from whose last state the answer is computed, over the
+    regions in the last cross-modality layer, averaged over the heads. Each row sums to 1; masked
+    regions have 0. It equals Hugging Face's `cross_encoder_attentions[-1][:, :, 0]`.
 
-    Works on any precision, on the graph as `Weights.plain` gives it, also after `to_half`. Raises
-    ModelError when the graph has no such layer.
+    `model` is of any precision, as `EncodedWeights.graph` returns it, also after `to_half`.
+
+    Raises:
+        ModelError: the graph has no such layer.
     """
     graph = model.graph
     attention = _last_cross_attention(list(graph.node))
@@ -49,7 +51,7 @@ def add_region_attention(model: ModelProto) -> None:
         return name
 
     def first(values: str, axis: int, output: str) -> str:
-        """The first query only, in float32."""
+        """Select the first query, in float32."""
         kept = add(
             "Gather", [values, constant(f"{output}.index", [0])], f"{output}.kept", axis=axis
         )
@@ -57,11 +59,11 @@ def add_region_attention(model: ModelProto) -> None:
 
     split = constant("split", [0, 0, heads, -1])
     query = add("Reshape", [first(queries, 1, "query"), split], "query.heads")
-    query = add("Transpose", [query], "query.turned", perm=[0, 2, 1, 3])  # [B, heads, 1, d]
+    query = add("Transpose", [query], "query.transposed", perm=[0, 2, 1, 3])  # [B, heads, 1, d]
     key = add("Cast", [keys], "key", to=TensorProto.FLOAT)
     key = add("Reshape", [key, split], "key.heads")
-    key = add("Transpose", [key], "key.turned", perm=[0, 2, 3, 1])  # [B, heads, d, regions]
-    # 1 / sqrt(d) from the graph itself, whose hidden size is not written down in one place.
+    key = add("Transpose", [key], "key.transposed", perm=[0, 2, 3, 1])  # [B, heads, d, regions]
+    # 1 / sqrt(d), with d read from the graph, which states the hidden size nowhere.
     size = add("Shape", [query], "size", start=3)
     root = add("Sqrt", [add("Cast", [size], "size.float", to=TensorProto.FLOAT)], "root")
     scores = add("Div", [add("MatMul", [query, key], "products"), root], "scores")
@@ -76,13 +78,12 @@ def add_region_attention(model: ModelProto) -> None:
 def _last_cross_attention(nodes: list[NodeProto]) -> NodeProto:
     found: dict[int, NodeProto] = {}
     for node in nodes:
-        if node.op_type in (*DENSE_FORM.keys(), *DENSE_FORM.values()):
-            match = _QUERY.fullmatch(weight_of(node))
-            # Earlier layers also ask the other way round; language is asked first.
-            if match:
-                found.setdefault(int(match[1]), node)
+        match = _QUERY.fullmatch(weight_of(node))
+        if match:
+            # Other layers use the matrix a second time, for vision attending to language.
+            found.setdefault(int(match[1]), node)
     if not found:
-        raise ModelError("the graph has no cross-modality layer to take the attention from")
+        raise ModelError("the graph has no cross-modality layer")
     projected = found[max(found)].output[0]
     (bias,) = [node for node in nodes if projected in node.input]
     (attention,) = [node for node in nodes if bias.output[0] in node.input]

@@ -1,14 +1,12 @@
-"""Running an exported file: our own decoder in front of ONNX Runtime.
+"""Answer questions with an exported file, decoded by us before ONNX Runtime loads it.
 
-Stock ONNX Runtime decodes a bitmask file with general operators and keeps what they made in memory.
-Here each weight is decoded by `bitmask.decode`, one at a time, into a temporary file of weights
-that ONNX Runtime maps, packs for its matrix products, and lets go. Whatever the device, the answers
-are the file's.
+Stock ONNX Runtime decodes a bitmask file with general operators and keeps their results in memory.
+`OnnxVqaModel` decodes one weight at a time into a temporary file of dense weights, which ONNX
+Runtime maps, packs for its matrix products and releases. The logits are the same.
 """
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,52 +15,60 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from exporters.encodings.decode_model import Weights
+from exporters.encodings.decode_model import EncodedWeights
 from exporters.graph.half_precision import to_half
-from exporters.graph.interface import INPUTS, METADATA, OUTPUT
-from exporters.graph.onnx_file import OnnxFile, append_external, data_file, in_words, write_model
+from exporters.graph.interface import OUTPUT
+from exporters.graph.metadata import read_labels
+from exporters.graph.onnx_file import (
+    OnnxFile,
+    append_external,
+    data_file,
+    wrap_parse_errors,
+    write_model,
+)
 from exporters.runtime.region_attention import REGION_ATTENTION, add_region_attention
-from lxcompress.errors import DeviceError, ModelError
+from exporters.runtime.session import check_device, open_session
 from lxcompress.system.files import atomic_path
-from lxcompress.system.onnx_providers import why_unusable
 from lxcompress.vision.regions import Regions
-
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class OnnxVqaModel:
     """An exported LXMERT that answers questions about pictures.
 
-    `labels` are its answers; `metadata` is what the file says of itself; `tokenizer` (of the
-    `tokenizers` library) cuts questions into the pieces that it knows.
+    labels: the answers, in the order of the logits.
+    metadata: of the file, by key (`exporters.graph.metadata`).
+    tokenizer: of the `tokenizers` library, with truncation and padding.
     """
 
     def __init__(
         self,
-        path: str | Path,
+        file: str | Path | OnnxFile,
         device: str = "cpu",
         *,
         threads: int | None = None,
         attention: bool = False,
     ) -> None:
-        """Load `path` on "cpu" or "cuda", with `threads` of the processor (all cores if None).
+        """Load a file on "cpu" or "cuda". On CUDA, an int8 file computes in fp16.
 
-        `attention` also computes what `logits_and_attention` gives. On CUDA an int8 file is decoded
-        to fp16 and computes in fp16. Raises ModelError when the file is damaged or not from
-        `lxcompress export`, DeviceError when the device cannot be used here: nothing falls back to
-        another one.
+        file: its path, or the file already opened.
+        threads: of the CPU; None for all cores.
+        attention: compute what `logits_and_attention` returns.
+
+        Raises:
+            ModelError: the file is damaged or was not written by `lxcompress export`.
+            DeviceError: the device cannot be used here; there is no fallback to another.
         """
         check_device(device)
-        file = OnnxFile(Path(path))
-        self.metadata = file.metadata
-        self.labels = read_labels(file)
+        opened = file if isinstance(file, OnnxFile) else OnnxFile(Path(file))
+        self.metadata = opened.metadata
+        self.labels = read_labels(opened)
         self.device = device
-        with in_words(file.path):
+        with wrap_parse_errors(opened.path):
             self.tokenizer = Tokenizer.from_str(self.metadata["tokenizer"])
-            self.session = _open_session(file, device, threads, attention)
+            self.session = _open_decoded(opened, device, threads, attention)
 
     def encode(self, questions: Sequence[str]) -> dict[str, np.ndarray]:
-        """int64 `input_ids`, `attention_mask`, `token_type_ids`, each `[B, longest question]`."""
+        """Return int64 `input_ids`, `attention_mask`, `token_type_ids`, each `[batch, tokens]`."""
         encoded = self.tokenizer.encode_batch(list(questions))
         ids = np.array([question.ids for question in encoded], np.int64)
         attention = np.array([question.attention_mask for question in encoded], np.int64)
@@ -73,21 +79,21 @@ class OnnxVqaModel:
         }
 
     def logits(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """float32 `[B, answers]` for the six inputs of `exporters.graph.interface`.
+        """Return float32 `[batch, answers]` for the six inputs of `exporters.graph.interface`.
 
-        Each question needs a token and each picture a region that is not masked. In an int8 file on
-        the CPU, activations are quantized over the whole batch: logits differ a little with the
-        questions beside.
+        Each question needs an unmasked token and each picture an unmasked region. An int8 file on
+        the CPU quantizes activations over the whole batch, so its logits depend a little on the
+        other questions of the batch.
         """
         return self.run(inputs)[0]
 
     def logits_and_attention(
         self, inputs: Mapping[str, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """`logits(inputs)`, and how much each answer looked at each region.
+        """Return `logits(inputs)` and the attention of each answer over the regions.
 
-        float32 `[B, answers]` and `[B, regions]`, rows of the second summing to 1
-        (`exporters.runtime.region_attention`). Only of a model that was loaded with `attention`.
+        The attention is float32 `[batch, regions]`, rows summing to 1 (`region_attention`). The
+        model must have been loaded with `attention=True`.
         """
         logits, attention = self.run(inputs, (OUTPUT, REGION_ATTENTION))
         return logits, attention
@@ -95,7 +101,7 @@ class OnnxVqaModel:
     def run(
         self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = (OUTPUT,)
     ) -> list[np.ndarray]:
-        """The session's `outputs`, through I/O binding on CUDA."""
+        """Return the session's `outputs`, through I/O binding on CUDA."""
         if self.device == "cpu":
             return self.session.run(list(outputs), dict(inputs))
         binding = self.session.io_binding()
@@ -107,9 +113,10 @@ class OnnxVqaModel:
         return binding.copy_outputs_to_cpu()
 
     def answer(self, questions: Sequence[str], pictures: Sequence[Regions]) -> list[str]:
-        """The likeliest answer to each question about its picture's regions.
+        """Return the answer of the highest logit to each question about its picture.
 
-        Raises ValueError unless each question has its picture, and each picture a region.
+        Raises:
+            ValueError: a question has no picture, or a picture no regions.
         """
         if isinstance(questions, str) or len(questions) != len(pictures) or not pictures:
             raise ValueError("give a list of questions, and for each the regions of its picture")
@@ -118,93 +125,32 @@ class OnnxVqaModel:
 
 
 def pad_regions(pictures: Sequence[Regions]) -> dict[str, np.ndarray]:
-    """`visual_feats`, `visual_pos` and `visual_attention_mask`, as long as the most regions.
+    """Return `visual_feats`, `visual_pos`, `visual_attention_mask`, padded to the most regions.
 
-    Raises ValueError for a picture without regions: attention to nothing is not defined.
+    Raises:
+        ValueError: a picture has no regions; attention over none is undefined.
     """
     counts = np.array([len(picture.features) for picture in pictures])
     if not counts.all():
-        raise ValueError("a picture has no regions; a detector finds at least one")
-    seen = np.arange(counts.max()) < counts[:, None]
-    features = np.zeros((*seen.shape, pictures[0].features.shape[1]), np.float32)
-    boxes = np.zeros((*seen.shape, 4), np.float32)
-    features[seen] = np.concatenate([picture.features for picture in pictures])
-    boxes[seen] = np.concatenate([picture.boxes for picture in pictures])
+        raise ValueError("a picture has no regions; a detector returns at least one")
+    present = np.arange(counts.max()) < counts[:, None]
+    features = np.zeros((*present.shape, pictures[0].features.shape[1]), np.float32)
+    boxes = np.zeros((*present.shape, 4), np.float32)
+    features[present] = np.concatenate([picture.features for picture in pictures])
+    boxes[present] = np.concatenate([picture.boxes for picture in pictures])
     return {
         "visual_feats": features,
         "visual_pos": boxes,
-        "visual_attention_mask": seen.astype(np.int64),
+        "visual_attention_mask": present.astype(np.int64),
     }
 
 
-def check_device(device: str) -> None:
-    """DeviceError, with the reason, unless ONNX Runtime can really use the device here."""
-    if device not in PROVIDERS:
-        raise DeviceError(f"--device {device}: ONNX files run on {' or '.join(PROVIDERS)}")
-    why = why_unusable(PROVIDERS[device])
-    if why:
-        raise DeviceError(
-            f"--device {device}: ONNX Runtime cannot use it here: {why}; see `lxcompress doctor`"
-        )
-
-
-def read_labels(file: OnnxFile) -> list[str]:
-    """The answers of an exported file; ModelError when it is another tool's, or damaged."""
-    names = {value.name for value in file.model.graph.input}
-    if METADATA - file.metadata.keys() or names != set(INPUTS):
-        raise ModelError(f"{file.path} was not made by `lxcompress export`")
-    with in_words(file.path):
-        labels, (logits,) = json.loads(file.metadata["labels"]), file.model.graph.output
-        if len(labels) != logits.type.tensor_type.shape.dim[-1].dim_value:
-            raise ValueError("it has not as many answers as logits")
-    return labels
-
-
-def stock_session(
-    path: Path, device: str = "cpu", *, threads: int | None = None, optimized: Path | None = None
-) -> onnxruntime.InferenceSession:
-    """ONNX Runtime on the file as it is; `optimized` is where it writes the graph it made of it."""
-    check_device(device)
-    options = _options(threads)
-    if optimized is not None:
-        options.optimized_model_filepath = str(optimized)
-    return _session(path, device, options)
-
-
-def _options(threads: int | None) -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings are about its own optimisations
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    return options
-
-
-def _session(
-    path: Path, device: str, options: onnxruntime.SessionOptions, origin: Path | None = None
-) -> onnxruntime.InferenceSession:
-    # The CUDA provider itself leaves the arithmetic of shapes to the CPU.
-    providers = [PROVIDERS[device], *([PROVIDERS["cpu"]] if device != "cpu" else [])]
-    try:
-        # By itself it would go on without the provider, then or in the middle of a run.
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=providers, enable_fallback=0
-        )
-    except Exception as problem:  # ONNX Runtime's own classes have no base of their own
-        first = str(problem).strip().partition("\n")[0]
-        raise ModelError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot load {origin or path}: {first}"
-        ) from problem
-    if session.get_providers()[0] != PROVIDERS[device]:
-        raise DeviceError(f"--device {device}: ONNX Runtime fell back to {session.get_providers()}")
-    return session
-
-
-def _open_session(
+def _open_decoded(
     file: OnnxFile, device: str, threads: int | None, attention: bool
 ) -> onnxruntime.InferenceSession:
-    weights = Weights(file)
+    weights = EncodedWeights(file)
     half = device == "cuda" and file.metadata["precision"] == "int8"
-    model, names = weights.plain(dequantize=half)
+    model = weights.graph(decode=half)
     if half:
         model = to_half(model)
     if attention:
@@ -212,8 +158,14 @@ def _open_session(
     with tempfile.TemporaryDirectory(prefix="lxcompress-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "model.onnx"
         with atomic_path(data_file(path)) as temporary, open(temporary, "wb") as data:
-            for name in names:
-                array = weights.value(name).astype(np.float16) if half else weights.stored(name)
-                model.graph.initializer.append(append_external(data, data_file(path), name, array))
+            for name in weights.names:
+                arrays = (
+                    {name: weights.value(name).astype(np.float16)}
+                    if half
+                    else weights.tensors(name)
+                )
+                for tensor, array in arrays.items():
+                    external = append_external(data, data_file(path), tensor, array)
+                    model.graph.initializer.append(external)
         write_model(model, path)
-        return _session(path, device, _options(threads), file.path)
+        return open_session(path, device, threads=threads, origin=file.path)

@@ -60,7 +60,7 @@ def demo(
         open_service,
     )
     from app.server import find_port, serve_page, wait_for_interrupt
-    from exporters.runtime.vqa_model import check_device
+    from exporters.runtime.session import check_device
 
     # What can be checked at once is checked before minutes of work.
     served = ServedModels.parse(variant, dense_variant, device, threads, detector_weights)

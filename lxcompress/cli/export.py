@@ -1,4 +1,4 @@
-"""`lxcompress export` and `lxcompress verify`: ONNX files, and whether they are what they say."""
+"""`lxcompress export` and `lxcompress verify`: write ONNX files, and check them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ def export(
         list[str] | None,
         typer.Option(
             help="fp32, fp16, int8 (of the dense model), sparse-fp32, sparse-fp16, sparse-int8 (of "
-            "the ticket); give it again for more. [default: all]"
+            "the ticket); repeat for more. [default: all]"
         ),
     ] = None,
     data: Annotated[
         str | None, typer.Option(help="For a model folder: the dataset to check the files on.")
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(min=3, help="For a model folder: longest question. [default: 20]")
+        int | None,
+        typer.Option(min=3, help="For a model folder: maximum question length. [default: 20]"),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for the files. [default: onnx/ in the source]")
+        Path | None, typer.Option(help="Output folder. [default: onnx/ in the source]")
     ] = None,
     device: Annotated[str, typer.Option(help="Where the files are checked: cpu or cuda.")] = "cpu",
     hub: Annotated[
@@ -53,20 +54,20 @@ def export(
     triton_device: Annotated[
         str | None,
         typer.Option(
-            help="With --triton: cuda serves sparse-fp16, cpu sparse-int8, unless --variant says "
-            "which. [default: cuda]"
+            help="With --triton: cuda serves sparse-fp16, cpu sparse-int8, unless --variant names "
+            "others. [default: cuda]"
         ),
     ] = None,
 ) -> None:
-    """Write a ticket and its dense model as ONNX files, sparse ones small, and check each.
+    """Write a ticket and its dense model as ONNX files, small where sparse, and check each.
 
-    Every file is checked against PyTorch on the validation questions, in stock ONNX Runtime; one
-    that differs is not left behind. The same command again makes only what is missing.
+    Every file is compared with PyTorch on the validation questions, in stock ONNX Runtime; one
+    that differs is deleted. Running the same command again writes only missing files.
 
     Example: lxcompress export runs/shapes-low-50
     """
-    from exporters.export import export as make
-    from exporters.runtime.vqa_model import check_device
+    from exporters.export import export as export_files
+    from exporters.runtime.session import check_device
     from exporters.source import Source
     from lxcompress.errors import ConfigError
 
@@ -75,30 +76,30 @@ def export(
 
         check_hub(source, variant or [], output, hub, push)
     elif push is not None:
-        raise ConfigError("--push goes with --hub, the folder to upload")
-    origin = Source.of(source, data, max_tokens, output)
+        raise ConfigError("--push needs --hub, the folder to upload")
+    models = Source.of(source, data, max_tokens, output)
     check_device(device)
     kind = triton_device or "cuda"
     if triton is not None:
         from exporters.targets.triton.repository import check_triton, choose_variants
 
         to_serve = choose_variants(variant or [], kind)
-        check_triton(origin, triton, hub)
+        check_triton(models, triton, hub)
     elif triton_device is not None:
-        raise ConfigError("--triton-device goes with --triton, the model repository")
-    chosen = origin.variants(variant or [])
-    report = make(origin, chosen, device)
-    # The report may tell of files that were not asked for now, and are not there any more.
+        raise ConfigError("--triton-device needs --triton, the model repository")
+    chosen = models.variants(variant or [])
+    report = export_files(models, chosen, device)
+    # The report also lists files of earlier exports, which may have been deleted.
     files = {wanted.file: report.files[wanted.file] for wanted in chosen}
     report = report.model_copy(update={"files": files})
-    _print_files(report, origin.onnx)
+    _print_files(report, models.onnx)
     if hub is not None:
-        _publish(source, report, origin.onnx, hub, push)
+        _publish(source, report, models.onnx, hub, push)
     if triton is not None:
         from exporters.targets.triton.repository import write_triton
 
         name = source.resolve().name
-        for model in write_triton(origin, report, to_serve, triton, kind, name):
+        for model in write_triton(models, report, to_serve, triton, kind, name):
             print(f"Triton model: {model}; how to serve it: {model / 'README.md'}")
 
 
@@ -113,32 +114,34 @@ def verify(
     ] = None,
     device: Annotated[str, typer.Option(help="With --run: cpu or cuda.")] = "cpu",
 ) -> None:
-    """Check an exported file again: structure, sparsity and checksums, from the file alone.
+    """Check an exported file: its structure, sparsity and checksum, from the file alone.
 
-    With --run also its weights, logits and accuracy against the PyTorch model.
+    With --run, also compare its weights, logits and accuracy with the PyTorch model.
 
     Example: lxcompress verify runs/shapes-low-50/onnx/model_sparse_int8.onnx
     """
     from exporters.export import compare
-    from exporters.runtime.vqa_model import check_device
+    from exporters.graph.onnx_file import OnnxFile
+    from exporters.runtime.session import check_device
     from exporters.source import Source
-    from exporters.verify import check_structure
+    from exporters.verify.structure import check_structure
     from lxcompress.errors import ConfigError
 
     if run is None and (data is not None or device != "cpu"):
-        raise ConfigError("--data and --device go with --run, the model to compare with")
+        raise ConfigError("--data and --device need --run, the model to compare with")
     source = None
     if run is not None:
         source = Source.of(run, data, None)
         check_device(device)
-    found = check_structure(file)
+    opened = OnnxFile(file)
+    found = check_structure(opened)
     print(f"{file}: {found.bytes:,} bytes, sha256 {found.sha256}")
     print(f"{found.parameters:,} weights, checksum as recorded, valid ONNX")
     if found.prunable:
         share = found.pruned / found.prunable
         print(f"pruned: {found.pruned:,} of {found.prunable:,} prunable ({share:.1%})")
     if source is not None:
-        compared = compare(file, source, device)
+        compared = compare(opened, source, device)
         print(
             f"same answers as PyTorch: {compared.same_answers:.2%} of {compared.questions:,}; "
             f"largest logit difference {compared.largest_logit_difference:.3g}"
@@ -167,6 +170,8 @@ def _print_files(report: ExportReport, folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from exporters.records import EXPORT_REPORT
+
     table = Table(title=f"{folder}, checked in stock ONNX Runtime")
     table.add_column("file", no_wrap=True)
     for column in ("MB", "of fp32", "over bound", "same answers", "accuracy"):
@@ -182,5 +187,5 @@ def _print_files(report: ExportReport, folder: Path) -> None:
             f"{record.accuracy['overall']:.2f}" if record.accuracy else "no answers",
         )
     Console().print(table)
-    print("of fp32: of the dense weights in fp32; over bound: above values and entropy of the mask")
-    print(f"figures: {folder / 'export.json'}")
+    print("of fp32: of the dense fp32 weights; over bound: above the values and the mask's entropy")
+    print(f"figures: {folder / EXPORT_REPORT}")

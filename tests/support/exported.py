@@ -1,4 +1,4 @@
-"""Models whose exports can be told apart, and ONNX Runtime as anyone has it."""
+"""Models whose exports differ, and ONNX Runtime without our code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FILES = {
     "sparse-int8": "model_sparse_int8.onnx",
 }
 
-# Each has something that the other lacks: layers that are repeated or not there, heads, activation.
+# They differ in the number of layers and heads, and in the activation.
 CONFIGS = {
     "deep": tiny_config(l_layers=1, r_layers=2, x_layers=3, num_attention_heads=4),
     "wide": tiny_config(
@@ -53,14 +53,14 @@ def graph_of(config: LxmertConfig) -> Graph:
 
 @torch.no_grad()
 def add_noise(model: nn.Module, seed: int = 0) -> None:
-    """So much that answers depend on every part of the question and the picture."""
+    """Add enough noise that answers depend on every part of the question and the picture."""
     random = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
         parameter.add_(0.3 * torch.randn(parameter.shape, generator=random))
 
 
 def noisy_model(config: LxmertConfig, seed: int = 0) -> LxmertForQuestionAnswering:
-    """Hugging Face's model as it is, without the attention and the shortcut of lxcompress."""
+    """Hugging Face's own model, without lxcompress's attention and skipped branch."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = LxmertForQuestionAnswering(config).eval()
@@ -69,7 +69,7 @@ def noisy_model(config: LxmertConfig, seed: int = 0) -> LxmertForQuestionAnsweri
 
 
 def some_mask(model: LxmertForQuestionAnswering, seed: int = 0) -> Mask:
-    """Half of the weights, but all of the first tensor and none of the second are pruned."""
+    """Prune half of the weights, but all of the first tensor and none of the second."""
     random = torch.Generator().manual_seed(seed)
     kept = {
         name: torch.rand(weight.shape, generator=random) < 0.5
@@ -81,47 +81,47 @@ def some_mask(model: LxmertForQuestionAnswering, seed: int = 0) -> Mask:
 
 
 def noisy_run(folder: Path, dataset: Dataset, model: Path, data: Path) -> Path:
-    """A finished run whose models have noise on them: so little training answers "yes" to all."""
+    """A finished run with noise added to its models, which are too little trained otherwise."""
     run, _ = run_lottery(folder, dataset, settings(model, data, sparsity=0.5))
-    for place in (run.dense, run.ticket):
-        found = load_model(place)
+    for model_folder in (run.dense, run.ticket):
+        found = load_model(model_folder)
         add_noise(found, seed=5)
-        if place == run.ticket:
+        if model_folder == run.ticket:
             weights = prunable_parameters(found)
             Mask.load(run.mask, weights).apply(weights)
-        found.save_pretrained(place)
+        found.save_pretrained(model_folder)
     return folder
 
 
 def some_inputs(
     config: LxmertConfig, batch: int, tokens: int, regions: int, seed: int = 0
 ) -> Arrays:
-    """Questions and pictures of random lengths; each has at least one token and one region."""
+    """Questions and pictures of random lengths, with at least one token and one region."""
     random = np.random.default_rng(seed)
-    words = np.arange(tokens) < random.integers(1, tokens + 1, (batch, 1))
-    seen = np.arange(regions) < random.integers(1, regions + 1, (batch, 1))
+    present = np.arange(tokens) < random.integers(1, tokens + 1, (batch, 1))
+    visible = np.arange(regions) < random.integers(1, regions + 1, (batch, 1))
     shape = (batch, tokens)
     return {
         "input_ids": random.integers(0, config.vocab_size, shape),
-        "attention_mask": words.astype(np.int64),
+        "attention_mask": present.astype(np.int64),
         "token_type_ids": random.integers(0, config.type_vocab_size, shape),
         "visual_feats": random.standard_normal(
             (batch, regions, config.visual_feat_dim), np.float32
         ),
         "visual_pos": random.random((batch, regions, 4), np.float32),
-        "visual_attention_mask": seen.astype(np.int64),
+        "visual_attention_mask": visible.astype(np.int64),
     }
 
 
 def in_pytorch(model: LxmertForQuestionAnswering, inputs: Arrays) -> np.ndarray:
-    """Its logits."""
+    """The logits of a PyTorch model."""
     tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
     with torch.inference_mode():
         return model(**tensors).question_answering_score.numpy()
 
 
 def stock(model: ModelProto | Path, optimized: Path | None = None) -> onnxruntime.InferenceSession:
-    """Plain ONNX Runtime on the processor, with nothing of ours."""
+    """ONNX Runtime on the CPU, without our code."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
@@ -132,19 +132,19 @@ def stock(model: ModelProto | Path, optimized: Path | None = None) -> onnxruntim
 
 
 def in_onnx(model: ModelProto | Path, inputs: Arrays, output: str = "logits") -> np.ndarray:
-    """What ONNX Runtime computes."""
+    """An output as ONNX Runtime computes it."""
     return stock(model).run([output], inputs)[0]
 
 
-def by_the_standard(model: ModelProto, inputs: Arrays, output: str = "logits") -> np.ndarray:
-    """What ONNX's own evaluator computes: slow, and exact about types, as a GPU may be."""
+def in_reference_evaluator(model: ModelProto, inputs: Arrays, output: str = "logits") -> np.ndarray:
+    """An output as ONNX's reference evaluator computes it: slow, and strict about types."""
     with np.errstate(over="ignore"):  # float16: a mask of -65504 and a score of -20 are -infinity
         found: Any = ReferenceEvaluator(model).run([output], inputs)
     return np.asarray(found[0])
 
 
 def with_weights(graph: Graph, model: LxmertForQuestionAnswering) -> ModelProto:
-    """The graph with the model's weights in fp32, put in by hand."""
+    """The graph with the model's fp32 weights as initializers."""
     complete = ModelProto()
     complete.CopyFrom(graph.model)
     parameters = dict(model.named_parameters())

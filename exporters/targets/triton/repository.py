@@ -23,9 +23,9 @@ from tokenizers import Tokenizer
 
 import lxcompress
 from exporters.graph.interface import OPSET
+from exporters.graph.metadata import read_labels
 from exporters.graph.onnx_file import OnnxFile
 from exporters.records import ExportReport
-from exporters.runtime.vqa_model import read_labels
 from exporters.source import Source
 from exporters.targets.markdown import escape_markdown, fill_template
 from exporters.targets.onnx_copy import copy_onnx_file, is_copy

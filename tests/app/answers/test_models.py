@@ -8,7 +8,7 @@ import pytest
 
 from app.answers.models import Model, ModelPair
 from app.answers.service import Service
-from exporters.runtime.vqa_model import OnnxVqaModel, pad_regions
+from exporters.runtime import OnnxVqaModel, pad_regions
 from lxcompress.errors import ModelError
 from lxcompress.vision.pictures import open_picture
 from lxcompress.vision.pixel import PixelDetector

@@ -1,9 +1,8 @@
-"""Each variant as a model: the same answers as PyTorch, and nothing dropped that is not zero."""
+"""Each variant as a model: PyTorch's answers, and no weight left out that is not zero."""
 
 import hashlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,34 +12,29 @@ from exported import (
     CONFIGS,
     FILES,
     Arrays,
-    by_the_standard,
     graph_of,
     in_onnx,
     in_pytorch,
+    in_reference_evaluator,
     noisy_model,
     same_bits,
     some_inputs,
     some_mask,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from onnx import ModelProto, numpy_helper
-from tokenizers import Tokenizer
 from transformers import LxmertForQuestionAnswering
 
 import lxcompress
-from exporters.encodings.encode_model import Answerer, assemble
+from exporters.encodings.encode_model import encode_model
+from exporters.graph.metadata import AnswerMetadata
 from exporters.graph.trace import Graph
 from exporters.variants import VARIANTS
-from lxcompress.data.dataset import Dataset
 from lxcompress.errors import ModelError
-from lxcompress.model.lxmert import read_config
 from lxcompress.model.prunable import prunable_parameters
-from lxcompress.model.tokenizer import load_tokenizer
 from lxcompress.pruning.mask import Mask
 
 CONFIG = CONFIGS["deep"]
-ANSWERER = Answerer(["ja", "nein", 'ä"\n', "", "5"], '{"version": "1.0"}', 17)
+ANSWERS = AnswerMetadata(["ja", "nein", 'ä"\n', "", "5"], '{"version": "1.0"}', 17)
 # Root mean square of the difference, in standard deviations of the logits.
 CLOSE = {"fp32": 1e-6, "fp16": 5e-3, "int8": 0.1}
 MATRIX = "lxmert.encoder.layer.0.attention.self.query.weight"
@@ -58,7 +52,7 @@ def mask() -> Mask:
 
 @pytest.fixture(scope="module")
 def ticket(mask: Mask) -> LxmertForQuestionAnswering:
-    """Hugging Face's model as it is, with the pruned weights at zero."""
+    """Hugging Face's own model, with the pruned weights at zero."""
     model = noisy_model(CONFIG)
     mask.apply(prunable_parameters(model))
     return model
@@ -75,7 +69,7 @@ Make = Callable[[str], ModelProto]
 @pytest.fixture(scope="module")
 def make(graph: Graph, mask: Mask, ticket: LxmertForQuestionAnswering) -> Make:
     parameters = dict(ticket.named_parameters())
-    return lambda name: assemble(graph, parameters, VARIANTS[name], ANSWERER, mask)
+    return lambda name: encode_model(graph, parameters, VARIANTS[name], ANSWERS, mask)
 
 
 def arrays_of(model: ModelProto) -> Arrays:
@@ -91,17 +85,17 @@ def test_answers_as_pytorch(
 ) -> None:
     model, expected = make(name), in_pytorch(ticket, inputs)
     onnx.checker.check_model(model, full_check=True)
-    for run in (in_onnx, by_the_standard):
+    for run in (in_onnx, in_reference_evaluator):
         found = run(model, inputs)
         assert found.dtype == np.float32
         off = np.sqrt(np.square(found - expected).mean()) / expected.std()
         assert off < CLOSE[VARIANTS[name].precision]
-    # A model without one of the weights would not pass.
+    # Otherwise a model without one of the weights could pass.
     assert expected.std() > 0.1 and (np.ptp(expected, axis=0) > 0.1).all()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_an_encoding_changes_no_bit_of_the_answers(
+def test_sparse_and_dense_logits_are_equal_to_the_bit(
     precision: str, make: Make, inputs: Arrays
 ) -> None:
     dense, sparse = make(precision), make(f"sparse-{precision}")
@@ -116,11 +110,9 @@ def test_names_of_files() -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_what_a_file_says_of_itself(
-    name: str, make: Make, mask: Mask, ticket: LxmertForQuestionAnswering
-) -> None:
+def test_metadata(name: str, make: Make, mask: Mask, ticket: LxmertForQuestionAnswering) -> None:
     model = make(name)
-    said = {item.key: item.value for item in model.metadata_props}
+    found = {item.key: item.value for item in model.metadata_props}
     total = hashlib.sha256()
     for tensor in model.graph.initializer:
         array = numpy_helper.to_array(tensor)
@@ -140,9 +132,9 @@ def test_what_a_file_says_of_itself(
         prunable = sum(keep.numel() for _, keep in mask.items())
         parameters = sum(parameter.numel() for parameter in ticket.parameters())
         sparsity = {"prunable": zeros / prunable, "model": zeros / parameters}
-    assert json.loads(said.pop("sparsity")) == sparsity
-    assert json.loads(said.pop("labels")) == ["ja", "nein", 'ä"\n', "", "5"]
-    assert said == {
+    assert json.loads(found.pop("sparsity")) == sparsity
+    assert json.loads(found.pop("labels")) == ["ja", "nein", 'ä"\n', "", "5"]
+    assert found == {
         "lxcompress": lxcompress.__version__,
         "variant": name,
         "precision": name.removeprefix("sparse-"),
@@ -152,7 +144,7 @@ def test_what_a_file_says_of_itself(
         "sha256": hashlib.sha256(text).hexdigest(),
     }
     assert (model.producer_name, model.producer_version) == ("lxcompress", lxcompress.__version__)
-    # Domains of ours only where they are used.
+    # Our domain only where it is used.
     ours = {"lxcompress"} if name not in ("fp32", "fp16") else set()
     assert {opset.domain for opset in model.opset_import} == {""} | ours
     functions = {function.name for function in model.functions}
@@ -164,7 +156,7 @@ def test_what_a_file_says_of_itself(
     }
 
 
-def test_the_graph_is_left_for_the_next_variant(graph: Graph, make: Make) -> None:
+def test_the_graph_is_not_changed(graph: Graph, make: Make) -> None:
     before = graph.model.SerializeToString()
     for name in VARIANTS:
         make(name)
@@ -172,7 +164,7 @@ def test_the_graph_is_left_for_the_next_variant(graph: Graph, make: Make) -> Non
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_parts_of_a_pruned_weight(
+def test_tensors_of_a_pruned_weight(
     precision: str, make: Make, mask: Mask, ticket: LxmertForQuestionAnswering
 ) -> None:
     dense, sparse = arrays_of(make(precision)), arrays_of(make(f"sparse-{precision}"))
@@ -182,7 +174,7 @@ def test_parts_of_a_pruned_weight(
         assert np.array_equal(sparse.pop(f"{name}.mask"), expected)
         assert same_bits(sparse.pop(f"{name}.values"), dense.pop(name)[flags][None])
     assert sparse.pop("lxcompress.bits_of_byte").shape == (256, 8)
-    # All else is stored as in the dense file.
+    # Everything else is stored as in the dense file.
     assert sparse.keys() == dense.keys()
     assert all(same_bits(sparse[name], dense[name]) for name in dense)
 
@@ -192,35 +184,35 @@ def test_a_mask_does_not_change_a_dense_variant(
 ) -> None:
     parameters = dict(ticket.named_parameters())
     for precision in ("fp32", "fp16", "int8"):
-        assert assemble(graph, parameters, VARIANTS[precision], ANSWERER) == make(precision)
+        assert encode_model(graph, parameters, VARIANTS[precision], ANSWERS) == make(precision)
 
 
-# -- What is refused --------------------------------------------------------------------------
+# -- Errors --------------------------------------------------------------------------
 
 
 def with_value(
-    model: LxmertForQuestionAnswering, place: tuple[int, int], value: float
+    model: LxmertForQuestionAnswering, index: tuple[int, int], value: float
 ) -> dict[str, torch.Tensor]:
     parameters: dict[str, torch.Tensor] = dict(model.named_parameters())
     parameters[MATRIX] = parameters[MATRIX].detach().clone()
-    parameters[MATRIX][place] = value
+    parameters[MATRIX][index] = value
     return parameters
 
 
 def test_sparse_needs_a_mask(graph: Graph, ticket: LxmertForQuestionAnswering) -> None:
     with pytest.raises(ValueError, match="sparse-fp16 needs a mask"):
-        assemble(graph, dict(ticket.named_parameters()), VARIANTS["sparse-fp16"], ANSWERER)
+        encode_model(graph, dict(ticket.named_parameters()), VARIANTS["sparse-fp16"], ANSWERS)
 
 
 @pytest.mark.parametrize("value", [1e-45, -0.0, float("nan"), 1.0])
 @pytest.mark.parametrize("name", ["sparse-fp32", "sparse-fp16", "sparse-int8"])
-def test_a_pruned_weight_that_is_alive(
+def test_a_pruned_weight_that_is_not_zero(
     name: str, value: float, graph: Graph, mask: Mask, ticket: LxmertForQuestionAnswering
 ) -> None:
     row, column = (~mask[MATRIX]).nonzero()[0].tolist()
     parameters = with_value(ticket, (row, column), value)
     with pytest.raises(ModelError, match=f"1 pruned weights of {MATRIX} are not zero"):
-        assemble(graph, parameters, VARIANTS[name], ANSWERER, mask)
+        encode_model(graph, parameters, VARIANTS[name], ANSWERS, mask)
 
 
 @pytest.mark.parametrize("value", [65504.1, 65520.0, -1e30, float("inf"), float("nan")])
@@ -230,11 +222,11 @@ def test_a_weight_that_float16_does_not_hold(
 ) -> None:
     some = Mask({n: torch.ones_like(keep) for n, keep in mask.items()})
     with pytest.raises(ModelError, match=f"{MATRIX} has a weight of .*too large for fp16"):
-        assemble(graph, with_value(ticket, (0, 0), value), VARIANTS[name], ANSWERER, some)
+        encode_model(graph, with_value(ticket, (0, 0), value), VARIANTS[name], ANSWERS, some)
 
 
-def test_the_largest_that_float16_holds(graph: Graph, ticket: LxmertForQuestionAnswering) -> None:
-    model = assemble(graph, with_value(ticket, (2, 1), -65504.0), VARIANTS["fp16"], ANSWERER)
+def test_the_largest_float16(graph: Graph, ticket: LxmertForQuestionAnswering) -> None:
+    model = encode_model(graph, with_value(ticket, (2, 1), -65504.0), VARIANTS["fp16"], ANSWERS)
     assert arrays_of(model)[MATRIX][1, 2] == -65504
 
 
@@ -242,41 +234,4 @@ def test_a_weight_of_another_shape(graph: Graph, ticket: LxmertForQuestionAnswer
     parameters: dict[str, torch.Tensor] = dict(ticket.named_parameters())
     parameters[MATRIX] = parameters[MATRIX][:-1]
     with pytest.raises(ModelError, match=rf"{MATRIX} is \(32, 31\), the graph's \(32, 32\)"):
-        assemble(graph, parameters, VARIANTS["fp32"], ANSWERER)
-
-
-# -- The tokenizer that travels along ---------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def tokenizers(tiny_model: Path) -> tuple[Tokenizer, Callable[..., dict[str, list[list[int]]]]]:
-    theirs = load_tokenizer(tiny_model)
-    found = Answerer.of(read_config(tiny_model), theirs, 9)
-    assert found.labels == ["yes", "no", "zebra"] and found.max_tokens == 9
-    rules = Tokenizer.from_str(found.tokenizer)
-    # The model's own keeps its rules.
-    assert theirs.backend_tokenizer.truncation is None
-    return rules, theirs
-
-
-def check_tokens(tokenizers: tuple[Tokenizer, Callable[..., dict]], texts: list[str]) -> None:
-    ours, theirs = tokenizers
-    found = ours.encode_batch(texts)
-    expected = theirs(texts, truncation=True, max_length=9, padding=True)
-    assert [each.ids for each in found] == expected["input_ids"]
-    assert [each.attention_mask for each in found] == expected["attention_mask"]
-    assert [each.type_ids for each in found] == expected["token_type_ids"]
-
-
-def test_real_questions(
-    tokenizers: tuple[Tokenizer, Callable[..., dict]], tiny_dataset: Dataset
-) -> None:
-    texts = [question.text for question in tiny_dataset.questions("val")]
-    check_tokens(tokenizers, texts)
-    assert {len(each.ids) for each in tokenizers[0].encode_batch(texts)} == {9}
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=40), min_size=1, max_size=4))
-def test_any_text(tokenizers: tuple[Tokenizer, Callable[..., dict]], texts: list[str]) -> None:
-    check_tokens(tokenizers, texts)
+        encode_model(graph, parameters, VARIANTS["fp32"], ANSWERS)

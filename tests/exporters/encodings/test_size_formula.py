@@ -1,4 +1,4 @@
-"""What files must weigh: counted by hand for a tiny model, and found in real files."""
+"""Expected sizes: counted by hand for a tiny graph, and compared with real files."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from exported import FILES
 from onnx import ModelProto
 from safetensors.numpy import load_file
 
-from exporters.encodings.size_formula import formula
+from exporters.encodings.size_formula import expected_bytes
 from exporters.graph.trace import Graph
 from exporters.variants import VARIANTS
 from lxcompress.model.lxmert import load_model
@@ -56,7 +56,7 @@ def mask(kept: int, pruned: int) -> Mask:
     ],
 )
 def test_by_hand(variant: str, expected: dict[str, int]) -> None:
-    found = formula(GRAPH, VARIANTS[variant], mask(6, 9))
+    found = expected_bytes(GRAPH, VARIANTS[variant], mask(6, 9))
     assert found.model_dump(exclude={"entropy_bound"}) == expected
     # 9 of 15 are pruned: 0.971 bits for each of 15, which is 2 bytes too.
     assert found.entropy_bound == expected["total"]
@@ -69,59 +69,59 @@ def test_entropy(kept: int, pruned: int, entropy: float) -> None:
     """H(s) from a table of the binary entropy function."""
     graph = Graph(ModelProto(), {"a": (1000, 1)}, frozenset({"a"}), frozenset())
     keep = torch.arange(1000)[None] < kept
-    found = formula(graph, VARIANTS["sparse-fp32"], Mask({"a": keep}))
+    found = expected_bytes(graph, VARIANTS["sparse-fp32"], Mask({"a": keep}))
     assert (found.mask, found.values, found.total) == (125, 4 * kept, 125 + 4 * kept)
     assert found.entropy_bound == 4 * kept + math.ceil(1000 * entropy / 8)
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_mask_that_says_nothing(keep: bool) -> None:
-    """All or nothing pruned: its entropy is zero, the bits are there all the same."""
-    found = formula(GRAPH, VARIANTS["sparse-fp16"], mask(15 * keep, 15 * (not keep)))
+def test_a_mask_of_a_single_value(keep: bool) -> None:
+    """With all or nothing pruned, the entropy is zero; the bits are stored all the same."""
+    found = expected_bytes(GRAPH, VARIANTS["sparse-fp16"], mask(15 * keep, 15 * (not keep)))
     assert found.mask == 2
     assert found.entropy_bound == found.total - 2 == 2 * (53 + 15 * keep)
 
 
 def test_agrees_with_the_size_that_a_run_reports(tiny_exported: Path) -> None:
-    """`result.json` counts what never reaches the answer too, which no ONNX file needs."""
+    """`result.json` also counts the branch that no answer depends on, which no ONNX file has."""
     model = load_model(tiny_exported / "ticket")
     kept = Mask.load(tiny_exported / "ticket" / "mask.safetensors", prunable_parameters(model))
     reported = ticket_sizes(model, kept)
-    dead = sum(
+    unused = sum(
         parameter.numel()
         for name, parameter in model.named_parameters()
         if name.startswith("lxmert.encoder.x_layers.0.visn_")
     )
     found = json.loads((tiny_exported / "onnx" / "export.json").read_text())["files"]
-    assert found["model_sparse.onnx"]["formula"]["total"] == reported["bitmask"] - 4 * dead
+    assert found["model_sparse.onnx"]["formula"]["total"] == reported["bitmask"] - 4 * unused
     assert found["model_sparse.onnx"]["formula"]["mask"] == reported["mask"]
-    assert found["model.onnx"]["formula"]["total"] == reported["dense"] - 4 * dead
+    assert found["model.onnx"]["formula"]["total"] == reported["dense"] - 4 * unused
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files_weigh_the_formula_and_a_container(tiny_exported: Path, name: str) -> None:
+def test_file_sizes_are_the_formula_and_a_container(tiny_exported: Path, name: str) -> None:
     path = tiny_exported / "onnx" / FILES[name]
     model = onnx.load(path)
-    told = json.loads((tiny_exported / "onnx" / "export.json").read_text())["files"][FILES[name]]
+    record = json.loads((tiny_exported / "onnx" / "export.json").read_text())["files"][FILES[name]]
     weights = {
         tensor.name: len(tensor.raw_data)
         for tensor in model.graph.initializer
         if not tensor.name.startswith(("graph.", "lxcompress."))
     }
-    # To the byte, all that is data.
-    assert sum(weights.values()) == told["formula"]["total"]
+    # All data, to the byte.
+    assert sum(weights.values()) == record["formula"]["total"]
     for kind in ("mask", "values", "scale"):
         part = {"scale": "scales"}.get(kind, kind)
-        assert told["formula"][part] == sum(
+        assert record["formula"][part] == sum(
             size for key, size in weights.items() if key.endswith(f".{kind}")
         )
-    # The rest: labels and tokenizer, the table of 256 bytes' bits, and for each node and tensor
-    # its names and shape. None of it grows with the width of the model.
-    container = path.stat().st_size - told["formula"]["total"]
+    # The rest is labels and tokenizer, the table of the bits of 256 bytes, and for each node and
+    # tensor its names and shape. None of it grows with the width of the model.
+    container = path.stat().st_size - record["formula"]["total"]
     metadata = sum(len(item.value) for item in model.metadata_props)
     items = len(model.graph.node) + len(model.graph.initializer)
     assert container - metadata < 4096 + 200 * items
-    assert path.stat().st_size == told["bytes"]
+    assert path.stat().st_size == record["bytes"]
 
 
 def test_bound_and_shares_of_a_real_export(tiny_exported: Path) -> None:

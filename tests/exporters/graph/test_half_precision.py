@@ -1,4 +1,4 @@
-"""The graph in half precision: float16 throughout, float32 outside, and no NaN from padding."""
+"""The graph in half precision: float16 inside, float32 outside, and no NaN from padding."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,9 @@ import pytest
 from exported import (
     CONFIGS,
     Arrays,
-    by_the_standard,
     graph_of,
     in_onnx,
+    in_reference_evaluator,
     noisy_model,
     some_inputs,
     with_weights,
@@ -47,7 +47,7 @@ def types(values: object) -> dict[str, int]:
     return {value.name: value.type.tensor_type.elem_type for value in values}  # type: ignore[attr-defined]
 
 
-def test_inputs_and_outputs_stay(full: ModelProto, half: ModelProto) -> None:
+def test_inputs_and_outputs_are_float32(full: ModelProto, half: ModelProto) -> None:
     assert list(half.graph.input) == list(full.graph.input)
     assert list(half.graph.output) == list(full.graph.output)
     outside = types([*half.graph.input, *half.graph.output])
@@ -68,7 +68,7 @@ def test_everything_inside_is_float16(half: ModelProto) -> None:
     assert {kind for kind in inside.values() if kind in FLOATS} == {TensorProto.FLOAT16}
 
 
-def test_the_original_is_left_alone(full: ModelProto) -> None:
+def test_the_original_is_not_changed(full: ModelProto) -> None:
     before = full.SerializeToString()
     to_half(full)
     assert full.SerializeToString() == before
@@ -85,10 +85,10 @@ def test_weights_are_rounded_to_the_nearest(full: ModelProto, half: ModelProto) 
             assert np.array_equal(after[name], array.astype(np.float16))
 
 
-# ONNX Runtime on a processor computes much of it in float32; the evaluator in float16 throughout.
-@pytest.mark.parametrize("run", [in_onnx, by_the_standard])
+# On the CPU, ONNX Runtime computes much in float32; the reference evaluator all in float16.
+@pytest.mark.parametrize("run", [in_onnx, in_reference_evaluator])
 @pytest.mark.parametrize(("batch", "tokens", "regions"), [(1, 1, 1), (5, 9, 7), (3, 24, 2)])
-def test_answers_are_close(
+def test_logits_are_close(
     full: ModelProto,
     half: ModelProto,
     config: LxmertConfig,
@@ -100,13 +100,13 @@ def test_answers_are_close(
     inputs = some_inputs(config, batch, tokens, regions)
     exact, found = in_onnx(full, inputs), run(half, inputs)
     assert found.dtype == np.float32
-    # 10 bits of each number are kept; many layers deep, some errors add up.
+    # Numbers have 11 significant bits, and errors add up over the layers.
     assert np.abs(found - exact).max() < 0.02 * exact.std()
     assert (found != exact).any()
 
 
 def scaled(model: ModelProto, factor: float) -> ModelProto:
-    """With the queries of all attentions so many times as large: scores of many tens."""
+    """With all queries scaled, so that attention scores are in the tens."""
     changed = ModelProto()
     changed.CopyFrom(model)
     for tensor in changed.graph.initializer:
@@ -116,13 +116,13 @@ def scaled(model: ModelProto, factor: float) -> ModelProto:
     return changed
 
 
-# Steep attention makes more of a rounding error.
+# Steep attention amplifies rounding errors.
 @pytest.mark.parametrize(("factor", "tolerance"), [(1, 0.02), (30, 0.2)])
 @pytest.mark.parametrize("padded", ["attention_mask", "visual_attention_mask", "both"])
-def test_rows_of_padding_alone_are_no_nan(
+def test_rows_of_only_padding_are_not_nan(
     full: ModelProto, config: LxmertConfig, factor: float, tolerance: float, padded: str
 ) -> None:
-    """No data have them; but neither must they give NaN, nor change what is beside them."""
+    """Real data have no such rows; still, they must not give NaN or change other rows."""
     inputs = some_inputs(config, 4, 6, 5)
     for name in ("attention_mask", "visual_attention_mask"):
         if padded in (name, "both"):
@@ -133,11 +133,11 @@ def test_rows_of_padding_alone_are_no_nan(
     assert np.isfinite(found).all()
     assert np.abs(found - expected).max() < tolerance * expected.std()
     rest = [0, 2, 3]
-    off = np.abs(by_the_standard(half, inputs) - expected)[rest].max()
+    off = np.abs(in_reference_evaluator(half, inputs) - expected)[rest].max()
     assert off < tolerance * expected.std()
 
 
-def test_constants_beyond_float16() -> None:
+def test_constants_outside_float16s_range() -> None:
     values = np.array([-3.4028235e38, 3.4e38, 65504, -65504, 1e5, 1e-9, np.inf, -np.inf], "f4")
     nodes = [helper.make_node("Add", ["x", "graph.big"], ["y"])]
     floats = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [8]) for name in "xy"]
@@ -149,7 +149,7 @@ def test_constants_beyond_float16() -> None:
     limit = 65504
     expected = [-limit, limit, limit, -limit, limit, 0, limit, -limit]
     assert numpy_helper.to_array(constant).tolist() == expected
-    for run in (in_onnx, by_the_standard):
+    for run in (in_onnx, in_reference_evaluator):
         assert run(half, {"x": np.zeros(8, np.float32)}, "y").tolist() == expected
 
 
@@ -169,5 +169,5 @@ def test_casts_to_float_become_casts_to_float16() -> None:
     half = to_half(helper.make_model(graph, opset_imports=opsets, ir_version=10))
     casts = [n.attribute[0].i for n in half.graph.node if n.op_type == "Cast"]
     assert casts == [TensorProto.FLOAT16, TensorProto.INT64, TensorProto.FLOAT]
-    found = by_the_standard(half, {"ids": np.array([3, -255], np.int32)}, "y")
+    found = in_reference_evaluator(half, {"ids": np.array([3, -255], np.int32)}, "y")
     assert found.tolist() == [9, 65024] and found.dtype == np.float32  # 65025 in 11 bits

@@ -1,7 +1,6 @@
-"""ONNX files read piece by piece: always as `onnx` itself reads them, or refused in words."""
+"""ONNX files read piece by piece: as the library `onnx` reads them, or rejected with a message."""
 
 import errno
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +17,10 @@ from hypothesis.extra import numpy as arrays
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from exporters.graph import onnx_file
-from exporters.graph.onnx_file import OnnxFile, data_file, digest, write_model
+from exporters.graph.onnx_file import OnnxFile, data_file, write_model
 from lxcompress.errors import LxcompressError, ModelError
 
-LARGE = 1024  # bytes; of larger tensors only the place is remembered
+LARGE = 1024  # bytes; larger tensors are read on demand
 DTYPES = ("f4", "f2", "f8", "i1", "u1", "i4", "i8", "u8", "?")
 
 
@@ -30,7 +29,7 @@ def tensor(name: str, array: np.ndarray) -> TensorProto:
 
 
 def random_array(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Any bits but for bool, which has two values."""
+    """Arbitrary bits, except for bool, which has two values."""
     random = np.random.default_rng(seed)
     if dtype == "?":
         return random.random(shape) < 0.5
@@ -39,7 +38,7 @@ def random_array(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 
 def model_of(tensors: list[TensorProto], **metadata: str) -> ModelProto:
-    """A model that gives each of its initializers back."""
+    """A model that outputs each of its initializers."""
     nodes, outputs = [], []
     for each in tensors:
         nodes.append(helper.make_node("Identity", [each.name], [f"{each.name}.out"]))
@@ -56,7 +55,7 @@ def model_of(tensors: list[TensorProto], **metadata: str) -> ModelProto:
 
 @st.composite
 def models(draw: st.DrawFn) -> ModelProto:
-    """Tensors of both sides of the limit, and those whose values are no raw bytes."""
+    """Tensors above and below the limit, some with values that are not raw bytes."""
     tensors = []
     for number in range(draw(st.integers(0, 4))):
         dtype = draw(st.sampled_from(DTYPES))
@@ -79,7 +78,7 @@ def models(draw: st.DrawFn) -> ModelProto:
 
 
 def check_equal(file: OnnxFile, expected: ModelProto) -> None:
-    """`file` is what `onnx` read from the same bytes."""
+    """Check that `file` is what `onnx` reads from the same bytes."""
     assert list(file.tensors) == [each.name for each in expected.graph.initializer]
     for each in expected.graph.initializer:
         assert same_bits(file.array(each.name), numpy_helper.to_array(each))
@@ -104,7 +103,7 @@ def test_equals_onnx(tmp_path_factory: pytest.TempPathFactory, model: ModelProto
     check_equal(file, onnx.load(path))
     check_equal(file, model)
     assert file.stored_bytes() == path.stat().st_size
-    # Whatever they weigh, raw weights are not in memory.
+    # Large weights are not in memory.
     assert all(len(each.raw_data) <= LARGE for each in file.model.graph.initializer)
 
 
@@ -128,7 +127,7 @@ EXAMPLE = model_of(
 
 
 def test_cut_off_anywhere(tmp_path: Path) -> None:
-    """Protobuf ends wherever a field ends: then it is a shorter model, and `onnx` agrees."""
+    """After any field, what is left is a shorter valid message, and `onnx` reads it too."""
     path, whole = tmp_path / "model.onnx", EXAMPLE.SerializeToString()
     accepted = []
     for length in {*range(0, len(whole), 13), *range(len(whole) - 300, len(whole))}:
@@ -140,19 +139,19 @@ def test_cut_off_anywhere(tmp_path: Path) -> None:
         else:
             accepted.append(length)
             check_equal(file, onnx.load_model_from_string(whole[:length]))
-    # All that can be lost are fields behind the graph, which our files cannot do without.
+    # Only fields after the graph can be lost, and our metadata and functions are among them.
     assert len(accepted) <= 4 and all(length > len(whole) - 300 for length in accepted)
 
 
 @settings(max_examples=300, deadline=None)
-@given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+@given(position=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_any_changed_byte(
-    tmp_path_factory: pytest.TempPathFactory, place: float, flip: int
+    tmp_path_factory: pytest.TempPathFactory, position: float, flip: int
 ) -> None:
-    """Either it is refused, or all of it can be asked for."""
+    """Either the file is rejected, or every tensor can be read."""
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
     content = bytearray(EXAMPLE.SerializeToString())
-    content[int(place * len(content))] ^= flip
+    content[int(position * len(content))] ^= flip
     path.write_bytes(content)
     try:
         file = OnnxFile(path)
@@ -167,23 +166,23 @@ def test_any_changed_byte(
 def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="no ONNX file"):
+    with pytest.raises(ModelError, match="not an ONNX file"):
         OnnxFile(path)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is truncated or no ONNX file"),
-        (b"hello, world\n", "no ONNX file"),
-        ("Übermäßig".encode(), "no ONNX file"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0", "no ONNX file"),
-        (b'{"model_type": "lxmert"}', "no ONNX file"),
-        (b"\x80\x04K\x01.", "no ONNX file"),
-        (b"\0" * 5000, "no ONNX file"),
-        (b"\xff" * 5000, "no ONNX file"),
-        (ModelProto(ir_version=10).SerializeToString(), "is no ONNX file: it has no graph"),
-        (ModelProto().SerializeToString(), "no ONNX file"),
+        (b"", "is truncated or not an ONNX file"),
+        (b"hello, world\n", "not an ONNX file"),
+        ("Übermäßig".encode(), "not an ONNX file"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0", "not an ONNX file"),
+        (b'{"model_type": "lxmert"}', "not an ONNX file"),
+        (b"\x80\x04K\x01.", "not an ONNX file"),
+        (b"\0" * 5000, "not an ONNX file"),
+        (b"\xff" * 5000, "not an ONNX file"),
+        (ModelProto(ir_version=10).SerializeToString(), "is not an ONNX file: it has no graph"),
+        (ModelProto().SerializeToString(), "not an ONNX file"),
     ],
 )
 def test_other_files(tmp_path: Path, content: bytes, message: str) -> None:
@@ -194,7 +193,7 @@ def test_other_files(tmp_path: Path, content: bytes, message: str) -> None:
     assert str(path) in str(caught.value)
 
 
-def test_no_file_and_a_folder(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="^ONNX file not found: .*nowhere$"):
         OnnxFile(tmp_path / "nowhere")
     with pytest.raises(ModelError, match="^ONNX file expected, but this is a folder: "):
@@ -203,7 +202,7 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [TensorProto.UNDEFINED, TensorProto.STRING, 99])
 @pytest.mark.parametrize("size", [10, 1000])
-def test_tensors_that_are_not_what_they_say(tmp_path: Path, dtype: int, size: int) -> None:
+def test_tensors_of_another_type_or_size_than_stated(tmp_path: Path, dtype: int, size: int) -> None:
     broken = TensorProto(name="w", dims=[size], data_type=dtype, raw_data=b"x" * 4 * size)
     short = TensorProto(name="v", dims=[size], data_type=TensorProto.FLOAT, raw_data=b"x" * 3)
     path = tmp_path / "model.onnx"
@@ -235,7 +234,7 @@ def divided(tmp_path: Path) -> Path:
     return path
 
 
-def test_weights_in_a_file_of_their_own(divided: Path) -> None:
+def test_external_data(divided: Path) -> None:
     assert data_file(divided) == divided.with_name("model.onnx_data")
     assert {found.name for found in divided.parent.iterdir()} == {"model.onnx", "model.onnx_data"}
     file = OnnxFile(divided)
@@ -244,7 +243,7 @@ def test_weights_in_a_file_of_their_own(divided: Path) -> None:
     sizes = [found.stat().st_size for found in (divided, data_file(divided))]
     assert file.stored_bytes() == sum(sizes)
     assert sizes[0] < 1500 and sizes[1] >= 1600 + 1200
-    # Others read the same: onnx, and ONNX Runtime.
+    # onnx and ONNX Runtime read the same.
     for each, other in zip(
         EXAMPLE.graph.initializer, onnx.load(divided).graph.initializer, strict=True
     ):
@@ -252,7 +251,7 @@ def test_weights_in_a_file_of_their_own(divided: Path) -> None:
     onnx.checker.check_model(str(divided), full_check=True)
     for each, found in zip(EXAMPLE.graph.initializer, stock(divided).run(None, {}), strict=True):
         assert same_bits(found, numpy_helper.to_array(each))
-    # ONNX Runtime maps the file, which needs every tensor at the start of a page.
+    # ONNX Runtime maps the file if every tensor starts at a page boundary.
     (info,) = [
         {entry.key: entry.value for entry in each.external_data}
         for each in file.model.graph.initializer
@@ -263,9 +262,7 @@ def test_weights_in_a_file_of_their_own(divided: Path) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(model=models(), limit=st.sampled_from([0, 1500, 5000]))
-def test_whatever_the_limit(
-    tmp_path_factory: pytest.TempPathFactory, model: ModelProto, limit: int
-) -> None:
+def test_any_limit(tmp_path_factory: pytest.TempPathFactory, model: ModelProto, limit: int) -> None:
     expected, path = ModelProto(), tmp_path_factory.mktemp("onnx") / "model.onnx"
     expected.CopyFrom(model)
     large = [len(t.raw_data) for t in model.graph.initializer if len(t.raw_data) > LARGE]
@@ -284,7 +281,7 @@ Info = dict[str, str]
 
 
 def edit(path: Path, change: Callable[[Info], Any]) -> None:
-    """Change what the file says about where its first weight lies."""
+    """Change where the file says that its first weight is stored."""
     model = onnx.load(path, load_external_data=False)
     found = model.graph.initializer[0]
     info = {entry.key: entry.value for entry in found.external_data}
@@ -316,7 +313,7 @@ def test_only_files_beside_the_model_are_read(divided: Path, location: str) -> N
     (folder / "sub" / "inside").write_bytes(b"i" * 9999)
     (folder / "link").symlink_to("../secret")
     edit(divided, lambda info: info.update(location=location))
-    with pytest.raises(ModelError, match="outside its own folder; refused") as caught:
+    with pytest.raises(ModelError, match="outside its own folder; not read") as caught:
         OnnxFile(divided)
     assert str(divided) in str(caught.value) and repr(location) in str(caught.value)
 
@@ -339,7 +336,7 @@ def test_a_snapshot_of_hugging_faces_cache(divided: Path) -> None:
         OnnxFile(divided)
 
 
-def test_a_link_that_stays_in_the_folder(divided: Path) -> None:
+def test_a_link_within_the_folder(divided: Path) -> None:
     data_file(divided).rename(divided.parent / "other")
     data_file(divided).symlink_to("other")
     assert same_bits(
@@ -376,7 +373,7 @@ def test_a_link_that_stays_in_the_folder(divided: Path) -> None:
         (lambda path: edit(path, lambda info: info.pop("location")), "outside its own folder"),
     ],
 )
-def test_external_data_that_cannot_be(
+def test_impossible_external_data(
     divided: Path, change: Callable[[Path], Any], message: str
 ) -> None:
     change(divided)
@@ -384,7 +381,7 @@ def test_external_data_that_cannot_be(
         OnnxFile(divided)
 
 
-def test_dimensions_below_zero(tmp_path: Path) -> None:
+def test_negative_dimensions(tmp_path: Path) -> None:
     model = model_of([tensor("fine", np.zeros(1))])
     wrong = TensorProto(name="w", dims=[-1000], data_type=TensorProto.FLOAT, raw_data=b"x" * 4000)
     model.graph.initializer.append(wrong)
@@ -405,7 +402,7 @@ def test_external_data_of_another_size(divided: Path, length: str) -> None:
 
 @pytest.mark.parametrize("limit", [0, 10**9])
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    """/dev/full really has no space left."""
+    """Writing to /dev/full fails for lack of space."""
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
 
@@ -421,7 +418,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
     assert not list(tmp_path.iterdir())
 
 
-def test_a_write_that_fails_leaves_the_old_file(
+def test_a_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "model.onnx"
@@ -439,30 +436,5 @@ def test_a_write_that_fails_leaves_the_old_file(
     assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == before
 
 
-# -- Checksums --------------------------------------------------------------------------------
-
-
-def test_digest_by_hand() -> None:
-    one, two = np.array([[1, 2], [3, 4]], np.float32), np.array([5], np.int8)
-    text = b"a float32 (2, 2)\n" + one.tobytes() + b"b int8 (1,)\n" + two.tobytes()
-    assert digest([("a", one), ("b", two)]) == hashlib.sha256(text).hexdigest()
-    assert digest([("a", one.T.copy().T), ("b", two)]) == digest([("a", one), ("b", two)])
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        [("b", np.zeros(4, np.float32))],
-        [("a", np.zeros(4, np.int32))],
-        [("a", np.zeros((2, 2), np.float32))],
-        [("a", np.array([0, 0, 0, -0.0], np.float32))],
-        [("a", np.zeros(4, np.float32)), ("b", np.zeros(0, np.float32))],
-        [],
-    ],
-)
-def test_a_digest_tells_apart(changed: list[tuple[str, np.ndarray]]) -> None:
-    assert digest(changed) != digest([("a", np.zeros(4, np.float32))])
-
-
-def test_the_limit_is_what_protobuf_can_hold() -> None:
+def test_the_limit_is_below_protobufs() -> None:
     assert onnx_file._SINGLE_FILE_LIMIT < 2**31 - 1

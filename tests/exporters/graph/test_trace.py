@@ -1,4 +1,4 @@
-"""The traced graph answers as Hugging Face's own model, at every size, and holds nothing else."""
+"""The traced graph gives the logits of Hugging Face's model at every size, and has no weights."""
 
 import logging
 from collections import Counter
@@ -10,9 +10,9 @@ import pytest
 import torch
 from exported import (
     CONFIGS,
-    by_the_standard,
     graph_of,
     in_pytorch,
+    in_reference_evaluator,
     noisy_model,
     some_inputs,
     stock,
@@ -51,7 +51,7 @@ def traced(request: pytest.FixtureRequest) -> Traced:
     return Traced(request.param, config, model, graph, complete, stock(complete))
 
 
-def close(found: np.ndarray, expected: np.ndarray) -> None:
+def check_close(found: np.ndarray, expected: np.ndarray) -> None:
     assert found.dtype == np.float32 and found.shape == expected.shape
     assert np.abs(found - expected).max() < 2e-5 * expected.std()
 
@@ -69,12 +69,12 @@ def close(found: np.ndarray, expected: np.ndarray) -> None:
 def test_the_same_logits(traced: Traced, batch: int, tokens: int, regions: int, seed: int) -> None:
     inputs = some_inputs(traced.config, batch, tokens, regions, seed)
     found = traced.session.run(["logits"], inputs)[0]
-    close(found, in_pytorch(traced.model, inputs))
+    check_close(found, in_pytorch(traced.model, inputs))
 
 
 @pytest.mark.parametrize("name", ["input_ids", "token_type_ids", "visual_feats", "visual_pos"])
-def test_every_input_has_its_say(traced: Traced, name: str) -> None:
-    """Else the test before would not see an input that is ignored."""
+def test_every_input_matters(traced: Traced, name: str) -> None:
+    """Otherwise the test above would not notice an ignored input."""
     inputs = some_inputs(traced.config, 3, 5, 4)
     before = traced.session.run(["logits"], inputs)[0]
     changed = inputs | {name: 1 - inputs[name]}
@@ -82,11 +82,11 @@ def test_every_input_has_its_say(traced: Traced, name: str) -> None:
         changed[name] = (inputs[name] + 1) % traced.config.vocab_size
     after = traced.session.run(["logits"], changed)[0]
     assert (np.abs(after - before).max(axis=1) > 1e-3).all()
-    close(after, in_pytorch(traced.model, changed))
+    check_close(after, in_pytorch(traced.model, changed))
 
 
 @pytest.mark.parametrize("name", ["attention_mask", "visual_attention_mask"])
-def test_padding_is_not_looked_at(traced: Traced, name: str) -> None:
+def test_padding_is_ignored(traced: Traced, name: str) -> None:
     inputs = some_inputs(traced.config, 4, 6, 5, seed=1)
     before = traced.session.run(["logits"], inputs)[0]
     assert not inputs[name].all()
@@ -101,16 +101,16 @@ def test_padding_is_not_looked_at(traced: Traced, name: str) -> None:
     assert not np.isclose(traced.session.run(["logits"], inputs)[0], before, atol=1e-3).all()
 
 
-def test_nothing_special_to_onnx_runtime(traced: Traced) -> None:
+def test_logits_of_the_reference_evaluator(traced: Traced) -> None:
     inputs = some_inputs(traced.config, 2, 6, 3)
-    close(by_the_standard(traced.complete, inputs), in_pytorch(traced.model, inputs))
+    check_close(in_reference_evaluator(traced.complete, inputs), in_pytorch(traced.model, inputs))
 
 
 # -- Form -------------------------------------------------------------------------------------
 
 
 def test_names_and_axes(traced: Traced) -> None:
-    def told(values: object) -> dict[str, tuple[int, list[str | int]]]:
+    def describe(values: object) -> dict[str, tuple[int, list[str | int]]]:
         return {
             value.name: (
                 value.type.tensor_type.elem_type,
@@ -121,7 +121,7 @@ def test_names_and_axes(traced: Traced) -> None:
 
     model = traced.graph.model
     integers, floats = TensorProto.INT64, TensorProto.FLOAT
-    inputs = told(model.graph.input)
+    inputs = describe(model.graph.input)
     assert inputs == {
         "input_ids": (integers, ["batch", "tokens"]),
         "attention_mask": (integers, ["batch", "tokens"]),
@@ -130,28 +130,28 @@ def test_names_and_axes(traced: Traced) -> None:
         "visual_pos": (floats, ["batch", "regions", 4]),
         "visual_attention_mask": (integers, ["batch", "regions"]),
     }
-    assert told(model.graph.output) == {"logits": (floats, ["batch", 5])}
+    assert describe(model.graph.output) == {"logits": (floats, ["batch", 5])}
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 23)]
 
 
-def test_it_is_valid(traced: Traced) -> None:
+def test_the_graph_is_valid(traced: Traced) -> None:
     onnx.checker.check_model(traced.complete, full_check=True)
-    assert not traced.graph.model.functions  # nothing but ONNX's own operators
+    assert not traced.graph.model.functions  # only ONNX's own operators
     assert {node.domain for node in traced.graph.model.graph.node} == {""}
 
 
 def test_one_node_for_each_attention(traced: Traced) -> None:
     counts = Counter(node.op_type for node in traced.graph.model.graph.node)
     assert counts["Attention"] == ATTENTIONS[traced.name]
-    # The only softmax is inside; and weights are laid out as MatMul reads them.
+    # Softmax is part of Attention, and MatMul reads the weights as they are stored.
     assert counts["Softmax"] == counts["Transpose"] == 0
-    # A cross-modality attention answers in both directions, with the same four matrices.
+    # A cross-modality attention is used in both directions, with the same four matrices.
     twice = 4 * (traced.config.x_layers - 1)
     assert counts["MatMul"] == len(traced.graph.matrices) + twice
 
 
-def test_weights_are_those_that_the_answer_needs(traced: Traced) -> None:
-    """As told by the gradients of Hugging Face's model; under its names."""
+def test_weights_are_those_that_answers_depend_on(traced: Traced) -> None:
+    """According to the gradients of Hugging Face's model, and under its names."""
     graph, parameters = traced.graph, dict(traced.model.named_parameters())
     tensors = {n: torch.from_numpy(a) for n, a in some_inputs(traced.config, 3, 5, 4).items()}
     logits = traced.model(**tensors).question_answering_score
@@ -175,22 +175,22 @@ def test_matrices_and_tables(traced: Traced) -> None:
     assert len(traced.graph.tables) == 3
 
 
-def test_it_holds_no_weights_and_tells_no_secrets(traced: Traced) -> None:
-    """Traces of the exporter name every source file on the machine that it ran on."""
+def test_no_weights_and_no_paths(traced: Traced) -> None:
+    """By default, the exporter records the source files of the machine that it ran on."""
     model = traced.graph.model
     assert sum(len(tensor.raw_data) for tensor in model.graph.initializer) < 100
     assert all(tensor.name.startswith("graph.") for tensor in model.graph.initializer)
     assert not any(name.startswith("graph.") for name in traced.graph.weights)
     content = model.SerializeToString()
-    for secret in (b"site-packages", b".py", b"torch.", str(onnx.__path__[0]).encode()):
-        assert secret not in content
+    for path in (b"site-packages", b".py", b"torch.", str(onnx.__path__[0]).encode()):
+        assert path not in content
     assert not model.metadata_props and not model.graph.value_info
 
 
-def test_making_it_is_quiet_and_leaves_nothing(
+def test_tracing_is_quiet_and_deterministic(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Another time, so that it gives the same too."""
+    """It leaves neither logging nor the random generator changed."""
     level, generator = logging.root.manager.disable, torch.random.get_rng_state()
     again = build_graph(CONFIGS["wide"])
     captured = capfd.readouterr()

@@ -396,11 +396,11 @@ NOT_TO_UNPACK: list[tuple[Callable[[Path], Any], str]] = [
     (tell("model_header", '{"a": {"shape": [-1], "data_offsets": [0, 4]}}'), "has the shape [-1]"),
     (tell("model_sha256", "0" * 64), DIGEST),
     (tell("mask_sha256", "0" * 64), DIGEST),
-    (lambda packed: edit(packed_of(packed), reshape), "are no bitmask of [32, 31]"),
+    (lambda packed: edit(packed_of(packed), reshape), "are not a bitmask of [32, 31]"),
     (swap(NAME + ".values", lambda values: values[:-1]), "weights, but 5"),
     (swap(NAME + ".values", lambda values: values + 1), DIGEST),
     (swap(NAME + ".values", lambda values: values.to(torch.float16)), DIGEST),
-    (swap(NAME + ".mask", lambda flags: flags[:-1]), "127 bytes of uint8 are no bitmask of"),
+    (swap(NAME + ".mask", lambda flags: flags[:-1]), "127 bytes of uint8 are not a bitmask of"),
     (swap(NAME + ".mask", lambda flags: ~flags // 2), f"is damaged: {NAME}: a bitmask keeps "),
     (swap("lxmert.pooler.dense.bias", lambda bias: bias + 1), DIGEST),
     (lambda packed: edit(packed_of(packed), lambda t, _: t.pop(NAME + ".values")), OTHERS),
@@ -494,7 +494,7 @@ def test_any_damage_is_found(
 # -- Failures in the middle -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "middle"), [("pack", "encode"), ("unpack", "decode")])
+@pytest.mark.parametrize(("name", "middle"), [("pack", "compress"), ("unpack", "decompress")])
 def test_a_full_disk(
     name: str,
     middle: str,
@@ -518,8 +518,9 @@ def test_a_packed_file_that_does_not_restore(
     command: Command, ticket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`pack` proves what it made before it is there."""
-    encode = packing.encode
-    monkeypatch.setattr(packing, "encode", lambda *given: (None, encode(*given)[1][::-1].copy()))
+    compress = packing.compress
+    reverse = lambda *given: (None, compress(*given)[1][::-1].copy())  # noqa: E731
+    monkeypatch.setattr(packing, "compress", reverse)
     refused(command, "pack", ticket, tmp_path / "packed", DIGEST)
 
 
@@ -544,7 +545,7 @@ main()
 """
 
 
-@pytest.mark.parametrize(("name", "middle"), [("pack", "encode"), ("unpack", "decode")])
+@pytest.mark.parametrize(("name", "middle"), [("pack", "compress"), ("unpack", "decompress")])
 def test_killed_in_the_middle(
     name: str, middle: str, command: Command, ticket: Path, packed: Path, tmp_path: Path
 ) -> None:

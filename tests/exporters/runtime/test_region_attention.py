@@ -1,12 +1,20 @@
-"""Attention over regions: Hugging Face's own, and it costs the logits nothing."""
+"""Attention over regions: equal to Hugging Face's, and without effect on the logits."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from exported import CONFIGS, FILES, graph_of, in_onnx, noisy_model, same_bits, some_inputs
-from exported import with_weights as put_in
+from exported import (
+    CONFIGS,
+    FILES,
+    graph_of,
+    in_onnx,
+    noisy_model,
+    same_bits,
+    some_inputs,
+    with_weights,
+)
 from onnx import ModelProto
 from transformers import LxmertForQuestionAnswering
 
@@ -32,7 +40,7 @@ def in_hugging_face(model: LxmertForQuestionAnswering, inputs: dict[str, np.ndar
 def test_attention_of_hugging_face(name: str, sizes: tuple[int, int, int]) -> None:
     config = CONFIGS[name]
     model, inputs = noisy_model(config), some_inputs(config, *sizes)
-    graph = put_in(graph_of(config), model)
+    graph = with_weights(graph_of(config), model)
     plain = in_onnx(graph, inputs)
     add_region_attention(graph)
     found = in_onnx(graph, inputs, REGION_ATTENTION)

@@ -1,4 +1,4 @@
-"""Our own decoder in front of ONNX Runtime: its answers are stock ONNX Runtime's, to the bit."""
+"""Files decoded by us before ONNX Runtime loads them: the logits of stock ONNX Runtime."""
 
 import tempfile
 from collections.abc import Callable
@@ -17,16 +17,15 @@ from onnx import ModelProto, helper
 from transformers import LxmertConfig
 
 from exporters.graph.onnx_file import data_file, write_model
-from exporters.runtime import vqa_model
-from exporters.runtime.vqa_model import OnnxVqaModel, check_device, pad_regions, stock_session
+from exporters.runtime import OnnxVqaModel, pad_regions, session, vqa_model
+from exporters.runtime.session import stock_session
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import Dataset
-from lxcompress.errors import DeviceError, LxcompressError, ModelError
+from lxcompress.errors import LxcompressError, ModelError
 from lxcompress.evaluation.predict import predict
 from lxcompress.model.answer_head import labels_of
 from lxcompress.model.lxmert import load_model, read_config
 from lxcompress.model.tokenizer import load_tokenizer
-from lxcompress.system.onnx_providers import why_unusable
 from lxcompress.vision.regions import Regions
 
 
@@ -50,7 +49,7 @@ def questions(tiny_dataset: Dataset) -> tuple[list[str], list[Regions]]:
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary files go."""
+    """The folder of temporary files."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -75,7 +74,7 @@ def test_logits_to_the_bit(
         found = model.logits(inputs)
         assert found.shape == (sizes[0], config.num_qa_labels)
         assert same_bits(found, in_onnx(path, inputs))
-    # What was decoded for it is gone, while it still answers.
+    # The temporary weights are deleted while the session is still in use.
     assert not list(temporary.iterdir())
 
 
@@ -100,7 +99,7 @@ def test_answers_to_real_questions(
 
 
 @pytest.mark.parametrize("name", ["sparse-fp32", "sparse-fp16"])
-def test_pictures_of_different_sizes_together(
+def test_pictures_with_different_numbers_of_regions(
     tiny_exported: Path, questions: tuple[list[str], list[Regions]], name: str
 ) -> None:
     """Padding to the longest question and the most regions changes nothing."""
@@ -140,18 +139,16 @@ def test_inputs_by_hand(tiny_exported: Path) -> None:
     assert found["visual_pos"].tolist() == [[[0, 0.25, 0.5, 1], [0] * 4], [[0.5] * 4, [0.5] * 4]]
     assert found["visual_attention_mask"].tolist() == [[1, 0], [1, 1]]
 
-    words = OnnxVqaModel(file_of(tiny_exported, "sparse-int8")).encode(["", "is it red? " * 9])
-    assert {name: (array.dtype, array.shape) for name, array in words.items()} == {
+    encoded = OnnxVqaModel(file_of(tiny_exported, "sparse-int8")).encode(["", "is it red? " * 9])
+    assert {name: (array.dtype, array.shape) for name, array in encoded.items()} == {
         name: (np.dtype(np.int64), (2, 20))
         for name in ("input_ids", "attention_mask", "token_type_ids")
     }
-    assert words["attention_mask"].sum(axis=1).tolist() == [2, 20]  # [CLS] and [SEP] alone
-    assert not words["token_type_ids"].any() and not words["input_ids"][0, 2:].any()
+    assert encoded["attention_mask"].sum(axis=1).tolist() == [2, 20]  # [CLS] and [SEP] alone
+    assert not encoded["token_type_ids"].any() and not encoded["input_ids"][0, 2:].any()
 
 
-def test_weights_in_a_file_of_their_own(
-    tiny_exported: Path, config: LxmertConfig, tmp_path: Path
-) -> None:
+def test_external_data(tiny_exported: Path, config: LxmertConfig, tmp_path: Path) -> None:
     whole, path = file_of(tiny_exported, "sparse-int8"), tmp_path / "model.onnx"
     write_model(onnx.load(whole), path, limit=1000)
     assert data_file(path).exists()
@@ -159,69 +156,33 @@ def test_weights_in_a_file_of_their_own(
     assert same_bits(OnnxVqaModel(path, threads=1).logits(inputs), in_onnx(whole, inputs))
 
 
-def test_what_it_tells(tiny_exported: Path) -> None:
+def test_attributes(tiny_exported: Path) -> None:
     model = OnnxVqaModel(str(file_of(tiny_exported, "sparse-int8")), threads=1)
     assert model.device == "cpu" and model.metadata["variant"] == "sparse-int8"
     assert model.session.get_providers() == ["CPUExecutionProvider"]
     assert model.session.get_session_options().intra_op_num_threads == 1
 
 
-# -- Devices ----------------------------------------------------------------------------------
-
-CUDA = why_unusable("CUDAExecutionProvider")
-
-
-def test_an_unknown_device(tiny_exported: Path) -> None:
-    for use in (
-        lambda: check_device("tpu"),
-        lambda: OnnxVqaModel(file_of(tiny_exported, "fp32"), "tpu"),
-        lambda: stock_session(file_of(tiny_exported, "fp32"), "auto"),
-    ):
-        with pytest.raises(DeviceError, match="^--device (tpu|auto): ONNX files run on cpu or"):
-            use()
-
-
-@pytest.mark.skipif(CUDA is None, reason="ONNX Runtime can use CUDA here")
-def test_cuda_where_there_is_none(
-    tiny_exported: Path, capfd: pytest.CaptureFixture[str], temporary: Path
-) -> None:
-    """Never another device instead; and why, in words that help."""
-    for use in (
-        lambda: check_device("cuda"),
-        lambda: OnnxVqaModel(file_of(tiny_exported, "int8"), "cuda"),
-        lambda: stock_session(file_of(tiny_exported, "int8"), "cuda"),
-    ):
-        with pytest.raises(DeviceError) as caught:
-            use()
-        message = str(caught.value)
-        assert message.startswith("--device cuda: ONNX Runtime cannot use it here: ")
-        assert message.endswith("; see `lxcompress doctor`") and "\n" not in message
-        if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-            assert "lib" in message or "no usable GPU or driver" in message
-        else:
-            assert "built without CUDAExecutionProvider" in message
-    captured = capfd.readouterr()
-    assert captured.out == captured.err == ""
-    assert not list(temporary.iterdir())
+# -- On a GPU ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def pretended_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ "cuda" does on the processor what it does on a GPU."""
-    monkeypatch.setitem(vqa_model.PROVIDERS, "cuda", "CPUExecutionProvider")
-    session = onnxruntime.InferenceSession
+    """Let "cuda" mean the CPU provider, so that the code for the GPU can run here."""
+    monkeypatch.setitem(session.PROVIDERS, "cuda", "CPUExecutionProvider")
+    create = onnxruntime.InferenceSession
 
     def once(*arguments: Any, providers: list[str], **options: Any) -> Any:
-        # The "GPU's", and behind it the processor's, which ONNX Runtime does not take twice.
-        return session(*arguments, providers=list(dict.fromkeys(providers)), **options)
+        # ONNX Runtime rejects the same provider twice.
+        return create(*arguments, providers=list(dict.fromkeys(providers)), **options)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", once)
 
 
 @pytest.mark.usefixtures("pretended_cuda")
 @pytest.mark.parametrize("name", FILES)
-def test_the_way_to_the_gpu(tiny_exported: Path, config: LxmertConfig, name: str) -> None:
-    """int8 is decoded to fp16 there, and computes in fp16; all else is as it is in the file."""
+def test_logits_on_the_gpu(tiny_exported: Path, config: LxmertConfig, name: str) -> None:
+    """An int8 file is decoded to fp16 and computes in fp16; the others compute as stored."""
     path, inputs = file_of(tiny_exported, name), some_inputs(config, 9, 11, 6)
     transposed = {key: np.asfortranarray(array) for key, array in inputs.items()}
     found = OnnxVqaModel(path, "cuda", threads=1).logits(transposed)
@@ -231,23 +192,23 @@ def test_the_way_to_the_gpu(tiny_exported: Path, config: LxmertConfig, name: str
     half = in_onnx(file_of(tiny_exported, name.replace("int8", "fp16")), inputs)
     integer = in_onnx(path, inputs)
     assert found.dtype == np.float32
-    # Weights of 7 bits: as far from fp16 as they are; activations are not rounded too.
+    # Weights have 7 bits as in the int8 file, but activations are not quantized.
     assert 0 < np.abs(found - half).max() < 0.2 * half.std()
     assert 0 < np.abs(found - integer).max() < 0.3 * half.std()
 
 
 @pytest.mark.usefixtures("pretended_cuda")
-def test_int8_on_the_gpu_holds_no_float32(
+def test_int8_on_the_gpu_has_no_float32(
     tiny_exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[ModelProto] = []
-    session = vqa_model._session
+    open_session = vqa_model.open_session
 
-    def watch(path: Path, *arguments: Any) -> onnxruntime.InferenceSession:
+    def watch(path: Path, *arguments: Any, **options: Any) -> onnxruntime.InferenceSession:
         seen.append(onnx.load(path))
-        return session(path, *arguments)
+        return open_session(path, *arguments, **options)
 
-    monkeypatch.setattr(vqa_model, "_session", watch)
+    monkeypatch.setattr(vqa_model, "open_session", watch)
     OnnxVqaModel(file_of(tiny_exported, "sparse-int8"), "cuda")
     (model,) = seen
     kinds = {tensor.data_type for tensor in model.graph.initializer}
@@ -255,26 +216,7 @@ def test_int8_on_the_gpu_holds_no_float32(
     assert not model.functions and {node.domain for node in model.graph.node} == {""}
 
 
-def test_a_session_that_falls_back_is_refused(
-    tiny_exported: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """ONNX Runtime gives another provider where it could not make the one that was asked for."""
-    monkeypatch.setitem(vqa_model.PROVIDERS, "cuda", "CUDAExecutionProvider")
-    monkeypatch.setattr(vqa_model, "why_unusable", lambda provider: None)
-
-    class Fallen:
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            pass
-
-        def get_providers(self) -> list[str]:
-            return ["CPUExecutionProvider"]
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", Fallen)
-    with pytest.raises(DeviceError, match="fell back to .'CPUExecutionProvider'"):
-        OnnxVqaModel(file_of(tiny_exported, "fp32"), "cuda")
-
-
-# -- Files that are refused -------------------------------------------------------------------
+# -- Files that are rejected ------------------------------------------------------------------
 
 
 def test_a_model_of_another_tool(tmp_path: Path, temporary: Path) -> None:
@@ -284,27 +226,25 @@ def test_a_model_of_another_tool(tmp_path: Path, temporary: Path) -> None:
     opsets = [helper.make_opsetid("", 23)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     onnx.save(model, tmp_path / "model.onnx")
-    stock(tmp_path / "model.onnx")  # and a good one
-    with pytest.raises(ModelError, match=r"model.onnx was not made by `lxcompress export`$"):
+    stock(tmp_path / "model.onnx")  # it is a valid model
+    with pytest.raises(ModelError, match=r"model.onnx was not written by `lxcompress export`$"):
         OnnxVqaModel(tmp_path / "model.onnx")
     assert not list(temporary.iterdir())
 
 
 @pytest.mark.parametrize("key", ["lxcompress", "labels", "tokenizer", "precision", "all"])
-def test_a_model_that_does_not_say_what_it_needs(
-    tiny_exported: Path, tmp_path: Path, key: str
-) -> None:
-    """As after `onnxsim`, say, which drops what it does not know."""
+def test_missing_metadata(tiny_exported: Path, tmp_path: Path, key: str) -> None:
+    """For example after `onnxsim`, which drops metadata that it does not know."""
     model = onnx.load(file_of(tiny_exported, "fp32"))
     left = [item for item in model.metadata_props if key not in (item.key, "all")]
     del model.metadata_props[:]
     model.metadata_props.extend(left)
     onnx.save(model, tmp_path / "model.onnx")
-    with pytest.raises(ModelError, match="was not made by `lxcompress export`"):
+    with pytest.raises(ModelError, match="was not written by `lxcompress export`"):
         OnnxVqaModel(tmp_path / "model.onnx")
 
 
-def tell(key: str, value: str) -> Callable[[ModelProto], None]:
+def set_metadata(key: str, value: str) -> Callable[[ModelProto], None]:
     def change(model: ModelProto) -> None:
         (item,) = [item for item in model.metadata_props if item.key == key]
         item.value = value
@@ -315,11 +255,11 @@ def tell(key: str, value: str) -> Callable[[ModelProto], None]:
 @pytest.mark.parametrize(
     "change",
     [
-        tell("labels", '["yes", '),
-        tell("labels", "7"),
-        tell("labels", '["yes"]'),
-        tell("tokenizer", "{}"),
-        tell("tokenizer", ""),
+        set_metadata("labels", '["yes", '),
+        set_metadata("labels", "7"),
+        set_metadata("labels", '["yes"]'),
+        set_metadata("tokenizer", "{}"),
+        set_metadata("tokenizer", ""),
         lambda model: model.graph.node.pop(),
         lambda model: model.graph.initializer.pop(20),
         lambda model: model.opset_import.pop(),
@@ -349,10 +289,10 @@ def test_damaged_files(
 
 
 @pytest.mark.parametrize("name", ["fp32", "sparse-int8"])
-def test_names_that_are_no_text(
+def test_names_that_are_not_utf8(
     tiny_exported: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """ONNX Runtime's own error is one of Python's; by itself it would print and try again."""
+    """ONNX Runtime raises a Python error; with its fallback it would print and try again."""
     content = file_of(tiny_exported, name).read_bytes()
     assert b"Attention" in content
     path = tmp_path / "model.onnx"
@@ -366,13 +306,13 @@ def test_names_that_are_no_text(
 
 
 @settings(max_examples=60, deadline=None)
-@given(place=st.integers(-9000, 20_000), flip=st.integers(1, 255))
-def test_any_changed_byte_of_what_is_no_weight(
-    tiny_exported: Path, tmp_path_factory: pytest.TempPathFactory, place: int, flip: int
+@given(position=st.integers(-9000, 20_000), flip=st.integers(1, 255))
+def test_any_changed_byte_outside_the_weights(
+    tiny_exported: Path, tmp_path_factory: pytest.TempPathFactory, position: int, flip: int
 ) -> None:
-    """The graph is at the start, labels and tokenizer at the end. It loads, or says why not."""
+    """The graph is at the start, labels and tokenizer are at the end of the file."""
     content = bytearray(file_of(tiny_exported, "sparse-int8").read_bytes())
-    content[place] ^= flip
+    content[position] ^= flip
     path = tmp_path_factory.mktemp("damage") / "model.onnx"
     path.write_bytes(content)
     try:

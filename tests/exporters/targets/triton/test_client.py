@@ -11,7 +11,7 @@ import pytest
 from tokenizers import Tokenizer
 from triton_server import Model, serve
 
-from exporters.runtime.vqa_model import OnnxVqaModel, pad_regions
+from exporters.runtime import OnnxVqaModel, pad_regions
 from lxcompress.data.dataset import Dataset
 from lxcompress.vision.regions import Regions
 

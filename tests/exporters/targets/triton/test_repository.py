@@ -174,7 +174,7 @@ def test_unsuitable_variants_and_devices_are_rejected(
     text = error_of(call, *triton, "--variant", "int4")
     assert text.startswith("--variant int4: choose fp32")
     assert "choose cuda or cpu" in error_of(call, *triton, "--triton-device", "tpu")
-    assert "goes with --triton" in error_of(call, run, "--triton-device", "cpu")
+    assert "needs --triton, the model repository" in error_of(call, run, "--triton-device", "cpu")
     assert not folder.exists()
 
 

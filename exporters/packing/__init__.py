@@ -1,1 +1,1 @@
-"""A ticket's folder without its zeros, and back to the byte."""
+"""Store the folder of a ticket without its zeros, and restore it to the byte."""

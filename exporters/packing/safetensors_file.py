@@ -1,8 +1,8 @@
-"""The safetensors container, written tensor by tensor under a header of our choice.
+"""Safetensors files written tensor by tensor, with a given header.
 
-It is the length of the header (8 bytes, little-endian), the header as JSON, and the tensors without
-gaps (https://huggingface.co/docs/safetensors). Reading is the library's; it writes only what is in
-memory all at once, and under no header but its own.
+A file is the length of the header (8 bytes, little-endian), the header as JSON, and the tensors
+without gaps (https://huggingface.co/docs/safetensors). The library reads them; for writing, it
+needs all tensors in memory and makes its own header.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _UNSIGNED = {1: torch.uint8, 2: torch.uint16, 4: torch.uint32, 8: torch.uint64}
 
 
 class StoredTensor(NamedTuple):
-    """A tensor of a safetensors file: `size` in bytes, `read` gives its elements."""
+    """A tensor of a safetensors file: `size` in bytes, `read` returns its elements."""
 
     dtype: str
     shape: list[int]
@@ -36,13 +36,14 @@ class StoredTensor(NamedTuple):
 
     @property
     def element_size(self) -> int:
+        """Bytes of an element."""
         return self.size // max(1, math.prod(self.shape))
 
 
-def write(path: Path, header: str, tensors: Collection[StoredTensor], doing: str) -> str:
-    """Write a safetensors file, tensor by tensor; gives its SHA-256."""
+def write(path: Path, header: str, tensors: Collection[StoredTensor], description: str) -> str:
+    """Write a safetensors file tensor by tensor, and return its SHA-256 in hex."""
     text, digest = header.encode(), hashlib.sha256()
-    with path.open("wb") as file, progress(doing, len(tensors), "tensors") as meter:
+    with path.open("wb") as file, progress(description, len(tensors), "tensors") as meter:
 
         def put(data: bytes | memoryview) -> None:
             file.write(data)
@@ -59,25 +60,31 @@ def write(path: Path, header: str, tensors: Collection[StoredTensor], doing: str
 def make_header(
     metadata: dict[str, str], tensors: Mapping[str, StoredTensor], order: list[str]
 ) -> str:
-    """The header of a safetensors file, padded with spaces to a multiple of 8 bytes."""
+    """Return a safetensors header for `tensors` in `order`, padded to a multiple of 8 bytes."""
     content: dict[str, Any] = {"__metadata__": metadata}
     end = 0
     for name in order:
         dtype, shape, size, _ = tensors[name]
         begin, end = end, end + size
         content[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
-    text = json.dumps(content, separators=(",", ":"))  # in ASCII: a character is a byte
+    text = json.dumps(content, separators=(",", ":"))  # ASCII, so a character is a byte
     return text + " " * (-len(text) % 8)
 
 
 def read_header(path: Path) -> str:
-    """The header, which the library keeps to itself, of a file that it has found in order."""
+    """Return the raw header, which the library does not give, of a file that it has validated."""
     with path.open("rb") as file:
         return file.read(int.from_bytes(file.read(8), "little")).decode()
 
 
-def tensors_of(header: str, file: Any, suffix: str = "") -> dict[str, StoredTensor]:
-    """The tensors of a header in the order of their data; `file` has them as name + `suffix`."""
+def list_tensors(header: str, file: Any, suffix: str = "") -> dict[str, StoredTensor]:
+    """Return the tensors of a header, by name, in the order of their data.
+
+    file: an open safetensors file in which each is called name + `suffix`.
+
+    Raises:
+        ValueError: a shape is invalid.
+    """
     entries = json.loads(header)
     entries.pop("__metadata__", None)
     tensors = {}
@@ -85,25 +92,29 @@ def tensors_of(header: str, file: Any, suffix: str = "") -> dict[str, StoredTens
         shape, (begin, end) = entry["shape"], entry["data_offsets"]
         if not all(type(side) is int and side >= 0 for side in shape):
             raise ValueError(f"{name} has the shape {shape}")
-        read = partial(elements, file, name + suffix)
+        read = partial(read_elements, file, name + suffix)
         tensors[name] = StoredTensor(entry["dtype"], shape, end - begin, read)
     return tensors
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Any]:
-    """The open safetensors file; its tensors are PyTorch's, for numpy has no bfloat16."""
+def open_safetensors(path: Path) -> Iterator[Any]:
+    """Yield the open file. Its tensors are PyTorch's, because numpy has no bfloat16.
+
+    Raises:
+        ModelError: the file cannot be read or is damaged.
+    """
     try:
         opened = safe_open(path, framework="pt")
-    except OSError as problem:  # apart from what the block may raise, such as a full disk
+    except OSError as problem:  # only of opening; the block may raise others, as for a full disk
         raise ModelError(f"{path} cannot be read ({problem})") from None
     except SafetensorError as problem:
-        raise ModelError(f"{path} is damaged ({problem}); get or make it again") from None
+        raise ModelError(f"{path} is damaged ({problem}); download or write it again") from None
     with opened as file:
         yield file
 
 
-def elements(file: Any, name: str) -> np.ndarray:
-    """A tensor to the bit, as unsigned integers: neither -0.0 nor NaN is a special case."""
+def read_elements(file: Any, name: str) -> np.ndarray:
+    """Return the bits of a tensor as unsigned integers, so that -0.0 and NaN are exact."""
     tensor = file.get_tensor(name)
     return tensor.view(_UNSIGNED[tensor.element_size()]).numpy()

@@ -1,4 +1,4 @@
-"""`lxcompress pack` and `lxcompress unpack`: a ticket without its zeros, and back."""
+"""`lxcompress pack` and `lxcompress unpack`: store a ticket without its zeros, and restore it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def pack(
     model: Annotated[Path, typer.Argument(help="Ticket: the ticket/ folder of a run.")],
     output: Annotated[Path, typer.Option(help="Folder to write the packed ticket to.")],
 ) -> None:
-    """Make a ticket small enough to travel: its zeros are left out, nothing else changes.
+    """Store a ticket without its zeros, for upload or download. Nothing else changes.
 
-    The weights and the mask become one bit for each prunable weight and the values that are left.
-    Before the folder appears, it is proved to give both files back to the byte.
+    Weights and mask become one bit for each prunable weight, and the remaining values. Before the
+    packed folder appears, both files are restored from it and compared by SHA-256.
 
     Example: lxcompress pack runs/shapes-low-50/ticket --output shapes-low-50-packed
     """
-    from exporters.packing.pack import pack as write
+    from exporters.packing.pack import pack as pack_folder
 
-    sizes = write(model, output)
+    sizes = pack_folder(model, output)
     change = 100 * (sizes["packed"] / sizes["dense"] - 1)
     print(
         f"packed: {output}, weights and mask {sizes['dense'] / 1e6:.2f} MB before, "
@@ -36,14 +36,14 @@ def unpack(
     packed: Annotated[Path, typer.Argument(help="Folder that `lxcompress pack` wrote.")],
     output: Annotated[Path, typer.Option(help="Folder to write the ticket to.")],
 ) -> None:
-    """Restore a packed ticket to the byte; its SHA-256 proves it.
+    """Restore a packed ticket to the byte, which its SHA-256 confirms.
 
-    What comes out is a Hugging Face model folder with a mask, as the run made it.
+    The result is the Hugging Face model folder, with the mask, that the run wrote.
 
     Example: lxcompress unpack shapes-low-50-packed --output ticket
     """
-    from exporters.packing.pack import unpack as write
+    from exporters.packing.pack import unpack as unpack_folder
 
-    sizes = write(packed, output)
-    print(f"ticket: {output}, weights and mask {sizes['dense'] / 1e6:.2f} MB as they were packed")
+    sizes = unpack_folder(packed, output)
+    print(f"ticket: {output}, weights and mask {sizes['dense'] / 1e6:.2f} MB")
     print("next: " + lxcompress_command("evaluate", output))

@@ -1,4 +1,4 @@
-"""What can be exported: a run, a ticket, any LXMERT; and everything else in one sentence."""
+"""What can be exported: a run, a ticket, any LXMERT; anything else is rejected in one line."""
 
 import json
 import shutil
@@ -23,11 +23,11 @@ DENSE, SPARSE = [*FILES][:3], [*FILES][3:]
 
 @pytest.fixture
 def run(tiny_run: Path, tmp_path: Path) -> Path:
-    """A copy that a test may spoil."""
+    """A copy that a test may change."""
     return Path(shutil.copytree(tiny_run, tmp_path / "run"))
 
 
-# -- What it is -------------------------------------------------------------------------------
+# -- Runs and model folders -------------------------------------------------------------------
 
 
 def test_a_run(tiny_run: Path, tiny_data: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_run(tiny_run: Path, tiny_data: Path) -> None:
     assert folders == {**dict.fromkeys(DENSE, "dense"), **dict.fromkeys(SPARSE, "ticket")}
 
 
-def test_settings_of_the_run_count(run: Path) -> None:
+def test_settings_are_those_of_the_run(run: Path) -> None:
     settings = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps(settings | {"max-tokens": 13, "data": "shapes"}))
     source = Source.of(run, None, None, run / "elsewhere")
@@ -55,14 +55,14 @@ def test_any_model_folder(tiny_model: Path) -> None:
     assert (other.max_tokens, other.onnx) == (9, Path("files"))
 
 
-def test_a_ticket_by_itself(tiny_run: Path) -> None:
+def test_a_ticket_folder(tiny_run: Path) -> None:
     ticket = tiny_run / "ticket"
     source = Source.of(ticket, "some/data", None)
     assert (source.dense, source.ticket) == (None, ticket)
     assert [variant.name for variant in source.variants([])] == SPARSE
 
 
-def test_the_dense_model_of_a_run_by_itself(tiny_run: Path) -> None:
+def test_the_dense_folder_of_a_run(tiny_run: Path) -> None:
     source = Source.of(tiny_run / "dense", "some/data", None)
     assert [variant.name for variant in source.variants([])] == DENSE
 
@@ -91,7 +91,7 @@ def remove(name: str) -> Callable[[Path], None]:
         ),
     ],
 )
-def test_what_it_is_not(
+def test_paths_and_options_that_are_rejected(
     run: Path,
     change: Callable[[Path], Any] | None,
     path: str,
@@ -114,11 +114,11 @@ def test_a_run_whose_settings_are_damaged(run: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-# -- Its data ---------------------------------------------------------------------------------
+# -- The dataset ------------------------------------------------------------------------------
 
 
 def test_the_data_of_a_run(run: Path, tiny_data: Path, tmp_path: Path) -> None:
-    """Figures of an export stand beside those of the run: only the run's own data will do."""
+    """An export is compared with its run, so both must use the same data."""
     assert Source.of(run, None, None).dataset.folder == tiny_data
     other = Path(shutil.copytree(tiny_data, tmp_path / "other"))
     settings = json.loads((run / "config.json").read_text())
@@ -143,10 +143,10 @@ def test_the_data_of_a_model_folder(tiny_model: Path, tiny_data: Path) -> None:
     assert source.dataset.folder == tiny_data
 
 
-# -- Which files ------------------------------------------------------------------------------
+# -- Variants ---------------------------------------------------------------------------------
 
 
-def test_variants_in_the_order_that_was_asked_for(tiny_run: Path) -> None:
+def test_variants_in_the_requested_order(tiny_run: Path) -> None:
     source = Source.of(tiny_run, None, None)
     found = source.variants(["sparse-int8", "fp16", "sparse-int8"])
     assert found == [VARIANTS["sparse-int8"], VARIANTS["fp16"]]
@@ -157,7 +157,7 @@ def test_an_unknown_variant(tiny_run: Path) -> None:
         Source.of(tiny_run, None, None).variants(["fp32", "int4"])
 
 
-def test_variants_that_the_source_cannot_make(tiny_model: Path, tiny_run: Path) -> None:
+def test_variants_without_a_model(tiny_model: Path, tiny_run: Path) -> None:
     message = "^--variant sparse-int8 needs a mask, which is not there; choose fp32, fp16, int8$"
     with pytest.raises(ConfigError, match=message):
         Source.of(tiny_model, "d", None).variants(["fp32", "sparse-int8"])
@@ -166,10 +166,10 @@ def test_variants_that_the_source_cannot_make(tiny_model: Path, tiny_run: Path) 
         Source.of(tiny_run / "ticket", "d", None).variants(["fp16"])
 
 
-# -- What they are made of --------------------------------------------------------------------
+# -- Provenance -------------------------------------------------------------------------------
 
 
-def test_a_fingerprint_is_of_what_counts(run: Path) -> None:
+def test_provenance_covers_what_a_file_depends_on(run: Path) -> None:
     source = Source.of(run, None, None)
     dense, sparse = VARIANTS["fp16"], VARIANTS["sparse-int8"]
     before = source.provenance(dense, "cpu"), source.provenance(sparse, "cpu")
@@ -180,7 +180,7 @@ def test_a_fingerprint_is_of_what_counts(run: Path) -> None:
         "config.json",
         "tokenizer.json",
     }
-    assert source.provenance(VARIANTS["fp32"], "cpu") == before[0]  # of all variants of a model
+    assert source.provenance(VARIANTS["fp32"], "cpu") == before[0]  # same model
     assert [Provenance.model_validate_json(it.model_dump_json()) for it in before] == [*before]
 
     (run / "ticket" / "README.txt").write_text("notes")
@@ -202,7 +202,7 @@ def test_a_fingerprint_is_of_what_counts(run: Path) -> None:
     assert other.provenance(dense, "cpu") == before[0]
 
 
-# -- The questions that they are checked on ---------------------------------------------------
+# -- Questions to check with ------------------------------------------------------------------
 
 
 def test_questions(tiny_run: Path) -> None:
@@ -230,7 +230,9 @@ def test_data_without_validation_questions(tiny_run: Path, tiny_data: Path, tmp_
     ("change", "message"),
     [({"visual_feat_dim": 3}, "the model takes regions of 3"), ({"vocab_size": 9}, "the model 9")],
 )
-def test_data_of_another_model(tiny_run: Path, change: dict[str, int], message: str) -> None:
+def test_data_that_do_not_fit_the_model(
+    tiny_run: Path, change: dict[str, int], message: str
+) -> None:
     ticket = tiny_run / "ticket"
     config = read_config(ticket)
     config.update(change)
@@ -238,7 +240,7 @@ def test_data_of_another_model(tiny_run: Path, change: dict[str, int], message: 
         open_questions(Source.of(tiny_run, None, None), config, load_tokenizer(ticket))
 
 
-def test_no_data(tiny_run: Path, tmp_path: Path) -> None:
+def test_missing_data(tiny_run: Path, tmp_path: Path) -> None:
     ticket = tiny_run / "ticket"
     source = Source.of(ticket, str(tmp_path / "nowhere"), None)
     with pytest.raises(LxcompressError, match="nowhere"):

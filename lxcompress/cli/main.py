@@ -13,7 +13,6 @@ from lxcompress.cli import (
     bench,
     data,
     demo,
-    doctor,
     evaluate,
     export,
     pack,
@@ -22,6 +21,7 @@ from lxcompress.cli import (
     score,
     sweep,
 )
+from lxcompress.cli.doctor.command import doctor
 from lxcompress.errors import Interrupted, LxcompressError
 from lxcompress.system import cache
 from lxcompress.system.interrupts import sigterm_interrupts
@@ -46,7 +46,7 @@ app.add_typer(data.app, name="data")
 app.command("pack")(pack.pack)
 app.command("unpack")(pack.unpack)
 app.command("pretrain")(pretrain.pretrain)
-app.command("doctor")(doctor.doctor)
+app.command("doctor")(doctor)
 
 # Base of typer's usage errors, whichever click it depends on.
 _UsageError = typer.BadParameter.__mro__[1]

@@ -21,7 +21,7 @@ from typer.main import get_command
 
 import lxcompress
 from lxcompress import lottery, trainer
-from lxcompress.cli import doctor_checks
+from lxcompress.cli.doctor import checks as doctor_checks
 from lxcompress.cli.main import app, main
 from lxcompress.cli.pretrain import pretrain
 from lxcompress.cli.prune import prune

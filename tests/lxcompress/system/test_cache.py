@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lxcompress.cli import doctor_checks
+from lxcompress.cli.doctor import checks as doctor_checks
 from lxcompress.errors import ConfigError
 from lxcompress.system.cache import cache_folder, explain, why_cache_not_writable, writable_cache
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from lxcompress.cli.doctor_checks import usable_providers
+from lxcompress.cli.doctor.checks import usable_providers
 from lxcompress.system import onnx_providers
 from lxcompress.system.onnx_providers import why_unusable
 

@@ -20,7 +20,7 @@ def doctor(
     from rich.markup import escape
     from rich.table import Table
 
-    from lxcompress.cli.doctor_checks import examine
+    from lxcompress.cli.doctor.checks import examine
 
     report = examine()
     if json_output:

@@ -1,0 +1,1 @@
+"""`lxcompress doctor`: the command, and the checks that it makes."""

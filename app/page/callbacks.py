@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -98,6 +99,8 @@ class PageCallbacks:
         path = picture.get("path") if isinstance(picture, dict) else None
         if not isinstance(path, str):
             raise DataError("the picture must be a file")
+        if "\0" in path:
+            raise DataError("the picture must be uploaded first")
         file = Path(path).resolve()
         if not file.is_relative_to(self.uploads):
             raise DataError("the picture must be uploaded first")
@@ -111,12 +114,13 @@ def _show_card(card: str) -> Output:
 
 def _as_question(question: Any) -> str | None:
     if question is not None and not isinstance(question, str):
-        raise DataError("the question must be a text")
+        raise DataError("the question must be text")
     return question
 
 
 def _as_count(count: Any) -> int:
-    return int(count) if isinstance(count, int | float) and count > 0 else 0
+    is_number = isinstance(count, int | float) and math.isfinite(count)
+    return int(count) if is_number and count > 0 else 0
 
 
 def _gradio_error(problem: DataError) -> gr.Error:

@@ -19,10 +19,12 @@ PLACEHOLDER = (
 def render_header(service: Service) -> str:
     """The title and one sentence about the two models."""
     known = service.known
-    share = f"{service.pair.ticket.bytes / service.pair.dense.bytes:.0%}"
+    ticket, dense = service.pair.ticket, service.pair.dense
+    share = f"{ticket.bytes / dense.bytes:.0%}"
     return (
         '<header class="lx-header"><h1>Ask a picture</h1><p>A pruned LXMERT (the ticket) and the '
-        f"dense model answer side by side; the ticket’s file is {share} of the size. "
+        f"dense model answer side by side. The ticket’s file ({ticket.variant}) is {share} of the "
+        f"size of the dense one ({dense.variant}). "
         f"Both were trained on {escape(known.data)}: {escape(known.picture_kind)}.</p></header>"
     )
 

@@ -144,8 +144,8 @@ def test_only_uploaded_pictures_are_read(served: Served, picture: Any, status: i
         ("", "there is no question yet; write one"),
         (None, "there is no question yet; write one"),
         ("x" * 5000, "the question has 5,000 characters; write one of at most 300"),
-        (5, "the question must be a text"),
-        ({"a": 1}, "the question must be a text"),
+        (5, "the question must be text"),
+        ({"a": 1}, "the question must be text"),
     ],
 )
 def test_empty_long_and_non_text_questions_are_rejected(

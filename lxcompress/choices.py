@@ -49,7 +49,7 @@ class Subnetwork(Choice):
 
 
 class Scope(Choice):
-    """Over which weights one threshold on the magnitude holds."""
+    """Which weights share one threshold on the magnitude."""
 
     GLOBAL = "global", "all prunable weights are ranked together"
     LAYER = "layer", "each weight matrix is ranked by itself, as in the authors' code"

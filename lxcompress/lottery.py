@@ -148,10 +148,12 @@ class Lottery:
         weights = prunable_parameters(model)
         size = sum(weight.numel() for weight in weights.values())
         saved = self.run.stage_mask(stage)
-        mask = Mask.load(saved, weights) if saved.exists() else None
+        measured = (self.run.pruned_accuracy(level).exists() for level in levels)
+        is_done = saved.exists() and all(measured)
+        mask = Mask.load(saved, weights) if is_done else None
         steps = []
         for level in levels:
-            if not saved.exists():
+            if not is_done:
                 mask = previous = self.find_mask(weights, level, previous)
                 mask.apply(weights)
             accuracy = self.trainer.accuracy(pruned_name(level), lambda: model)

@@ -23,7 +23,7 @@ from lxcompress.training.recipe import Recipe
 from lxcompress.training.tensorboard import training_log
 
 # Late rewinding goes back to this fraction of the training steps (Frankle et al. 2020, section 4).
-_LATE = 0.05
+_LATE_REWINDING = 0.05
 
 
 class RunTrainer:
@@ -93,7 +93,7 @@ class RunTrainer:
     @property
     def late_step(self) -> int:
         """The step to which late rewinding goes back."""
-        return self.config.rewind_step or max(1, round(_LATE * self.total_steps))
+        return self.config.rewind_step or max(1, round(_LATE_REWINDING * self.total_steps))
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:

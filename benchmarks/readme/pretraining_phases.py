@@ -81,7 +81,7 @@ def compare(
         "seed": SEED,
         "recipe": recipe,
         "rows": rows,
-        "dataset": report.dataset,
+        "dataset": {name: report.dataset[name] for name in ("name", "questions", "fingerprint")},
         "environment": report.environment,
     }
 

@@ -177,19 +177,18 @@ def compare_answers(
         for name, system in systems.items()
     }
     expected = logits["PyTorch eager"]
-    found: dict[str, dict[str, Any]] = {}
+    compared: dict[str, dict[str, Any]] = {}
     for name, given in logits.items():
-        dense = name.replace("sparse_", "").replace("runtime", "stock")
-        dense = dense.replace("model_sparse.onnx", "model.onnx")
-        found[name] = {
+        dense = name.replace("runtime ", "stock ").replace("_sparse", "")
+        compared[name] = {
             "relative_logit_difference": float(
                 np.sqrt(np.square(given - expected).mean()) / expected.std(axis=1).mean()
             ),
             "same_answers": float((given.argmax(axis=1) == expected.argmax(axis=1)).mean()),
         }
         if "sparse" in name and dense in logits:
-            found[name]["bit_equal_to_dense_file"] = bool(np.array_equal(given, logits[dense]))
-    return found
+            compared[name]["bit_equal_to_dense_file"] = bool(np.array_equal(given, logits[dense]))
+    return compared
 
 
 def time_answers(
@@ -228,47 +227,47 @@ def rows(
 ) -> list[dict[str, str]]:
     """Return the lines of the report: sizes, loading, answers, latency."""
     full = files["model.onnx"]["bytes"]
-    found = []
+    lines = []
     for name, record in files.items():
         size, weights = record["bytes"], record["formula"]
-        bound = f", {size / weights['entropy_bound'] - 1:+.2%} on the entropy bound"
-        found.append(
+        bound = f", {size / weights['entropy_bound'] - 1:+.2%} above the entropy bound"
+        lines.append(
             {
                 "what": name,
                 "text": f"{size / 1e6:.1f} MB, {size / full:.1%} of dense fp32, "
-                f"{size / weights['total'] - 1:+.2%} on the formula"
+                f"{size / weights['total'] - 1:+.2%} above the formula"
                 f"{bound if weights['mask'] else ''}",
             }
         )
     for name, record in loaded.items():
-        found.append(
+        lines.append(
             {
                 "what": f"loading, {name}",
                 "text": f"{record['seconds']['median']:.2f} s, peak "
-                f"{record['peak_bytes']['median'] / 1e6:,.0f} MB, afterwards "
+                f"{record['peak_bytes']['median'] / 1e6:,.0f} MB, kept "
                 f"{record['kept_bytes']['median'] / 1e6:,.0f} MB",
             }
         )
     for name, record in answers.items():
         equal = record.get("bit_equal_to_dense_file")
-        found.append(
+        lines.append(
             {
                 "what": f"answers, {name}",
-                "text": f"logits off by {record['relative_logit_difference']:.2g} of their spread, "
-                f"{record['same_answers']:.1%} the same answer"
-                + ("" if equal is None else f", equal to the dense file: {equal}"),
+                "text": f"logits differ by {record['relative_logit_difference']:.2g} of their "
+                f"spread, {record['same_answers']:.1%} equal answers"
+                + ("" if equal is None else f", bit-equal to the dense file: {equal}"),
             }
         )
     for size, systems in measured.items():
         for name, record in systems.items():
-            found.append(
+            lines.append(
                 {
                     "what": f"batch {size}, {name}",
                     "text": f"p50 {1000 * record['p50']:.1f} ms, p90 {1000 * record['p90']:.1f} ms"
                     f" ({record['times_faster_than_pytorch_eager']:.2f} times PyTorch eager)",
                 }
             )
-    return found
+    return lines
 
 
 if __name__ == "__main__":

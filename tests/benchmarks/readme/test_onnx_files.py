@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 from speed_records import read_report
 
-from benchmarks.readme import onnx_files
+from benchmarks.readme import blocks, onnx_files
 
 
-def test_report_of_onnx_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_of_onnx_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     quick = ["--small", "--repeats", "1", "--runs", "2", "--seconds", "0"]
-    onnx_files.main([*quick, "--output", str(tmp_path / "report.json")])
-    measured = read_report(tmp_path / "report.json")["measurements"]
+    onnx_files.main([*quick, "--output", str(tmp_path / "onnx_files.json")])
+    measured = read_report(tmp_path / "onnx_files.json")["measurements"]
     sparse = [name for name in measured["files"] if "sparse" in name]
     assert len(measured["files"]) == 6 and len(sparse) == 3
     for name, record in measured["files"].items():
@@ -28,3 +30,6 @@ def test_report_of_onnx_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert len(systems) == 10
         assert all(len(record["samples"]) == 2 for record in systems.values())
     assert "model_sparse_int8.onnx" in capsys.readouterr().out
+    monkeypatch.setattr(blocks, "RESULTS", tmp_path)
+    table = blocks.onnx_files().split("\n\n")[0].splitlines()
+    assert len(table) == 2 + 10 and {line.count("|") for line in table} == {8}

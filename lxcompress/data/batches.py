@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from lxcompress.data.questions.answers import label_index, target_scores
 from lxcompress.data.questions.question import Question
 from lxcompress.errors import DataError, LxcompressError
+from lxcompress.system.child_process import safe_path
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -247,7 +248,8 @@ class Batches:
     def _arrays(self) -> Iterator[dict[str, np.ndarray]]:
         alone = "use --workers 0, which loads them in the main process"
         try:
-            batches = iter(self._loader)  # starts the workers
+            with safe_path():
+                batches = iter(self._loader)  # starts the workers
         except OSError as problem:
             raise LxcompressError(
                 f"the processes that load batches cannot be started ({problem.strerror}); {alone}"

@@ -282,3 +282,36 @@ def test_workers_need_no_shared_memory(tmp_path: Path) -> None:
         timeout=300,
     )
     assert (done.returncode, done.stdout) == (0, "16\n"), done.stderr
+
+
+# "spawn" is how processes start on macOS.
+_SPAWNED_WORKER = """
+import multiprocessing, sys
+from pathlib import Path
+from lxcompress.data.batches import EncodedQuestions, evaluation_batches
+from lxcompress.data.dataset import open_dataset
+from lxcompress.model.tokenizer import load_tokenizer
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    split = open_dataset(sys.argv[1]).split("val")
+    tokenizer = load_tokenizer(Path(sys.argv[2]))
+    data = EncodedQuestions(split.questions, split.regions, tokenizer, max_tokens=20)
+    print(sum(len(batch["rows"]) for batch in evaluation_batches(data, 32, 1)))
+"""
+
+
+def test_workers_do_not_import_from_the_current_folder(
+    tiny_data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    script, hostile = tmp_path / "script.py", tmp_path / "hostile"
+    script.write_text(_SPAWNED_WORKER)
+    hostile.mkdir()
+    (hostile / "struct.py").write_text("raise SystemExit('imported the wrong module')")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tiny_data), str(tiny_model)],
+        cwd=hostile,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "120\n", done.stderr

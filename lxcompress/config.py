@@ -171,13 +171,6 @@ class PruneConfig(TrainingConfig):
 class PretrainConfig(TrainingConfig):
     """The settings of `lxcompress pretrain`."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _agree(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        if settings.get("model") and settings.get("model-config"):
-            raise ValueError("give either --model, to continue from, or --model-config")
-        return settings
-
     architecture: str = Field("small", alias="model-config")
     model: str | None = None
     weight_decay: float = Field(0.01, alias="weight-decay", ge=0)

@@ -241,8 +241,6 @@ def test_names_that_no_file_can_hold(option: str, name: str) -> None:
 
 
 def test_pretraining_settings() -> None:
-    with pytest.raises(ConfigError, match="give either --model, to continue from, or --model-con"):
-        PretrainConfig.parse({"model": "a", "model-config": "base"})
     config = PretrainConfig.parse({})
     assert (config.data, config.architecture) == ("shapes", "small")
     assert config.dump()["model-config"] == "small"

@@ -134,7 +134,7 @@ def test_wrong_options_are_rejected_before_the_export(
     cases: list[tuple[list[object], str]] = [
         *(([run.folder, "--hub", tmp_path / n], f"{tmp_path / n} exists already; choose another")
           for n in ("folder", "file", "link")),
-        ([run.folder, "--hub", tmp_path / "file" / "x"], "file is not a folder that can be"),
+        ([run.folder, "--hub", tmp_path / "file" / "x"], "x cannot be written to ("),
         ([run.folder, "--hub", run.ticket / "x"], f"/x overlaps with {run.ticket}"),
         ([run.folder, "--hub", new, "--output", new], f"overlaps with {new}; choose another --hub"),
         ([run.folder, "--hub", new, "--output", new / "a"], f"overlaps with {new}/a; choose"),

@@ -734,3 +734,4 @@ def test_doctor_finds_problems(lxcompress_: Command, monkeypatch: pytest.MonkeyP
 @dataclass
 class _Usage:
     free: int
+    total: int = 10_000_000

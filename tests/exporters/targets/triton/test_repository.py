@@ -184,7 +184,7 @@ def test_unusable_folders_are_rejected(
     (tmp_path / "file").write_text("mine")
     assert "file is a file" in error_of(call, run, "--triton", tmp_path / "file")
     text = error_of(call, run, "--triton", tmp_path / "file" / "models")
-    assert "is not a folder that can be written to" in text
+    assert "models cannot be written to (" in text
     text = error_of(call, run, "--triton", tmp_path)
     assert "overlaps with" in text and str(run) in text
     assert "overlaps with" in error_of(call, run, "--triton", run / "onnx" / "models")

@@ -88,9 +88,12 @@ class TrainingConfig(BaseModel):
                 check_name(option, value)
         try:
             config = cls.model_validate(dict(settings))
-            return cls.model_validate(resolve_paths(config.dump()))
         except ValidationError as problem:
             raise ConfigError(_error_message(problem)) from None
+        resolved = resolve_paths(config.dump())
+        options = {name: field.alias or name for name, field in cls.model_fields.items()}
+        paths = {n: resolved[option] for n, option in options.items() if option in _KEYWORDS}
+        return config.model_copy(update=paths)
 
     def on(self, device: str, precision: str) -> Self:
         """Return a copy with the resolved device and precision, which is what a run records."""
@@ -243,7 +246,7 @@ def _is_small(model: str | None) -> bool:
     try:
         found = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
         return found["hidden_size"] <= 2 * PRESETS["small"]["hidden_size"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False  # a hub id, or a folder whose loading will raise an error
 
 

@@ -241,6 +241,7 @@ def test_names_that_no_file_can_hold(option: str, name: str) -> None:
 
 
 def test_pretraining_settings() -> None:
+    assert PretrainConfig.parse({"model": "a"}).model == "a"
     config = PretrainConfig.parse({})
     assert (config.data, config.architecture) == ("shapes", "small")
     assert config.dump()["model-config"] == "small"

@@ -51,6 +51,9 @@ _KEYWORDS = {
 # Where there is no such path, these name something else: a hub id, or a preset misspelt.
 _PATHS_THAT_EXIST = {"model", "tokenizer", "model-config"}
 
+# Settings that change how a run is computed on this machine, but not what it computes.
+_FREE_SETTINGS = {"workers", "tensorboard"}
+
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -196,6 +199,15 @@ def resolve_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
         is_link = path.is_symlink() and not path.is_dir()
         resolved[option] = str(path.parent.resolve() / path.name if is_link else path.resolve())
     return resolved
+
+
+def first_difference(found: dict[str, Any], settings: dict[str, Any]) -> str | None:
+    """Describe the first setting that differs and changes the computation; None if none does."""
+    found, settings = resolve_paths(found), resolve_paths(settings)
+    for name in sorted((found.keys() | settings.keys()) - _FREE_SETTINGS):
+        if found.get(name) != settings.get(name):
+            return f"{name} is {found.get(name)} there and {settings.get(name)} here"
+    return None
 
 
 def check_name(option: str, name: str) -> None:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lxcompress.config import EMBEDDED_DATA, PruneConfig, resolve_paths
+from lxcompress.config import EMBEDDED_DATA, PruneConfig, first_difference
 from lxcompress.errors import ConfigError, DataError, RunError
 from lxcompress.result import RunResult
 from lxcompress.system.files import locked, read_json, write_json
@@ -33,8 +33,6 @@ MODEL_CONFIG = "config.json"
 MODEL_WEIGHTS = "model.safetensors"
 MASK_FILE = "mask.safetensors"
 
-# Settings that change how a run is computed on this machine, but not what it computes.
-_FREE_SETTINGS = {"workers", "tensorboard"}
 _SETTINGS_OF_A_RUN = {"data", "sparsity", "subnetwork"}
 
 
@@ -296,12 +294,3 @@ class Run:
 def pruned_name(level: float) -> str:
     """Return the name under which `Run.once` keeps the accuracy right after pruning to `level`."""
     return f"pruned-{level}"
-
-
-def first_difference(found: dict[str, Any], settings: dict[str, Any]) -> str | None:
-    """Describe the first setting that differs and changes the computation; None if none does."""
-    found, settings = resolve_paths(found), resolve_paths(settings)
-    for name in sorted((found.keys() | settings.keys()) - _FREE_SETTINGS):
-        if found.get(name) != settings.get(name):
-            return f"{name} is {found.get(name)} there and {settings.get(name)} here"
-    return None

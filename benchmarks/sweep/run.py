@@ -16,9 +16,9 @@ from benchmarks.sweep.collect import collect
 from benchmarks.sweep.launchers.launcher import Launcher
 from benchmarks.sweep.plan import Plan, Task
 from benchmarks.sweep.schema import Report
+from lxcompress.config import first_difference
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.errors import DataError, Interrupted, RunError
-from lxcompress.run import first_difference
 from lxcompress.system.device import make_accelerator, resolve_device, resolve_precision
 from lxcompress.system.files import locked, read_json, write_json
 from lxcompress.system.output_folder import check_writable

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from transformers import LxmertForPreTraining, LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
-from lxcompress.config import PretrainConfig
+from lxcompress.config import PretrainConfig, first_difference
 from lxcompress.data.batches import Batch, EncodedQuestions, model_inputs
 from lxcompress.data.dataset import Dataset
 from lxcompress.errors import ModelError, RunError
@@ -27,7 +27,6 @@ from lxcompress.model.answer_head import labels_of, set_labels
 from lxcompress.model.attention import use_fast_attention
 from lxcompress.model.lxmert import load_pretraining_model, save_model
 from lxcompress.model.tokenizer import load_tokenizer
-from lxcompress.run import first_difference
 from lxcompress.system.device import make_accelerator
 from lxcompress.system.environment import describe
 from lxcompress.system.files import atomic_path, read_json, write_json

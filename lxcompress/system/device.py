@@ -18,7 +18,7 @@ def make_accelerator(device: str, precision: str, tensorboard: str | None = None
     "auto" takes CUDA, then Apple's MPS, then the CPU; precision "auto" is bf16 on a CUDA device
     that has it, else fp32. Makes torch deterministic, so that a resumed run equals an
     uninterrupted one to the bit. `tensorboard` is the folder of a TensorBoard tracker. Raises
-    DeviceError when the machine lacks what was asked for, ConfigError without TensorBoard.
+    DeviceError when the machine lacks what is requested, ConfigError without TensorBoard.
     """
     if tensorboard is not None and find_spec("tensorboard") is None:
         # accelerate would silently continue without it.

@@ -1,6 +1,5 @@
 """Sessions run on the requested device or not at all, and decode weights when they load."""
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,6 @@ from exporters.runtime import OnnxVqaModel, session
 from exporters.runtime.session import check_device, folded_session, stock_session
 from lxcompress.errors import DeviceError, ModelError
 from lxcompress.system.onnx_providers import why_unusable
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of temporary files."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
 
 
 def file_of(run: Path, name: str) -> Path:

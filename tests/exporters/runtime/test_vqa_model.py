@@ -1,6 +1,5 @@
 """Files decoded by us before ONNX Runtime loads them: the logits of stock ONNX Runtime."""
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,15 +44,6 @@ def questions(tiny_dataset: Dataset) -> tuple[list[str], list[Regions]]:
         features = found.features[0, :count].astype(np.float32)
         pictures.append(Regions(features, found.boxes[0, :count]))
     return [question.text for question in split.questions], pictures
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of temporary files."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
 
 
 def file_of(run: Path, name: str) -> Path:

@@ -132,14 +132,14 @@ def test_dropout_acts_in_training_only(pair: Pair) -> None:
 # -- Dead and prunable parts ------------------------------------------------------------------
 
 
-def test_dead_is_what_gets_no_gradient_in_hugging_faces_model(pair: Pair) -> None:
+def test_unused_parameters_get_no_gradient_in_hugging_faces_model(pair: Pair) -> None:
     stock, ours = pair
     without = {name for name, gradient in answer_gradients(stock).items() if gradient is None}
     assert unused_parameters(stock) == without == unused_parameters(ours)
     assert {n for n, p in ours.named_parameters() if not p.requires_grad} == without
 
 
-def test_dead_parameters_of_full_size(full_size: LxmertForQuestionAnswering) -> None:
+def test_unused_parameters_of_full_size(full_size: LxmertForQuestionAnswering) -> None:
     dead = unused_parameters(full_size)
     sizes = {name: p.numel() for name, p in full_size.named_parameters() if name in dead}
     assert sum(sizes.values()) == 7_087_872

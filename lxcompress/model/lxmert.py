@@ -19,12 +19,13 @@ from transformers import (
     LxmertForQuestionAnswering,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import CONFIG_NAME
 
 from lxcompress.errors import ModelError
 from lxcompress.model.attention import use_fast_attention
 from lxcompress.model.locate import locate, model_errors, quiet_transformers
 from lxcompress.model.unused_branch import skip_unused_branch
-from lxcompress.system.files import atomic_path
+from lxcompress.system.files import atomic_path, read_json
 
 
 def load_pretraining_model(source: str | Path) -> LxmertForPreTraining:
@@ -88,6 +89,7 @@ def _check_finite(model: nn.Module, source: str | Path) -> None:
 def read_config(source: str | Path) -> LxmertConfig:
     """Read a model's configuration (folder, hub id, file); raise ModelError if not LXMERT's."""
     source = locate(source)
+    _check_is_object(Path(source))
     with quiet_transformers(), model_errors(source):
         config = AutoConfig.from_pretrained(source)
     if not isinstance(config, LxmertConfig):
@@ -96,6 +98,15 @@ def read_config(source: str | Path) -> LxmertConfig:
             '(model_type "lxmert" in config.json)'
         )
     return config
+
+
+def _check_is_object(path: Path) -> None:
+    """Raise ModelError for a configuration on this machine that is not a JSON object."""
+    file = path / CONFIG_NAME if path.is_dir() else path
+    if file.is_file():
+        what = f"cannot load {path} as an LXMERT model: its configuration"
+        if not isinstance(read_json(file, what, ModelError), dict):
+            raise ModelError(f"{what} is not a JSON object: {file}")
 
 
 def save_model(

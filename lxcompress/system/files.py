@@ -129,6 +129,10 @@ def read_json(path: Path, what: str, error: type[LxcompressError] = DataError) -
             f"{what} is not valid JSON (truncated?) at line {problem.lineno}, "
             f"column {problem.colno}: {path}"
         ) from None
+    except RecursionError:
+        raise error(f"{what} is nested too deeply: {path}") from None
+    except ValueError as problem:  # a number of thousands of digits
+        raise error(f"{what} is not valid JSON ({problem}): {path}") from None
     except OSError as problem:
         raise error(f"{what} cannot be read: {path} ({problem.strerror})") from None
 

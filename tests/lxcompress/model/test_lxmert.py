@@ -328,9 +328,22 @@ def a_weight_is_missing(folder: Path) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def configured(text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / "config.json").write_text(text)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
+        *(
+            (
+                configured(text),
+                r"\Acannot load \S* as an LXMERT model: its configuration is not a JSON",
+            )
+            for text in ("[1]", "null", "3", '"text"')
+        ),
+        (configured("["), r"\Acannot load \S* as an LXMERT model: its configuration is not valid"),
+        (configured("[" * 20_000), "its configuration is nested too deeply"),
         (not_lxmert, "is a bert model; lxcompress prunes LXMERT"),
         (no_config, "cannot load"),
         (garbled_config, "cannot load"),

@@ -133,6 +133,8 @@ def test_json_round_trip(tmp_path: Path) -> None:
         (b'{"a": [1, 2', "thing file is not valid JSON .* line 1, column 12"),
         (b"", "not valid JSON"),
         (b"\xff\xfe", "is not UTF-8 text"),
+        (b"[" * 20_000, "thing file is nested too deeply"),
+        (b"1" * 5_000, "thing file is not valid JSON .*digits"),
         (None, "thing file not found"),
         ("folder", "thing file expected, but this is a folder"),
     ],

@@ -123,6 +123,7 @@ class Lottery:
     def fine_tune_dense(self, theta0: Path) -> Path:
         """Step 2: fine-tune without a mask; save the weights that late rewinding goes back to."""
         if not self.run.dense.exists():
+            self.trainer.check_validation_questions()
             model = load_model(theta0)
             at_step = {}
             if self.config.rewind == Rewind.LATE:

@@ -85,6 +85,10 @@ class RunTrainer:
 
         return self.run.once(name, measure)
 
+    def check_validation_questions(self) -> None:
+        """Tokenize the validation questions now, so that training is not in vain if that fails."""
+        self._validation_questions  # noqa: B018
+
     @property
     def total_steps(self) -> int:
         """Number of optimizer steps of one training."""

@@ -481,6 +481,23 @@ def test_a_dataset_that_changed_meanwhile(
     run_lottery(tmp_path / "run", open_dataset(data), options)
 
 
+def test_validation_questions_are_tokenized_before_the_training(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong with them is not found out hours later."""
+    encode = RunTrainer._encode
+
+    def refuse(trainer: RunTrainer, name: Any, **options: Any) -> Any:
+        if name == "val":
+            raise DataError("a question that no tokenizer takes")
+        return encode(trainer, name, **options)
+
+    monkeypatch.setattr(RunTrainer, "_encode", refuse)
+    with pytest.raises(DataError, match="no tokenizer takes"):
+        start(tmp_path / "run", sparsity=0.2)
+    assert not (tmp_path / "run" / "logs").exists()
+
+
 # -- Before anything is saved -----------------------------------------------------------------
 
 

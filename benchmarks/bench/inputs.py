@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from lxcompress.model.lxmert import read_config
 from lxcompress.model.tokenizer import load_tokenizer
 from lxcompress.result import RunResult
 from lxcompress.run import Run
+from lxcompress.system.shell import lxcompress_command
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,8 @@ def _records(run: Run) -> dict[str, ExportRecord]:
 
 
 def _command(run: Run, variants: Sequence[str] = ()) -> str:
-    command = ["lxcompress", "export", str(run.folder)]
-    for name in variants:
-        command += ["--variant", name]
-    return f"`{shlex.join(command)}`"
+    options = [word for name in variants for word in ("--variant", name)]
+    return f"`{lxcompress_command('export', run.folder, *options)}`"
 
 
 def _check_variants(run: Run, chosen: Sequence[str]) -> None:

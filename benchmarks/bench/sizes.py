@@ -25,6 +25,7 @@ from lxcompress.errors import ModelError
 from lxcompress.model.prunable import modality
 from lxcompress.run import MASK_FILE, Run
 from lxcompress.system.progress import progress
+from lxcompress.system.shell import lxcompress_command
 
 PARTS = ("language", "vision", "cross-modality", "embeddings", "head")
 _EMBEDDINGS = ("lxmert.embeddings.", "lxmert.encoder.visn_fc.")
@@ -62,7 +63,8 @@ def sizes(run: Run, records: Mapping[str, ExportRecord]) -> Size:
         if total != record.formula.total:
             raise ModelError(
                 f"{run.onnx / name} holds {total:,} bytes of weights, the formula gives "
-                f"{record.formula.total:,}; `lxcompress export {run.folder}` writes it again"
+                f"{record.formula.total:,}; "
+                f"`{lxcompress_command('export', run.folder)}` writes it again"
             )
         files.append(
             FileSize(

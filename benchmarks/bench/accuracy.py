@@ -10,7 +10,13 @@ import torch
 
 from benchmarks.bench.schema import Accuracies, Accuracy, Comparison, Isolates, Paired, System
 from benchmarks.bench.systems import pairs
-from benchmarks.measure.statistics import RESAMPLES, bootstrap_mean, mcnemar, paired_bootstrap
+from benchmarks.measure.statistics import (
+    RESAMPLES,
+    bootstrap_mean,
+    by_picture,
+    mcnemar,
+    paired_bootstrap,
+)
 from exporters.runtime import OnnxVqaModel
 from lxcompress.data.batches import EncodedQuestions, model_arrays
 from lxcompress.data.questions.question import Question, QuestionId
@@ -53,6 +59,10 @@ def compare(
     scores = {system: score(given, questions) for system, given in answers.items()}
     grades = {system: _grades(scored, questions) for system, scored in scores.items()}
     rows = _rows_by_type(questions)
+    pictures = {
+        answer_type: [questions[row].image_id for row in chosen]
+        for answer_type, chosen in rows.items()
+    }
 
     def comparison(of: System, against: System, isolates: Isolates) -> Comparison:
         same = [answers[of][q.question_id] == answers[against][q.question_id] for q in questions]
@@ -62,7 +72,9 @@ def compare(
             isolates=isolates,
             same_answers=sum(same) / len(same),
             by_type={
-                answer_type: _paired(grades[of][chosen], grades[against][chosen])
+                answer_type: _paired(
+                    grades[of][chosen], grades[against][chosen], pictures[answer_type]
+                )
                 for answer_type, chosen in rows.items()
             },
         )
@@ -84,7 +96,10 @@ def compare(
                 system=system,
                 accuracy={
                     answer_type: (
-                        bootstrap_mean(100 * grades[system][chosen], seed=_SEED)
+                        bootstrap_mean(
+                            by_picture(100 * grades[system][chosen], pictures[answer_type]),
+                            seed=_SEED,
+                        )
                         if len(chosen)
                         else None
                     )
@@ -110,11 +125,11 @@ def _grades(scored: Score, questions: Sequence[Question]) -> np.ndarray:
     return np.round(np.array(percents) / 100, 9)
 
 
-def _paired(of: np.ndarray, against: np.ndarray) -> Paired | None:
+def _paired(of: np.ndarray, against: np.ndarray, pictures: Sequence[str]) -> Paired | None:
     if not len(of):
         return None
     return Paired(
         questions=len(of),
-        difference=paired_bootstrap(100 * of, 100 * against, seed=_SEED),
-        mcnemar=mcnemar(of, against),
+        difference=paired_bootstrap(100 * of, 100 * against, pictures, seed=_SEED),
+        mcnemar=mcnemar(of, against, pictures),
     )

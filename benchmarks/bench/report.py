@@ -81,11 +81,14 @@ def _method(report: Report) -> list[str]:
         "ONNX files run in ONNX Runtime after lxcompress has decoded their weights; on CUDA, int8 "
         "is decoded to fp16. Every load is timed in a new process, with the file in the page "
         "cache; memory is the increase over the process before the load.",
-        f"Accuracy intervals are percentile bootstraps over questions ({accuracy.resamples:,} "
-        f"resamples, seed {accuracy.seed}), paired where two systems are compared. McNemar's exact "
-        "test counts a question with a score above 0.5 as correct (with ten human answers: at "
-        "least two people gave the answer). Its p-values are not adjusted for multiple "
-        "comparisons. A difference in accuracy is called significant if its interval excludes 0. "
+        f"Accuracy intervals are percentile bootstraps over pictures ({accuracy.resamples:,} "
+        f"resamples, seed {accuracy.seed}), paired where two systems are compared: all questions "
+        "about a picture are resampled together, because they are not independent. McNemar's "
+        "exact test counts a question with a score above 0.5 as correct (with ten human answers: "
+        "at least two people gave the answer), and takes pictures as its units too: it asks "
+        "whether one system answers more questions about a picture correctly more often than the "
+        "other does. Its p-values are not adjusted for multiple comparisons. A difference in "
+        "accuracy is called significant if its interval excludes 0. "
         f"All intervals have {CONFIDENCE:.0%} confidence.",
     ]
 

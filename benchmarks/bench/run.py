@@ -9,7 +9,6 @@ RUN/bench/work/         finished parts, from which a rerun continues; where file
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -43,6 +42,8 @@ from lxcompress.errors import ConfigError
 from lxcompress.system.device import resolve_device
 from lxcompress.system.environment import describe
 from lxcompress.system.files import atomic_path, locked, write_json
+from lxcompress.system.output_folder import check_writable
+from lxcompress.system.shell import lxcompress_command
 
 BATCH_SIZES = {"cpu": (1, 8), "cuda": (1, 8, 32, 128)}
 
@@ -98,8 +99,7 @@ def bench(
     settings = settings.complete()
     inputs = BenchInputs.open(folder)
     target = inputs.run.bench if output is None else output
-    if target.exists() and not target.is_dir():
-        raise ConfigError(f"--output {target} is a file")
+    check_writable("--output", target)
     inputs.check_batch_sizes(settings.batch_sizes)
     if settings.compile:
         check_compiler(settings.device)
@@ -128,7 +128,7 @@ def _measure(inputs: BenchInputs, settings: Settings, work: Path) -> Report:
     latencies = _measure_latency(inputs, settings, parts)
     report = Report(
         schema=SCHEMA,
-        command=shlex.join(["lxcompress", "bench", str(run.folder), *settings.options()]),
+        command=lxcompress_command("bench", run.folder, *settings.options()),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         run=run.folder.resolve().name,
         dataset=inputs.result.dataset,
@@ -161,7 +161,10 @@ def _measure_accuracy(inputs: BenchInputs, settings: Settings, parts: FinishedPa
         pairs = parts.once(name, list[tuple[QuestionId, str]], partial(_pairs, measure), {})
         answers[system] = dict(pairs)
     return parts.once(
-        "accuracy", Accuracies, lambda: accuracy.compare(answers, data.questions, "val"), {}
+        "accuracy",
+        Accuracies,
+        lambda: accuracy.compare(answers, data.questions, "val"),
+        {"resampled": "pictures"},
     )
 
 

@@ -145,7 +145,9 @@ class Accuracy(Record):
 
 class Paired(Record):
     questions: int = Field(description="questions of the type")
-    difference: Interval = Field(description="points: `of` - `against`, paired bootstrap")
+    difference: Interval = Field(
+        description="points: `of` - `against`, paired bootstrap over pictures"
+    )
     mcnemar: McNemar = Field(description="correct and wrong answers to the same questions")
 
 
@@ -160,8 +162,8 @@ class Accuracies(Record):
     metric: str = Field(description="VQA v2 accuracy or LXMERT soft score")
     split: str = Field(description="of the run's dataset")
     questions: int = Field(description="all of the split, the same for every system")
-    seed: int = Field(description="of the bootstrap")
-    resamples: int = Field(description="of the bootstrap")
+    seed: int = Field(description="of the bootstrap over pictures")
+    resamples: int = Field(description="of the bootstrap over pictures")
     systems: list[Accuracy] = Field(description="each system's accuracy")
     comparisons: list[Comparison] = Field(description="pairs of systems")
 

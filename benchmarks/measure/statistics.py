@@ -8,11 +8,11 @@ least two annotators gave.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from pydantic import Field
-from scipy import stats
+from scipy import signal, stats
 
 from benchmarks.report.records import Interval
 from lxcompress.system.record import Record
@@ -31,7 +31,9 @@ class McNemar(Record):
     only_of: int = Field(description="questions that only `of` answered correctly")
     only_against: int = Field(description="questions that only `against` answered correctly")
     neither: int = Field(description="questions that neither answered correctly")
-    p: float = Field(description="exact two-sided p-value, not adjusted for other comparisons")
+    p: float = Field(
+        description="exact two-sided p-value over pictures, not adjusted for other comparisons"
+    )
 
 
 def bootstrap_mean(values: Scores, *, seed: int, resamples: int = RESAMPLES) -> Interval:
@@ -60,36 +62,86 @@ def bootstrap_mean(values: Scores, *, seed: int, resamples: int = RESAMPLES) -> 
     return Interval(estimate=float(values.mean()), low=low, high=high)
 
 
-def paired_bootstrap(
-    of: Scores, against: Scores, *, seed: int, resamples: int = RESAMPLES
-) -> Interval:
-    """The mean of `of - against` over the same questions `[N]`, with its interval.
+def by_picture(values: np.ndarray, pictures: Sequence[Hashable]) -> np.ndarray:
+    """Aggregate the `values [N]` of questions to one value for each picture, with the same mean.
+
+    Questions about the same picture are not independent. Resampling them one by one would
+    underestimate the variance, so pictures are resampled.
 
     Raises:
-        ValueError: The two differ in length or are empty.
+        ValueError: The two differ in length.
     """
-    # Rounded, so that equal differences are equal: the bootstrap counts distinct values.
-    difference = _difference(of, against).round(7)
+    sums = _sums_by_picture(values, pictures)
+    # Rounded, so that equal values are equal: the bootstrap counts distinct values.
+    rounded: np.ndarray = (sums * len(sums) / values.size).round(9)
+    return rounded
+
+
+def paired_bootstrap(
+    of: Scores,
+    against: Scores,
+    pictures: Sequence[Hashable],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """The mean of `of - against` over the same questions `[N]`, with its interval over pictures.
+
+    Args:
+        pictures: The picture of each question, `[N]`.
+
+    Raises:
+        ValueError: They differ in length or are empty.
+    """
+    difference = by_picture(_difference(of, against), pictures)
     return bootstrap_mean(difference, seed=seed, resamples=resamples)
 
 
-def mcnemar(of: Scores, against: Scores) -> McNemar:
-    """McNemar's exact test of scores 0–1 `[N]` on the same questions (Psychometrika 12, 1947).
+def mcnemar(of: Scores, against: Scores, pictures: Sequence[Hashable]) -> McNemar:
+    """McNemar's exact test of scores 0–1 `[N]` on the same questions, with pictures as units.
 
-    If the systems are equally good, each is correct (a score above 0.5) on half of the questions
-    that only one of them answers correctly: a binomial test. p is 1 where there are none.
+    If the systems are equally good, then for each picture it is as likely that `of` has so many
+    more correct answers (scores above 0.5) than `against` as that it has so many fewer. With one
+    question a picture this is McNemar's binomial test (Psychometrika 12, 1947).
+
+    Raises:
+        ValueError: They differ in length or are empty.
     """
     _difference(of, against)
     first, second = np.asarray(of) > CORRECT, np.asarray(against) > CORRECT
-    only_of, only_against = int((first & ~second).sum()), int((second & ~first).sum())
-    differing = only_of + only_against
+    more = _sums_by_picture(first.astype(np.float64) - second, pictures)
     return McNemar(
         both=int((first & second).sum()),
-        only_of=only_of,
-        only_against=only_against,
+        only_of=int((first & ~second).sum()),
+        only_against=int((second & ~first).sum()),
         neither=int((~first & ~second).sum()),
-        p=float(stats.binomtest(only_of, differing).pvalue) if differing else 1.0,
+        p=_sign_flip_p(np.rint(more).astype(np.int64)),
     )
+
+
+def _sums_by_picture(values: np.ndarray, pictures: Sequence[Hashable]) -> np.ndarray:
+    rows: dict[Hashable, int] = {}
+    picture_rows = np.array([rows.setdefault(picture, len(rows)) for picture in pictures])
+    if picture_rows.shape != values.shape:
+        raise ValueError(f"{values.shape} values, but {picture_rows.shape} pictures")
+    return np.bincount(picture_rows, weights=values)
+
+
+def _sign_flip_p(sums: np.ndarray) -> float:
+    """Exact two-sided p-value of the total of integers, each of either sign with probability ½.
+
+    The total of n integers ±v is v · (2k - n), where k is binomial; the distribution of the whole
+    total is the convolution over the different v.
+    """
+    sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
+    probabilities = np.ones(1)  # of Σ v · k
+    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
+        step = np.zeros(size * count + 1)
+        step[::size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
+        probabilities = signal.convolve(probabilities, step)
+    totals = 2 * np.arange(probabilities.size) - int(sizes @ counts)
+    tail = probabilities[np.abs(totals) >= abs(int(sums.sum()))].sum()
+    return float(np.clip(tail, 0, 1))
 
 
 def median_ratio(of: Scores, to: Scores) -> Interval:

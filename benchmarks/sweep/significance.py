@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.measure.statistics import RESAMPLES, Scores, bootstrap_mean
+from benchmarks.measure.statistics import RESAMPLES, Scores, bootstrap_mean, by_picture
 from benchmarks.sweep.schema import Comparison, Report
 from lxcompress.choices import Subnetwork
 
@@ -67,22 +67,6 @@ def compare(
                 )
             )
     return comparisons
-
-
-def by_picture(values: np.ndarray, pictures: Sequence[Hashable]) -> np.ndarray:
-    """Aggregate the `values [N]` of questions to one value for each picture, with the same mean.
-
-    Questions about the same picture are not independent. Resampling them one by one would
-    underestimate the variance, so pictures are resampled.
-    """
-    rows: dict[Hashable, int] = {}
-    picture_rows = np.array([rows.setdefault(picture, len(rows)) for picture in pictures])
-    if picture_rows.shape != values.shape:
-        raise ValueError(f"{values.shape} values, but {picture_rows.shape} pictures")
-    # Rounded, so that sums that should be equal are equal and are counted together.
-    sums = np.bincount(picture_rows, weights=values) * len(rows) / values.size
-    rounded: np.ndarray = sums.round(9)
-    return rounded
 
 
 def _difference(ticket: Scores, dense: Mapping[int, Scores], seed: int) -> np.ndarray:

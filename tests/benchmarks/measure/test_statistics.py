@@ -1,12 +1,21 @@
 """Intervals and tests against scipy, formulas written out, and printed tables."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
-from benchmarks.measure.statistics import bootstrap_mean, mcnemar, median_ratio, paired_bootstrap
+from benchmarks.measure.statistics import (
+    bootstrap_mean,
+    by_picture,
+    mcnemar,
+    median_ratio,
+    paired_bootstrap,
+)
 
 GRADES = (0, 0.3, 0.6, 0.9, 1)
 
@@ -18,7 +27,7 @@ def graded(count: int, seed: int) -> np.ndarray:
 def test_paired_bootstrap_is_scipys() -> None:
     """scipy resamples the questions one by one; here their distinct differences are counted."""
     of, against = graded(400, 1), graded(400, 2)
-    found = paired_bootstrap(of, against, seed=3)
+    found = paired_bootstrap(of, against, range(400), seed=3)
     expected = stats.bootstrap(
         (of - against,), np.mean, method="percentile", n_resamples=20_000, batch=500, rng=4
     ).confidence_interval
@@ -40,9 +49,11 @@ def test_bootstrap_of_many_distinct_values() -> None:
 
 def test_bootstrap_is_seeded_and_paired() -> None:
     of, against = graded(200, 1), graded(200, 2)
-    assert paired_bootstrap(of, against, seed=1) == paired_bootstrap(of, against, seed=1)
-    assert paired_bootstrap(of, against, seed=1) != paired_bootstrap(of, against, seed=2)
-    same = paired_bootstrap(of, of, seed=1)
+    once, again, other = (
+        paired_bootstrap(of, against, range(200), seed=seed) for seed in (1, 1, 2)
+    )
+    assert once == again != other
+    same = paired_bootstrap(of, of, range(200), seed=1)
     assert (same.estimate, same.low, same.high) == (0, 0, 0)
 
 
@@ -51,7 +62,7 @@ def test_mcnemar_by_hand(first: int, second: int) -> None:
     """The exact two-sided binomial test, summed term by term."""
     of = [1] * 5 + [1] * first + [0] * second + [0] * 4
     against = [1] * 5 + [0] * first + [1] * second + [0] * 4
-    found = mcnemar(of, against)
+    found = mcnemar(of, against, range(len(of)))
     assert (found.both, found.only_of, found.only_against, found.neither) == (5, first, second, 4)
     differing = first + second
     tail = sum(math.comb(differing, k) for k in range(min(first, second) + 1)) / 2**differing
@@ -60,8 +71,58 @@ def test_mcnemar_by_hand(first: int, second: int) -> None:
 
 def test_mcnemar_of_grades() -> None:
     """Correct is a score above 0.5: at least two of ten annotators gave the answer."""
-    found = mcnemar([0, 0.3, 0.5, 0.6, 0.9, 1], [1, 1, 1, 1, 1, 1])
+    found = mcnemar([0, 0.3, 0.5, 0.6, 0.9, 1], [1, 1, 1, 1, 1, 1], range(6))
     assert (found.both, found.only_against) == (3, 3)
+
+
+def test_questions_about_a_picture_are_resampled_together() -> None:
+    """Eight times the same question about a picture tells no more than it does once."""
+    of, against = graded(100, 1), graded(100, 2)
+    eight = np.repeat(range(100), 8).tolist()
+    once = paired_bootstrap(of, against, range(100), seed=0)
+    assert paired_bootstrap(np.repeat(of, 8), np.repeat(against, 8), eight, seed=0) == once
+    p = mcnemar(of, against, range(100)).p
+    assert mcnemar(np.repeat(of, 8), np.repeat(against, 8), eight).p == pytest.approx(p)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-100, 100)), min_size=1, max_size=40))
+def test_aggregation_by_picture_keeps_the_mean(questions: list[tuple[int, int]]) -> None:
+    values = np.array([value for _, value in questions], np.float64)
+    found = by_picture(values, [picture for picture, _ in questions])
+    assert len(found) == len({picture for picture, _ in questions})
+    assert found.mean() == pytest.approx(values.mean(), abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.booleans()), min_size=1))
+def test_mcnemar_by_picture_by_hand(rows: list[tuple[int, bool, bool]]) -> None:
+    """All ways to exchange the two systems picture by picture, counted one by one."""
+    pictures, of, against = ([*column] for column in zip(*rows, strict=True))
+    sums = [
+        sum(first - second for picture, first, second in rows if picture == wanted)
+        for wanted in sorted(set(pictures))
+    ]
+    totals = [
+        sum(sign * value for sign, value in zip(signs, sums, strict=True))
+        for signs in itertools.product((-1, 1), repeat=len(sums))
+    ]
+    p = np.mean([abs(total) >= abs(sum(sums)) for total in totals])
+    assert mcnemar(of, against, pictures).p == pytest.approx(p)
+
+
+def test_mcnemar_of_many_pictures() -> None:
+    """As by the normal distribution where that is good, and never below 0."""
+    random = np.random.default_rng(0)
+    pictures = np.repeat(np.arange(2000), 5).tolist()
+    of, against = random.random(10_000) < 0.72, random.random(10_000) < 0.7
+    sums = (of * 1.0 - against).reshape(2000, 5).sum(1)
+    z = abs(sums.sum()) / np.sqrt((sums**2).sum())
+    assert mcnemar(of, against, pictures).p == pytest.approx(2 * stats.norm.sf(z), rel=0.05)
+    assert 0 <= mcnemar(np.ones(10_000), np.zeros(10_000), pictures).p < 1e-12
+
+
+def test_pictures_of_other_questions() -> None:
+    with pytest.raises(ValueError, match=r"\(2,\) values, but \(1,\) pictures"):
+        mcnemar([1, 0], [0, 1], ["a"])
 
 
 @pytest.mark.parametrize(("count", "low", "high"), [(6, 1, 6), (10, 2, 9), (20, 6, 15), (5, 1, 5)])
@@ -89,10 +150,11 @@ def test_median_ratio_covers() -> None:
 
 @pytest.mark.parametrize(("of", "against"), [([], []), ([1], [1, 2]), ([[1]], [[1]])])
 def test_no_pairs(of: list[float], against: list[float]) -> None:
-    for function in (mcnemar, median_ratio):
-        with pytest.raises(ValueError, match="no pairs"):
-            function(of, against)
     with pytest.raises(ValueError, match="no pairs"):
-        paired_bootstrap(of, against, seed=0)
+        mcnemar(of, against, [1])
+    with pytest.raises(ValueError, match="no pairs"):
+        median_ratio(of, against)
+    with pytest.raises(ValueError, match="no pairs"):
+        paired_bootstrap(of, against, [1], seed=0)
     with pytest.raises(ValueError, match="no values"):
         bootstrap_mean([], seed=0)

@@ -4,14 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 from simulated_sweep import changed, simulated_report, simulated_scores
 
 from benchmarks.measure.statistics import paired_bootstrap
 from benchmarks.sweep.schema import Report
-from benchmarks.sweep.significance import SEED, below_from, by_picture, compare, holm, p_worse
+from benchmarks.sweep.significance import SEED, below_from, compare, holm, p_worse
 
 
 def test_holm_adjustment_by_hand() -> None:
@@ -92,7 +90,7 @@ def test_compare_by_hand() -> None:
     mean, base = (first + second) / 2, (dense[0] + dense[1]) / 2
     assert half.difference.estimate == pytest.approx(mean.mean() - base.mean())
     assert half.kept == pytest.approx(mean.mean() / base.mean())
-    interval = paired_bootstrap(mean, base, seed=SEED)
+    interval = paired_bootstrap(mean, base, range(len(base)), seed=SEED)
     found = (half.difference.low, half.difference.high)
     assert found == pytest.approx((interval.low, interval.high), abs=0.15)
     assert half.p == pytest.approx(min(1, 2 * p_worse(mean - base, seed=SEED)))
@@ -109,14 +107,6 @@ def test_questions_about_a_picture_are_resampled_together() -> None:
         np.repeat(np.arange(len(dense)), 8).tolist(),
     )
     assert eight == once
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-100, 100)), min_size=1, max_size=40))
-def test_aggregation_by_picture_keeps_the_mean(questions: list[tuple[int, int]]) -> None:
-    values = np.array([value for _, value in questions], np.float64)
-    found = by_picture(values, [picture for picture, _ in questions])
-    assert len(found) == len({picture for picture, _ in questions})
-    assert found.mean() == pytest.approx(values.mean(), abs=1e-6)
 
 
 def test_no_share_is_retained_of_zero_dense_accuracy() -> None:

@@ -266,7 +266,7 @@ class Run:
 
     def _run_around(self) -> str:
         """Return, for messages, which run the folder is a part of."""
-        for folder in self.folder.absolute().parents[:2]:
+        for folder in self.folder.resolve().parents[:2]:
             if Run(folder).exists():
                 return f"; it is part of the run {folder}, give that"
         return ""

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lxcompress.choices import Rewind, Schedule, Scope, Subnetwork
 from lxcompress.errors import ConfigError
+from lxcompress.system.files import read_text
+from lxcompress.system.text import is_utf8
 
 EMBEDDED_DATA = "shapes"
 EMBEDDED_MODEL = "lxmert-shapes"
@@ -212,12 +214,8 @@ def first_difference(found: dict[str, Any], settings: dict[str, Any]) -> str | N
 
 def check_name(option: str, name: str) -> None:
     """Raise ConfigError unless `name` can be that of a file, and be written as UTF-8."""
-    try:
-        if b"\0" not in name.encode():
-            return
-    except UnicodeEncodeError:
-        pass
-    raise ConfigError(f"--{option} {name!r}: not a name in UTF-8; rename it")
+    if "\0" in name or not is_utf8(name):
+        raise ConfigError(f"--{option} {name!r}: not a name in UTF-8; rename it")
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -229,7 +227,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         ConfigError: the file is missing, not YAML, or not a mapping.
     """
     try:
-        settings = yaml.load(path.read_text(encoding="utf-8"), _TextLoader)
+        settings = yaml.load(read_text(path), _TextLoader)
     except OSError as problem:
         raise ConfigError(f"cannot read --config {path}: {problem.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
@@ -256,7 +254,7 @@ def _is_small(model: str | None) -> bool:
     if model is None or model == EMBEDDED_MODEL:
         return model == EMBEDDED_MODEL
     try:
-        found = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
+        found = json.loads(read_text(Path(model) / "config.json"))
         return found["hidden_size"] <= 2 * PRESETS["small"]["hidden_size"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False  # a hub id, or a folder whose loading will raise an error

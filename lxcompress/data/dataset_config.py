@@ -30,7 +30,7 @@ from pydantic import (
 )
 
 from lxcompress.errors import DataError
-from lxcompress.system.files import read_json
+from lxcompress.system.files import read_json, read_text
 from lxcompress.system.record import first_error
 
 DATASET_NAME = "dataset.yaml"
@@ -100,11 +100,13 @@ class DatasetConfig(BaseModel):
 def read_config(path: Path) -> DatasetConfig:
     """Read `dataset.yaml`. Raises DataError naming the key that is wrong."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path))
     except OSError as problem:
         raise DataError(f"dataset not found: {path} ({problem.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+    except (yaml.YAMLError, ValueError) as problem:  # ValueError: not UTF-8, no such date
         raise DataError(f"not valid YAML: {_one_line(problem)}: {path}") from None
+    except RecursionError:
+        raise DataError(f"not valid YAML: nested too deeply: {path}") from None
     return parse_config(content, path)
 
 

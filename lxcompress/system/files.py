@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lxcompress.errors import DataError, LxcompressError, RunError
+from lxcompress.system.text import find_lone_surrogate
 
 _TEMPORARY = ".tmp-"
 
@@ -110,14 +111,31 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: Path, what: str, error: type[LxcompressError] = DataError) -> Any:
+def read_text(path: Path) -> str:
+    """Read a text file that a user may have written: UTF-8, with or without a byte order mark.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return Path(path).read_text(encoding="utf-8-sig")
+
+
+def read_json(
+    path: Path,
+    what: str,
+    error: type[LxcompressError] = DataError,
+    object_hook: Callable[[dict[str, Any]], Any] | None = None,
+) -> Any:
     """Read a JSON file; `what` names it in messages ("questions file", "result file").
 
     Raises:
-        error: the file is missing, cannot be read, is truncated or is not JSON.
+        error: the file is missing, cannot be read, is truncated, is not JSON, or has a lone
+            surrogate, which can neither be tokenized nor written.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        text = read_text(path)
+        value = json.loads(text, object_hook=object_hook)
     except FileNotFoundError:
         raise error(f"{what} not found: {path}") from None
     except IsADirectoryError:
@@ -125,16 +143,32 @@ def read_json(path: Path, what: str, error: type[LxcompressError] = DataError) -
     except UnicodeDecodeError:
         raise error(f"{what} is not UTF-8 text: {path}") from None
     except json.JSONDecodeError as problem:
-        raise error(
-            f"{what} is not valid JSON (truncated?) at line {problem.lineno}, "
-            f"column {problem.colno}: {path}"
-        ) from None
+        raise error(f"{what} is {_not_json(problem)}: {path}") from None
     except RecursionError:
         raise error(f"{what} is nested too deeply: {path}") from None
     except ValueError as problem:  # a number of thousands of digits
         raise error(f"{what} is not valid JSON ({problem}): {path}") from None
     except OSError as problem:
         raise error(f"{what} cannot be read: {path} ({problem.strerror})") from None
+    if surrogate := find_lone_surrogate(text):
+        raise error(f"{what} has {surrogate}; remove or complete it: {path}")
+    return value
+
+
+def _not_json(problem: json.JSONDecodeError) -> str:
+    """Why a text is no JSON, as far as it can be told: it is empty, another format, or cut off."""
+    text = problem.doc.strip()
+    if not text:
+        return "not valid JSON (truncated? the file is empty)"
+    place = f"at line {problem.lineno}, column {problem.colno}"
+    if text.startswith("<"):
+        return f"not valid JSON but HTML or XML {place} (an error page in its place?)"
+    if text.startswith("version https://git-lfs"):
+        return f"not valid JSON but a Git LFS pointer {place}: fetch the file with `git lfs pull`"
+    if problem.msg == "Extra data":
+        return f"not valid JSON: more text follows a whole value {place} (JSON Lines?)"
+    cut_off = problem.pos >= len(problem.doc.rstrip()) or problem.msg.startswith("Unterminated")
+    return f"not valid JSON ({'truncated?' if cut_off else problem.msg}) {place}"
 
 
 def lies_beside(path: Path, model: Path) -> bool:

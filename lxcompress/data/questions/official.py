@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -68,7 +67,8 @@ def read_official(questions: Path, annotations: Path | None) -> list[Question]:
 
 def _official_rows(path: Path, key: str, other: str) -> list[Any]:
     where = f"{key} file {path}"
-    data = _load(path, f"{key} file", _only_the_answer if key == "annotations" else None)
+    hook = _only_the_answer if key == "annotations" else None
+    data = read_json(path, f"{key} file", object_hook=hook)
     if isinstance(data, list):
         raise DataError(
             f"{where} is a list, not an object with '{key}': if it is LXMERT's own JSON, give it "
@@ -79,13 +79,6 @@ def _official_rows(path: Path, key: str, other: str) -> list[Any]:
         hint = f"it holds '{other}', are the two swapped?" if swapped else "is it VQA v2 JSON?"
         raise DataError(f"{where} has no '{key}': {hint}")
     return non_empty_list(data[key], where)
-
-
-def _load(path: Path, what: str, hook: Callable[[dict[str, Any]], Any] | None) -> Any:
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), object_hook=hook)
-    except (OSError, ValueError):
-        return read_json(path, what)  # fails as well, with a message
 
 
 def _only_the_answer(value: dict[str, Any]) -> Any:

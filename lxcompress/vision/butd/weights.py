@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lxcompress.errors import ModelError
 from lxcompress.system.cache import cache_folder, writable_cache
-from lxcompress.system.files import atomic_path, sha256
+from lxcompress.system.files import atomic_path, read_text, sha256
 from lxcompress.system.proxies import explain_proxy
 from lxcompress.vision.butd.boxes import cell_anchors
 from lxcompress.vision.butd.network import Architecture, BottomUpNetwork, expected_shapes
@@ -68,7 +68,7 @@ def check_config(path: Path, architecture: Architecture) -> None:
     thresholds are not read: they are always those of LXMERT's features.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path))
     except FileNotFoundError:
         raise ModelError(f"no {CONFIG_NAME} beside the detector's weights: {path}") from None
     except OSError as problem:

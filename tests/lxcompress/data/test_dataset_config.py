@@ -17,6 +17,9 @@ REGIONS = {"questions": "q.json", "regions": "r"}
     ("content", "message"),
     [
         ("name: [", "not valid YAML"),
+        ("name: 2024-99-99", "not valid YAML: month must be in"),
+        ("[" * 10_000, "not valid YAML: nested too deeply"),
+        (r'name: "\ud83d"', "name: Input should be a valid string"),
         ("- a\n- b\n", "not a dataset file"),
         ("", "not a dataset file"),
         ({"train": REGIONS}, "name: Field required"),

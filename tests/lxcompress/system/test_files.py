@@ -2,12 +2,16 @@
 
 import errno
 import hashlib
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors import SafetensorError
 
 from lxcompress.errors import ConfigError, DataError, LxcompressError
@@ -131,7 +135,18 @@ def test_json_round_trip(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b'{"a": [1, 2', "thing file is not valid JSON .* line 1, column 12"),
-        (b"", "not valid JSON"),
+        (b"", "not valid JSON .*the file is empty"),
+        (b"\xef\xbb\xbf \n", "the file is empty"),
+        (
+            b'{"a": 1}\n{"a": 2}\n',
+            "more text follows a whole value at line 2, column 1 .JSON Lines",
+        ),
+        (b"<!DOCTYPE html><p>not found", "HTML or XML at line 1, column 1"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "`git lfs pull`"),
+        (b"{'a': 1}", r"\(Expecting property name enclosed in double quotes\) at line 1, column 2"),
+        (b'{"a": "', r"\(truncated\?\)"),
+        (b'["a",\n "half \\ud83d"]', r"\\ud83d\) at line 2, column 8, after .*half"),
+        (b'["\\ud83d\\ude00\\uDE00"]', r"\\uDE00\) at line 1, column 15"),
         (b"\xff\xfe", "is not UTF-8 text"),
         (b"[" * 20_000, "thing file is nested too deeply"),
         (b"1" * 5_000, "thing file is not valid JSON .*digits"),
@@ -157,3 +172,14 @@ def test_sha256(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abc" * 1_000_000)
     assert sha256(path) == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
+
+
+@given(st.text(), st.booleans(), st.booleans(), st.sampled_from(["\n", "\r\n"]))
+def test_any_text_is_read_with_or_without_a_byte_order_mark(
+    text: str, marked: bool, escaped: bool, ending: str
+) -> None:
+    content = json.dumps({"key": [text]}, ensure_ascii=escaped, indent=1).replace("\n", ending)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "value.json"
+        path.write_bytes(content.encode("utf-8-sig" if marked else "utf-8"))
+        assert read_json(path, "value") == {"key": [text]}

@@ -57,17 +57,26 @@ def import_(
     force: Annotated[
         bool, typer.Option("--force", help="Write into a folder that is not empty.")
     ] = False,
+    skip_broken: Annotated[
+        bool,
+        typer.Option(
+            "--skip-broken",
+            help="Leave out pictures that cannot be read, and the questions about them.",
+        ),
+    ] = False,
 ) -> None:
     """Make a dataset folder from official VQA v2 files or from LXMERT's.
 
-    JSON files are checked and copied; pictures and regions stay where they are.
+    JSON files are checked and copied; pictures and regions stay where they are. Pictures whose
+    regions are still to be made are opened.
 
     Example: lxcompress data import --name vqa-v2 --output data/vqa
     --train-questions v2_OpenEnded_mscoco_train2014_questions.json
     --train-annotations v2_mscoco_train2014_annotations.json --train-regions regions/train2014
     """
     from lxcompress.data.dataset_config import SPLITS, SplitName
-    from lxcompress.data.importing import SplitSource, import_dataset
+    from lxcompress.data.importing import SKIPPED_NAME, import_dataset
+    from lxcompress.data.split_source import SplitSource
     from lxcompress.errors import ConfigError
 
     options = {
@@ -88,7 +97,7 @@ def import_(
             )
     if not splits:
         raise ConfigError("nothing to import: give --train-questions, --lxmert-train or others")
-    import_dataset(
+    skipped = import_dataset(
         output,
         splits,
         name=name,
@@ -96,8 +105,18 @@ def import_(
         answers=answers,
         min_occurrences=min_occurrences,
         force=force,
+        skip_broken=skip_broken,
     )
-    _print_result(f"dataset {name}: {output}", lxcompress_command("data", "check", output))
+    result = f"dataset {name}: {output}"
+    if skipped:
+        for picture in skipped:
+            typer.echo(f"skipped: {picture.split}: {picture.problem}", err=True)
+        left_out = sum(picture.questions for picture in skipped)
+        result += (
+            f"; {len(skipped)} broken pictures and {left_out} questions about them left out, "
+            f"listed in {output / SKIPPED_NAME}"
+        )
+    _print_result(result, lxcompress_command("data", "check", output))
 
 
 @app.command()
@@ -139,6 +158,10 @@ def detect(
         int | None,
         typer.Option(min=1, help="Pictures opened at once. [default: 8; 1 for butd]"),
     ] = None,
+    skip_broken: Annotated[
+        bool,
+        typer.Option("--skip-broken", help="Leave out pictures that cannot be read; list them."),
+    ] = False,
 ) -> None:
     """Detect the regions of a folder of pictures.
 
@@ -148,11 +171,23 @@ def detect(
     Example: lxcompress data detect pictures/ --output regions/mine --detector butd
     """
     from lxcompress.data.regions.detection import detect_folder
+    from lxcompress.data.regions.index import INDEX_NAME
     from lxcompress.vision.detectors import get_detector
 
-    store = detect_folder(images, output, get_detector(detector, weights, device), batch_size)
+    store = detect_folder(
+        images,
+        output,
+        get_detector(detector, weights, device),
+        batch_size,
+        skip_broken=skip_broken,
+    )
+    result = f"regions of {len(store)} pictures ({store.feature_size} features): {output}"
+    if store.skipped:
+        for name, problem in store.skipped.items():
+            typer.echo(f"skipped: {name}: {problem}", err=True)
+        result += f"; {len(store.skipped)} broken pictures left out, listed in {INDEX_NAME} there"
     _print_result(
-        f"regions of {len(store)} pictures ({store.feature_size} features): {output}",
+        result,
         lxcompress_command("data", "import", "--train-regions", output) + " … --output DATASET",
     )
 
@@ -186,6 +221,10 @@ def make_shapes_(
 @app.command()
 def check(
     data: Annotated[str, typer.Argument(metavar="DIR", help='Dataset folder, or "shapes".')],
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Do not open pictures whose regions are still to be made."),
+    ] = False,
 ) -> None:
     """Check a dataset: files, ids, pictures, region values. The exit code is 2 for problems.
 
@@ -197,7 +236,7 @@ def check(
 
     from lxcompress.data.check import check_dataset
 
-    findings = check_dataset(data)
+    findings = check_dataset(data, quick)
     table = Table("split", "questions", "pictures", "regions")
     for split in findings.splits:
         cells = (split.name, split.questions, split.pictures, split.regions)

@@ -12,10 +12,12 @@ from lxcompress.data.dataset_config import SPLITS, SplitConfig, SplitName
 from lxcompress.data.questions.answers import label_index, target_scores
 from lxcompress.data.questions.question import Question
 from lxcompress.data.regions.check import region_problems
-from lxcompress.data.regions.detection import find_pictures
 from lxcompress.data.regions.index import is_finished
+from lxcompress.data.regions.picture_files import broken_pictures, find_pictures
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import DataError, LxcompressError
+
+_MOST_NAMED = 20  # broken pictures, each with its own line
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,11 @@ class Findings:
     splits: list[SplitSummary] = field(default_factory=list)
 
 
-def check_dataset(folder: Path | str) -> Findings:
+def check_dataset(folder: Path | str, quick: bool = False) -> Findings:
     """Check files, schemas, ids, pictures and region values of a dataset folder (or "shapes").
 
-    Reads all region data, at disk speed.
+    Reads all region data, at disk speed, and decodes the pictures whose regions are still to be
+    made; `quick` leaves these out, with a note.
     """
     findings = Findings()
     try:
@@ -63,7 +66,10 @@ def check_dataset(folder: Path | str) -> Findings:
             if not missing:
                 findings.problems.append(f"{name}: {problem}")
         pictures[name] = _pictures(dataset, name, split, findings)
-        store = _check_regions(dataset, name, questions.get(name, []), pictures[name], findings)
+        of_split = questions.get(name, [])
+        store = _check_regions(dataset, name, of_split, pictures[name], findings)
+        if not split.regions:
+            _check_unopened(name, of_split, pictures[name], store, quick, findings)
         if store is not None:
             stores[name] = store
         findings.splits.append(_summary(name, questions.get(name), store))
@@ -113,6 +119,37 @@ def _check_regions(
         problems = region_problems(store, pictures, name)
         findings.problems += [f"{name}: {problem}" for problem in problems]
     return store
+
+
+def _check_unopened(
+    name: SplitName,
+    questions: list[Question],
+    pictures: dict[str, Path],
+    store: RegionStore | None,
+    quick: bool,
+    findings: Findings,
+) -> None:
+    """Decode the pictures of questions whose regions are still to be made."""
+    wanted = dict.fromkeys(question.image_id for question in questions)
+    to_make = {
+        image: pictures[image]
+        for image in wanted
+        if image in pictures and not (store and image in store)
+    }
+    if not to_make:
+        return
+    if quick:
+        findings.notes.append(f"{name}: {len(to_make)} pictures were not opened (--quick)")
+        return
+    broken = list(broken_pictures(to_make, f"Opening the {name} pictures"))
+    findings.problems += [f"{name}: {problem}" for _, problem in broken[:_MOST_NAMED]]
+    if len(broken) > _MOST_NAMED:
+        findings.problems.append(f"{name}: {len(broken) - _MOST_NAMED} more pictures are broken")
+    if broken:
+        findings.notes.append(
+            f"{name}: `lxcompress data import --skip-broken` leaves out broken pictures and their "
+            "questions"
+        )
 
 
 def _pictures(

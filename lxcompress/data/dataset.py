@@ -22,8 +22,9 @@ from lxcompress.data.questions.answers import answer_list
 from lxcompress.data.questions.lxmert import read_lxmert
 from lxcompress.data.questions.official import read_official
 from lxcompress.data.questions.question import Question
-from lxcompress.data.regions.detection import detect_folder, select_pictures, weights_of
+from lxcompress.data.regions.detection import detect_folder, weights_of
 from lxcompress.data.regions.index import is_finished
+from lxcompress.data.regions.picture_files import select_pictures
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import DataError
 from lxcompress.vision import detectors

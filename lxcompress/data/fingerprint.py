@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from lxcompress.data.dataset_config import SPLITS, DatasetConfig, SplitConfig
-from lxcompress.data.regions.detection import find_pictures
 from lxcompress.data.regions.index import INDEX_NAME
+from lxcompress.data.regions.picture_files import find_pictures
 from lxcompress.errors import DataError
 from lxcompress.system.files import sha256
 

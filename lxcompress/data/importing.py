@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lxcompress.config import check_name
 from lxcompress.data.dataset_config import (
     DATASET_NAME,
     SPLITS,
@@ -22,31 +25,24 @@ from lxcompress.data.dataset_config import (
     read_config,
 )
 from lxcompress.data.questions.answers import answer_list
-from lxcompress.data.questions.lxmert import read_lxmert
-from lxcompress.data.questions.official import read_official
-from lxcompress.data.questions.question import Question
-from lxcompress.data.regions.detection import find_pictures
-from lxcompress.data.regions.store import RegionStore
+from lxcompress.data.questions.question import Question, QuestionId
+from lxcompress.data.split_source import SplitSource, check_pictures
 from lxcompress.errors import ConfigError, DataError
-from lxcompress.system.files import atomic_path, write_json
+from lxcompress.system.files import atomic_path, read_json, write_json
 from lxcompress.vision.detectors import DETECTORS
 
 _ANSWERS_NAME = "answers.json"
+SKIPPED_NAME = "skipped.txt"  # broken pictures: split, image id, what is wrong
 
 
 @dataclass(frozen=True)
-class SplitSource:
-    """The files of a split.
+class SkippedPicture:
+    """A broken picture of a split, and the number of questions that were left out with it."""
 
-    `questions` (with `annotations`) are official VQA v2 JSON, `samples` is LXMERT's own JSON;
-    `regions` are folders of regions, `images` folders of pictures.
-    """
-
-    questions: Path | None = None
-    annotations: Path | None = None
-    samples: tuple[Path, ...] = ()
-    regions: tuple[Path, ...] = ()
-    images: tuple[Path, ...] = ()
+    split: SplitName
+    image_id: str
+    problem: str
+    questions: int
 
 
 def import_dataset(
@@ -58,11 +54,13 @@ def import_dataset(
     answers: Path | None = None,
     min_occurrences: int = 9,
     force: bool = False,
-) -> DatasetConfig:
+    skip_broken: bool = False,
+) -> list[SkippedPicture]:
     """Check the files, and write the dataset folder `output`.
 
     JSON files are copied; pictures and regions are not, `dataset.yaml` has their relative paths.
-    The answer list is the file `answers` (in its order), or built from train.
+    The answer list is the file `answers` (in its order), or built from train. Returns the broken
+    pictures that were left out, which `skipped.txt` lists in the dataset folder.
 
     Args:
         detector: the detector for splits with pictures only; by default that of the regions.
@@ -70,30 +68,45 @@ def import_dataset(
             listed.
         force: write into a folder that is not empty. Files of the same name are replaced, and
             regions that were made from other pictures removed; nothing else is changed.
+        skip_broken: leave out pictures that cannot be read, and the questions about them.
 
     Raises:
         DataError: a file is missing or wrong, or parts of a split do not belong together.
-        ConfigError: `output` has files and `force` was not given, or an option is missing.
+        ConfigError: `output` has files and `force` was not given, an option is missing, or a
+            name is not UTF-8, in which `dataset.yaml` is written.
     """
     output = Path(output)
+    _check_names(name, output, splits)
     occupied = output.exists() and not (output.is_dir() and not any(output.iterdir()))
     if occupied and not (force and output.is_dir()):
         raise ConfigError(f"{output} already has files; choose another folder, or add --force")
     content: dict[str, Any] = {"name": name}
-    copies: dict[str, Path] = {}
+    copies: dict[str, tuple[Path, set[QuestionId]]] = {}
+    skipped: list[SkippedPicture] = []
     train: list[Question] | None = None
     for split in SPLITS:
         if split not in splits:
             continue
         source = splits[split]
-        content[split] = _describe(split, source, output, copies)
-        questions = _read(split, source)
-        made_by = _check_pictures(split, source, questions, detector)
-        if detector is not None and made_by != detector:
-            raise DataError(f"the {split} regions are by {made_by!r}, those before by {detector!r}")
-        detector = made_by
+        questions = source.read(split)
+        found = check_pictures(split, source, questions, detector, skip_broken)
+        if detector is not None and found.detector != detector:
+            raise DataError(
+                f"the {split} regions are by {found.detector!r}, those before by {detector!r}"
+            )
+        detector = found.detector
+        without = {q.question_id for q in questions if q.image_id in found.broken}
+        if len(without) == len(questions):
+            raise DataError(f"none of the pictures of {split} can be read")
+        counts = Counter(question.image_id for question in questions)
+        skipped += [
+            SkippedPicture(split, image, problem, counts[image])
+            for image, problem in found.broken.items()
+        ]
+        content[split], files = _describe(split, source, output)
+        copies |= {target: (path, without) for target, path in files.items()}
         if split == "train":
-            train = questions
+            train = [question for question in questions if question.question_id not in without]
     content["detector"] = detector
     labels = None
     if answers is not None:
@@ -105,8 +118,11 @@ def import_dataset(
     config = parse_config(content, output / DATASET_NAME)
 
     def fill(folder: Path) -> None:
-        for target, path in copies.items():
-            shutil.copyfile(path, folder / target)
+        for target, (path, without) in copies.items():
+            _copy_questions(path, folder / target, without)
+        if skipped:
+            lines = [f"{one.split}\t{one.image_id}\t{one.problem}\n" for one in skipped]
+            (folder / SKIPPED_NAME).write_text("".join(lines), encoding="utf-8")
         if labels is not None:
             write_json(folder / _ANSWERS_NAME, labels)
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
@@ -118,22 +134,42 @@ def import_dataset(
         with atomic_path(output) as folder:
             folder.mkdir()
             fill(folder)
-    return config
+    return skipped
 
 
-def _read(split: SplitName, source: SplitSource) -> list[Question]:
-    if source.samples and source.questions is None:
-        return read_lxmert(list(source.samples))
-    if source.questions is not None and not source.samples:
-        return read_official(source.questions, source.annotations)
-    raise ConfigError(f"give {split} either official questions or LXMERT's samples")
+def _check_names(name: str, output: Path, splits: Mapping[SplitName, SplitSource]) -> None:
+    check_name("name", name)
+    check_name("output", str(output))
+    for split, source in splits.items():
+        for option, folders in (("regions", source.regions), ("images", source.images)):
+            for folder in folders:
+                check_name(f"{split}-{option}", os.path.relpath(folder, output))
+
+
+def _copy_questions(path: Path, target: Path, without: Collection[QuestionId]) -> None:
+    """Copy a file of questions or annotations as it is, or without the rows of some questions."""
+    if not without:
+        shutil.copyfile(path, target)
+        return
+    content = read_json(path, "file of questions")
+
+    def kept(rows: list[Any]) -> list[Any]:
+        return [row for row in rows if row["question_id"] not in without]
+
+    if isinstance(content, dict):
+        for key in {"questions", "annotations"} & content.keys():
+            content[key] = kept(content[key])
+    else:
+        content = kept(content)
+    target.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _describe(
-    split: SplitName, source: SplitSource, output: Path, copies: dict[str, Path]
-) -> dict[str, str | list[str]]:
-    """The split's entry in `dataset.yaml`; adds the files to copy, by new name, to `copies`."""
+    split: SplitName, source: SplitSource, output: Path
+) -> tuple[dict[str, str | list[str]], dict[str, Path]]:
+    """The split's entry in `dataset.yaml`, and the files to copy by their new names."""
     part: dict[str, str | list[str]] = {}
+    copies: dict[str, Path] = {}
     for key, path in (("questions", source.questions), ("annotations", source.annotations)):
         if path is not None:
             part[key] = f"{split}_{key}.json"
@@ -147,35 +183,7 @@ def _describe(
     for key, names in {"samples": list(samples), **folders}.items():
         if names:
             part[key] = names[0] if len(names) == 1 else names
-    return part
-
-
-def _check_pictures(
-    split: SplitName, source: SplitSource, questions: list[Question], detector: str | None
-) -> str:
-    """The detector of the split's regions. Raises when a question's picture is missing."""
-    if source.regions:
-        store = RegionStore(*source.regions)
-        absent, made_by = set(store.missing(q.image_id for q in questions)), store.detector
-        folders = source.regions
-    elif source.images:
-        if detector not in DETECTORS:
-            raise ConfigError(
-                f"{split} has pictures but no regions: give --detector, one of "
-                f"{', '.join(DETECTORS)}"
-            )
-        pictures = find_pictures(source.images)
-        absent, made_by = {q.image_id for q in questions if q.image_id not in pictures}, detector
-        folders = source.images
-    else:
-        raise ConfigError(f"give {split} a folder of regions or of pictures")
-    if absent:
-        unanswerable = [q.image_id for q in questions if q.image_id in absent]
-        raise DataError(
-            f"{len(unanswerable)} of {len(questions)} {split} questions are about pictures that "
-            f"are not in {', '.join(map(str, folders))}, e.g. image {unanswerable[0]}"
-        )
-    return made_by
+    return part, copies
 
 
 def _replace_files(output: Path, config: DatasetConfig, fill: Callable[[Path], None]) -> None:
@@ -185,6 +193,7 @@ def _replace_files(output: Path, config: DatasetConfig, fill: Callable[[Path], N
         fill(staging)
         _remove_stale_regions(output, config)
         (output / DATASET_NAME).unlink(missing_ok=True)
+        (output / SKIPPED_NAME).unlink(missing_ok=True)
         for path in sorted(staging.iterdir(), key=lambda path: path.name == DATASET_NAME):
             path.replace(output / path.name)
 

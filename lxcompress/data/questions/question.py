@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
+from string import whitespace
 
 QuestionId = int | str
 
-_EXTENSION = re.compile(r"\.(?:jpe?g|png)\Z", re.IGNORECASE)
+# Endings of picture files that Pillow reads without a plugin.
+PICTURE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+)
+_SUFFIXES = re.compile(
+    rf"(?:{'|'.join(map(re.escape, sorted(PICTURE_SUFFIXES)))})+\Z", re.IGNORECASE
+)
+_AROUND = "\ufeff" + whitespace
 # Twelve digits are COCO's file-name width. Shorter numbers after "_" stay part of the name, since
 # "cats_001" and "dogs_001" are different pictures.
 _NUMBERED = re.compile(r"(?:.*_(?=[0-9]{12}\Z))?([0-9]+)")
@@ -33,11 +42,15 @@ class Question:
 def canonical_image_id(value: QuestionId) -> str:
     """The form of an image id in which questions, regions and picture files are matched.
 
-    132417, "132417", "000000132417", "COCO_train2014_000000132417" and the same with .jpg or .png
-    all give "132417". Other names ("n161313", "cats_001") only lose such an extension.
+    132417, "132417", "000000132417", "COCO_train2014_000000132417" and the same with the ending of
+    a picture file (.jpg, .PNG, .webp, …) all give "132417". Other names ("n161313", "cats_001")
+    only lose such an ending, spaces and byte order marks around them, and their Unicode form: NFC
+    and NFD (as macOS writes file names) are one id.
     """
     if isinstance(value, int):
         return str(value)
-    name = _EXTENSION.sub("", value)
+    name = unicodedata.normalize("NFC", value).strip(_AROUND)
+    while (shorter := _SUFFIXES.sub("", name).strip(_AROUND)) != name:
+        name = shorter
     number = _NUMBERED.fullmatch(name)
     return (number[1].lstrip("0") or "0") if number else name

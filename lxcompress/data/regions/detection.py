@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from lxcompress.data.questions.question import canonical_image_id
+from PIL import Image
+
 from lxcompress.data.regions.index import is_finished
+from lxcompress.data.regions.picture_files import find_pictures, misnamed_pictures, select_pictures
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.data.regions.writer import RegionWriter
 from lxcompress.errors import DataError, Interrupted
 from lxcompress.system.progress import progress
+from lxcompress.system.text import printable_path
 from lxcompress.vision.pictures import open_picture
 from lxcompress.vision.regions import Detector, LearnedDetector
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 _SECONDS_BETWEEN_SAVES = 60.0
 _PICTURES_AT_ONCE = 8
 
@@ -26,6 +28,7 @@ def detect_folder(
     detector: Detector,
     batch_size: int | None = None,
     wanted: Collection[str] | None = None,
+    skip_broken: bool = False,
 ) -> RegionStore:
     """Detect the regions of all pictures of one or more folders, and write them to `output`.
 
@@ -36,16 +39,25 @@ def detect_folder(
         batch_size: pictures opened at once; by default 8, or 1 for a learned detector, which
             takes seconds for each.
         wanted: only pictures with these ids (the `canonical_image_id` of their file names).
+        skip_broken: leave out files that are no picture or whose name is not UTF-8, and list them
+            in the index (`RegionStore.skipped`).
 
     Raises:
         DataError: there are no pictures, two have the same id, a wanted one is missing, a file
-            is no picture (the regions made before it are kept), or `output` has regions by
-            another detector or by other weights.
+            is no picture (the regions made before it are kept) or has a name that is not UTF-8
+            (before the first is made), or `output` has regions by another detector or by other
+            weights.
         Interrupted: stopped by Ctrl-C; the regions made so far are kept.
     """
     output = Path(output)
     folders = [images] if isinstance(images, Path) else list(images)
     pictures = find_pictures(folders) if wanted is None else select_pictures(folders, wanted)
+    misnamed = misnamed_pictures(folders) if wanted is None else []
+    if misnamed and not skip_broken:
+        raise DataError(
+            f"the names of {len(misnamed)} pictures are not UTF-8, e.g. "
+            f"{printable_path(misnamed[0])}: rename them, or leave them out with --skip-broken"
+        )
     source = weights_of(detector)
     if batch_size is None:
         batch_size = 1 if source else _PICTURES_AT_ONCE
@@ -59,7 +71,13 @@ def detect_folder(
     )
     try:
         with writer:
-            _detect(pictures, writer, detector, batch_size)
+            for path in misnamed:
+                writer.skip(printable_path(path.name), "the file's name is not UTF-8")
+            _detect(pictures, writer, detector, batch_size, _opener(writer, wanted, skip_broken))
+            if not len(writer):
+                raise DataError(
+                    f"none of the {len(pictures)} pictures can be read, so no regions are written"
+                )
             writer.finish()
     except KeyboardInterrupt:
         raise Interrupted(
@@ -74,43 +92,33 @@ def weights_of(detector: Detector) -> str:
     return detector.weights if isinstance(detector, LearnedDetector) else ""
 
 
-def find_pictures(folders: Sequence[Path]) -> dict[str, Path]:
-    """The picture files in `folders` (not in subfolders) by image id, in order of their names.
-
-    Raises DataError when a folder is missing, there is no picture, or two have the same id.
-    """
-    pictures: dict[str, Path] = {}
-    for folder in folders:
-        if not folder.is_dir():
-            raise DataError(f"folder of pictures not found: {folder}")
-        for path in sorted(folder.iterdir()):
-            if path.suffix.lower() not in SUFFIXES:
-                continue
-            image = canonical_image_id(path.stem)
-            if image in pictures:
-                raise DataError(f"two pictures have the id {image!r}: {pictures[image]}, {path}")
-            pictures[image] = path
-    if not pictures:
-        kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-        raise DataError(f"no pictures ({kinds}) in {', '.join(map(str, folders))}")
-    return pictures
+_Opener = Callable[[str, Path], Image.Image | None]
 
 
-def select_pictures(folders: Sequence[Path], wanted: Collection[str]) -> dict[str, Path]:
-    """As `find_pictures`, but only those with the ids `wanted`; DataError when one is missing."""
-    pictures = find_pictures(folders)
-    absent = [image for image in wanted if image not in pictures]
-    if absent:
-        raise DataError(
-            f"{len(absent)} of {len(wanted)} pictures, e.g. {absent[0]!r}, are not in "
-            f"{', '.join(map(str, folders))}"
-        )
-    wanted = set(wanted)
-    return {image: path for image, path in pictures.items() if image in wanted}
+def _opener(writer: RegionWriter, wanted: Collection[str] | None, skip_broken: bool) -> _Opener:
+    """How to open a picture: a broken one is recorded (None), or an error that says what to do."""
+    leave_out = "--skip-broken leaves it out"
+    if wanted is not None:
+        leave_out = "`lxcompress data import --skip-broken` leaves it and its questions out"
+
+    def open_or_skip(image: str, path: Path) -> Image.Image | None:
+        try:
+            return open_picture(path)
+        except DataError as problem:
+            if not skip_broken:
+                raise DataError(f"{problem}; replace it; {leave_out}") from None
+            writer.skip(image, str(problem))
+            return None
+
+    return open_or_skip
 
 
 def _detect(
-    pictures: dict[str, Path], writer: RegionWriter, detector: Detector, batch_size: int
+    pictures: dict[str, Path],
+    writer: RegionWriter,
+    detector: Detector,
+    batch_size: int,
+    open_one: _Opener,
 ) -> None:
     todo = [(image, path) for image, path in pictures.items() if image not in writer]
     done = len(pictures) - len(todo)
@@ -118,9 +126,13 @@ def _detect(
     with progress(f"Regions by {detector.name}", len(pictures), "pictures", done) as meter:
         for start in range(0, len(todo), batch_size):
             batch = todo[start : start + batch_size]
-            opened = [open_picture(path) for _, path in batch]
-            found = detector.detect(opened)
-            for (image, path), picture, regions in zip(batch, opened, found, strict=True):
+            opened = [
+                (image, path, picture)
+                for image, path in batch
+                if (picture := open_one(image, path)) is not None
+            ]
+            found = detector.detect([picture for _, _, picture in opened]) if opened else []
+            for (image, path, picture), regions in zip(opened, found, strict=True):
                 size = (picture.height, picture.width)
                 try:
                     writer.append(image, regions.features, regions.boxes, size)

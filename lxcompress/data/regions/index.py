@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from lxcompress.errors import DataError
 from lxcompress.system.files import read_json
@@ -27,7 +27,9 @@ class ShardEntry(BaseModel):
 class RegionIndex(BaseModel):
     """Content of `index.json` and `partial.json`.
 
-    `source` is what the regions were made from; `position` is where in it the last shard ends.
+    `source` is what the regions were made from; `position` is where in it the last shard ends;
+    `skipped` are pictures without regions that could not be read, with the reason, by image id
+    (by file name where that is not UTF-8).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -38,7 +40,12 @@ class RegionIndex(BaseModel):
     shard_rows: PositiveInt
     source: str = ""
     position: int = 0
+    skipped: dict[str, str] = Field(default_factory=dict)
     shards: list[ShardEntry]
+
+    def content(self) -> dict[str, Any]:
+        """What the file has; `skipped` only where there are some."""
+        return self.model_dump(exclude=None if self.skipped else {"skipped"})
 
     @classmethod
     def read(cls, path: Path) -> RegionIndex:

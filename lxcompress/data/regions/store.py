@@ -41,6 +41,7 @@ class RegionStore:
             raise DataError("no folder of regions given")
         self.folders = tuple(Path(folder) for folder in folders)
         self.max_regions = 0
+        self.skipped: dict[str, str] = {}  # as in `RegionIndex`
         self._row: dict[str, int] = {}
         self._shards: list[Shard] = []
         starts: list[int] = []
@@ -55,6 +56,7 @@ class RegionStore:
                     f"{self.feature_size} features by {self.detector!r}, {folder} has "
                     f"{index.feature_size} by {index.detector!r}"
                 )
+            self.skipped |= index.skipped
             self.max_regions = max(self.max_regions, index.max_regions)
             for entry in index.shards:
                 path = folder / entry.file

@@ -121,6 +121,10 @@ class RegionWriter:
             self.save()
             self._images = []
 
+    def skip(self, name: str, reason: str) -> None:
+        """Record a picture that could not be read; the next writer of the folder forgets it."""
+        self._index.skipped[name] = reason
+
     def save(self) -> None:
         """Write all rows to disk, so that a killed process continues here."""
         if not self._unsaved:
@@ -133,13 +137,13 @@ class RegionWriter:
         digest = write_shard(self.folder / file, self._rows, len(self._images))
         entry = ShardEntry(file=file, images=self._images, sha256=digest)
         self._index.shards[number:] = [entry]
-        write_json(self.folder / PARTIAL_NAME, self._index.model_dump())
+        write_json(self.folder / PARTIAL_NAME, self._index.content())
         self._unsaved = False
 
     def finish(self) -> None:
         """Save, and mark the folder as complete."""
         self.save()
-        write_json(self.folder / PARTIAL_NAME, self._index.model_dump())
+        write_json(self.folder / PARTIAL_NAME, self._index.content())
         (self.folder / PARTIAL_NAME).replace(self.folder / INDEX_NAME)
         self._finished = True
 
@@ -154,7 +158,7 @@ class RegionWriter:
                         f"{self.folder} has regions with {key.replace('_', ' ')} {old!r}, not "
                         f"{new!r}: choose another output folder, or delete this one"
                     )
-            self._index = earlier
+            self._index = earlier.model_copy(update={"skipped": {}})  # they are tried again
         index = self._index
         self._done = {image for shard in index.shards for image in shard.images}
         self._images, self._unsaved, self._finished = [], False, False

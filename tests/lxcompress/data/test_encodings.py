@@ -18,9 +18,10 @@ from lxcompress.config import read_settings
 from lxcompress.data.check import check_dataset
 from lxcompress.data.dataset import open_dataset
 from lxcompress.data.dataset_config import read_answers
-from lxcompress.data.importing import SplitSource, import_dataset
+from lxcompress.data.importing import import_dataset
 from lxcompress.data.questions.lxmert import read_lxmert
 from lxcompress.data.questions.official import read_official
+from lxcompress.data.split_source import SplitSource
 from lxcompress.errors import DataError
 from lxcompress.evaluation.scoring import read_results
 
@@ -36,11 +37,11 @@ def as_windows_writes_it(path: Path) -> Path:
 def test_questions_and_annotations(tmp_path: Path) -> None:
     files = write_official(tmp_path, "train", [1, 2])
     plain = read_official(files["questions"], files["annotations"])
-    marked = [as_windows_writes_it(path) for path in files.values()]
-    assert read_official(*marked) == plain
+    questions, annotations = (as_windows_writes_it(path) for path in files.values())
+    assert read_official(questions, annotations) == plain
     regions = write_regions(tmp_path / "r", ["1", "2"])
     output = tmp_path / "data"
-    source = SplitSource(*marked, regions=(regions,))
+    source = SplitSource(questions, annotations, regions=(regions,))
     import_dataset(output, {"train": source}, name="x", min_occurrences=1)
     assert open_dataset(output).questions("train") == plain
     as_windows_writes_it(output / "dataset.yaml")
@@ -70,11 +71,11 @@ def test_half_a_character_is_refused_by_import_and_check(tmp_path: Path, part: s
     path.write_text(path.read_text().replace(word, word + "\\ud83d", 1))
     regions = write_regions(tmp_path / "r", ["1", "2"])
     line = rf"{part} file has half a character .* line 1, column \d+, after ….*{word[-3:]}.*{path}"
-    source = SplitSource(*(tmp_path / str(entry[key]) for key in ("questions", "annotations")))
+    questions, annotations = (tmp_path / str(entry[key]) for key in ("questions", "annotations"))
     with pytest.raises(DataError, match=line.replace("?", r"\?")):
         import_dataset(
             tmp_path / "out",
-            {"val": SplitSource(source.questions, source.annotations, regions=(regions,))},
+            {"val": SplitSource(questions, annotations, regions=(regions,))},
             name="x",
         )
     assert not (tmp_path / "out").exists()

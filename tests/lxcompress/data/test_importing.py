@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from lxcompress.cli.data import app
 from lxcompress.data.dataset import Split, open_dataset
 from lxcompress.data.dataset_config import SplitName
-from lxcompress.data.importing import SplitSource, import_dataset
+from lxcompress.data.importing import import_dataset
+from lxcompress.data.split_source import SplitSource
 from lxcompress.errors import ConfigError, DataError
 
 

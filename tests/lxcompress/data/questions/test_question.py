@@ -1,8 +1,12 @@
 """The canonical form of an image id."""
 
-import pytest
+import unicodedata
 
-from lxcompress.data.questions.question import canonical_image_id
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lxcompress.data.questions.question import PICTURE_SUFFIXES, canonical_image_id
 
 
 @pytest.mark.parametrize(
@@ -22,6 +26,16 @@ from lxcompress.data.questions.question import canonical_image_id
         ("shapes_train_000000000000", "0"),
         ("n161313", "n161313"),
         ("n161313.jpg", "n161313"),
+        ("n161313.webp", "n161313"),
+        ("n161313.JPG", "n161313"),
+        ("x.tif", "x"),
+        ("x.png.jpg", "x"),
+        ("\ufeffn161313", "n161313"),
+        (" n161313 \r", "n161313"),
+        ("\ufeff000000132417.webp", "132417"),
+        ("cafe\u0301.png", "caf\u00e9"),
+        ("caf\u00e9", "caf\u00e9"),
+        ("v1.2", "v1.2"),
         # Only COCO's twelve digits are a number: these three are three pictures.
         ("cats_001", "cats_001"),
         ("dogs_001", "dogs_001"),
@@ -32,3 +46,19 @@ from lxcompress.data.questions.question import canonical_image_id
 def test_image_ids_have_one_canonical_form(value: int | str, expected: str) -> None:
     assert canonical_image_id(value) == expected
     assert canonical_image_id(expected) == expected
+
+
+@given(
+    st.text(max_size=12),
+    st.sampled_from(sorted(PICTURE_SUFFIXES)),
+    st.booleans(),
+    st.sampled_from(["", " ", "\ufeff", "\r"]),
+)
+def test_one_picture_has_one_id_however_it_is_written(
+    name: str, suffix: str, upper: bool, around: str
+) -> None:
+    image = canonical_image_id(name)
+    assert canonical_image_id(image) == image
+    for form in ("NFC", "NFD"):
+        written = unicodedata.normalize(form, name) + (suffix.upper() if upper else suffix)
+        assert canonical_image_id(around + written + around) == image

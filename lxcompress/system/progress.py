@@ -24,7 +24,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 class Meter:
     """Counts finished units of work and shows the rate and the time left on standard error."""
 
-    def __init__(self, description: str, total: int, unit: str, start: int) -> None:
+    def __init__(self, description: str, total: int | None, unit: str, start: int) -> None:
         self.description, self.total, self.unit, self.done = description, total, unit, start
         self._start = start
         self._began = self._spoke = time.monotonic()
@@ -39,9 +39,11 @@ class Meter:
 
     def _line(self, now: float, note: str) -> str:
         rate = (self.done - self._start) / (now - self._began)
-        left = (self.total - self.done) / rate if rate else float("inf")
-        text = f"{self.description}: {self.done}/{self.total} {self.unit}"
-        text += f", {_speed(rate, self.unit)}, {left:.0f} s left"
+        of_total = "" if self.total is None else f"/{self.total}"
+        text = f"{self.description}: {self.done}{of_total} {self.unit}, {_speed(rate, self.unit)}"
+        if self.total is not None:
+            left = (self.total - self.done) / rate if rate else float("inf")
+            text += f", {left:.0f} s left"
         return f"{text}, {note}" if note else text
 
 
@@ -50,7 +52,7 @@ def _speed(rate: float, unit: str) -> str:
 
 
 class _Bar(Meter):
-    def __init__(self, meter: tuple[str, int, str, int], bar: Progress) -> None:
+    def __init__(self, meter: tuple[str, int | None, str, int], bar: Progress) -> None:
         super().__init__(*meter)
         description, total, unit, start = meter
         self._progress = bar
@@ -66,8 +68,8 @@ class _Bar(Meter):
 
 
 @contextmanager
-def progress(description: str, total: int, unit: str, start: int = 0) -> Iterator[Meter]:
-    """Show progress from `start` to `total` while the block runs.
+def progress(description: str, total: int | None, unit: str, start: int = 0) -> Iterator[Meter]:
+    """Show progress from `start` to `total` (None: unknown) while the block runs.
 
     A bar where standard error is a terminal, otherwise a line every ten seconds.
     """

@@ -57,7 +57,7 @@ class RegionWriter:
             source=source,
             shards=[],
         )
-        self._done: set[str] = set()
+        self._done: dict[str, int] = {}  # row of each picture, counted over all shards
         self._images: list[str] = []  # the pictures of the shard that is being filled
         self._unsaved = self._finished = False
 
@@ -89,6 +89,11 @@ class RegionWriter:
         """The `position` given with the last row."""
         return self._index.position
 
+    @property
+    def max_regions(self) -> int:
+        """The most regions that a picture may have."""
+        return self._index.max_regions
+
     def append(
         self,
         image_id: str,
@@ -114,12 +119,30 @@ class RegionWriter:
         self._rows.num_regions[row] = count
         self._rows.image_sizes[row] = size
         self._images.append(image_id)
-        self._done.add(image_id)
+        self._done[image_id] = len(self._done)
         self._index.position = position
         self._unsaved = True
         if len(self._images) == self._index.shard_rows:
             self.save()
             self._images = []
+
+    def has_equal(
+        self, image_id: str, features: ArrayLike, boxes: ArrayLike, size: tuple[int, int]
+    ) -> bool:
+        """Whether a picture was added with these values, after rounding; arguments as `append`."""
+        half, box = self._checked(image_id, np.asarray(features), np.asarray(boxes), size)
+        number, row = divmod(self._done[image_id], self._index.shard_rows)
+        shard = self._rows
+        if number < (len(self._done) - len(self._images)) // self._index.shard_rows:
+            path = self.folder / self._index.shards[number].file
+            shard = open_shard(path, self._index.max_regions, self._index.feature_size)
+        count = int(shard.num_regions[row])
+        return (
+            count == len(half)
+            and tuple(shard.image_sizes[row]) == size
+            and np.array_equal(shard.features[row, :count], half)
+            and np.array_equal(shard.boxes[row, :count], box)
+        )
 
     def skip(self, name: str, reason: str) -> None:
         """Record a picture that could not be read; the next writer of the folder forgets it."""
@@ -160,7 +183,8 @@ class RegionWriter:
                     )
             self._index = earlier.model_copy(update={"skipped": {}})  # they are tried again
         index = self._index
-        self._done = {image for shard in index.shards for image in shard.images}
+        images = [image for shard in index.shards for image in shard.images]
+        self._done = {image: row for row, image in enumerate(images)}
         self._images, self._unsaved, self._finished = [], False, False
         self._rows = Shard.zeros(index.shard_rows, index.max_regions, index.feature_size)
         if index.shards and len(index.shards[-1].images) < index.shard_rows:

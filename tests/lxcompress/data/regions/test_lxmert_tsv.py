@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from shared import SHARED
 
-from lxcompress.data.regions import lxmert_tsv
+from lxcompress.data.regions import tsv_source
 from lxcompress.data.regions.lxmert_tsv import convert_tsv
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.data.regions.writer import RegionWriter
@@ -34,6 +34,10 @@ def line(number: int, regions: int = 3, feature_size: int = 4) -> list[str]:
     name = f"COCO_train2014_{number:012d}"
     head = [name, str(HEIGHT), str(WIDTH), ids, confidences, ids, confidences, str(regions)]
     return [*head, encoded(box), encoded(features)]
+
+
+HEADER = ["img_id", "img_h", "img_w", "objects_id", "objects_conf", "attrs_id", "attrs_conf"]
+HEADER += ["num_boxes", "boxes", "features"]
 
 
 def write_tsv(path: Path, rows: int, **shape: int) -> Path:
@@ -69,7 +73,7 @@ def test_real_rows(tmp_path: Path) -> None:
             np.testing.assert_array_equal(batch.features[place], features.astype(np.float16))
 
 
-COLUMN = {"img_h": 1, "num_boxes": 7, "boxes": 8, "features": 9}
+COLUMN = {"img_id": 0, "img_h": 1, "num_boxes": 7, "boxes": 8, "features": 9}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,28 @@ COLUMN = {"img_h": 1, "num_boxes": 7, "boxes": 8, "features": 9}
     [
         ("img_h", "tall", "img_h is 'tall'"),
         ("img_h", "0", "img_h is '0'"),
+        ("img_id", "", "img_id is empty"),
+        ("boxes", encoded(np.tile([0, 0, 1, 0.5], (3, 1)).astype(np.float32)), "in 0-1 already"),
+        (
+            "boxes",
+            encoded(np.tile([90, 90, 80, 80], (3, 1)).astype(np.float32)),
+            "before it begins",
+        ),
+        (
+            "boxes",
+            encoded(np.tile([0, 0, 200, 300], (3, 1)).astype(np.float32)),
+            "outside the picture of 300 x 200 pixels, .* exchanged",
+        ),
+        ("boxes", encoded(np.ones((3, 4))), "written as float64"),
+        ("boxes", encoded(np.ones((3, 4), np.float16)), "written as float16"),
+        ("boxes", "b'AAAA", "somebody wrote str.bytes.: write bytes.decode.. instead"),
+        ("boxes", "[1.0, 2.0]", "a list was written instead of base64"),
+        ("features", encoded(np.random.default_rng(0).random((3, 8))), "written as float64"),
+        (
+            "features",
+            encoded(np.random.default_rng(0).random((3, 8)).astype(np.float16)),
+            "written as float16",
+        ),
         ("num_boxes", "4", "boxes has 12 numbers, not 4 for each of 4"),
         ("num_boxes", "9" * 5000, "num_boxes is '99999"),
         ("boxes", "%%%%", "boxes is not base64"),
@@ -103,15 +129,21 @@ def test_files_that_are_no_tsv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(DataError, match="not found"):
         convert_tsv(tsv, tmp_path / "r")
     for content, message in (
-        ("", "line 1: 1 columns instead of 10"),
+        ("", "a.tsv is empty: it has no row"),
+        ("\n \n\r\n", "a.tsv is empty: it has no row"),
+        ("\t".join(HEADER) + "\n", "a.tsv is empty: it has no row"),
         ("a\tb\n", "line 1: 2 columns instead of 10"),
-        ("\t".join(line(1)) + "\n" + "\t".join(line(1)), "line 2: picture '1' appears twice"),
-        ("\t".join(line(1, regions=37)), "37 regions, at most 36"),
+        (
+            "\t".join(line(1)) + "\n\n" + "\t".join([*line(1)[:-1], line(2)[-1]]),
+            "line 3: picture '1' appears twice, with different regions",
+        ),
+        ("\t".join(line(1, regions=37)), "37 regions, at most 36 fit: give --max-regions"),
+        ("\t".join(HEADER).replace("img_h", "height"), "line 1: the header line must name img_h"),
     ):
         tsv.write_text(content)
         with pytest.raises(DataError, match=message):
             convert_tsv(tsv, tmp_path / message[:6])
-    monkeypatch.setattr(lxmert_tsv, "_LONGEST_LINE", 100)
+    monkeypatch.setattr(tsv_source, "LONGEST_LINE", 100)
     tsv.write_bytes(bytes(1000))
     with pytest.raises(DataError, match="line 1: longer than"):
         convert_tsv(tsv, tmp_path / "r")

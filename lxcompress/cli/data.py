@@ -121,11 +121,17 @@ def import_(
 
 @app.command()
 def convert(
-    tsv: Annotated[Path, typer.Argument(help="LXMERT's feature file, e.g. train2014_obj36.tsv.")],
+    tsv: Annotated[
+        Path,
+        typer.Argument(
+            help="LXMERT's feature file, e.g. train2014_obj36.tsv, or the six-column one of the "
+            "original bottom-up attention; also in gzip or zip. - is standard input."
+        ),
+    ],
     output: _Output,
     max_regions: Annotated[int, typer.Option(min=1, help="Regions per picture at most.")] = 36,
 ) -> None:
-    """Convert one of LXMERT's TSV files of region features into a folder of regions.
+    """Convert a TSV file of region features into a folder of regions.
 
     Takes little memory, whatever the size of the file. After an interrupt the same command
     continues.

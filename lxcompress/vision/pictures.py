@@ -46,10 +46,23 @@ def open_picture(path: Path) -> Image.Image:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise _too_large(path) from None
     except UnidentifiedImageError:
-        raise DataError(f"not a picture that can be read (PNG, JPEG, …): {path}") from None
+        raise DataError(f"not a picture that can be read ({_content(path)}): {path}") from None
     except (*_BROKEN, zlib.error) as problem:
         reason = " ".join(str(problem).split()) or type(problem).__name__
         raise DataError(f"picture is truncated or damaged ({reason}): {path}") from None
+
+
+def _content(path: Path) -> str:
+    """What a file that is no picture seems to be."""
+    with open(path, "rb") as file:
+        start = file.read(64).lstrip().lower()
+    if not start:
+        return "the file is empty"
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a page in its place, as failed downloads leave behind"
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer; fetch it with `git lfs pull`"
+    return "PNG, JPEG, …"
 
 
 def picture_size(path: Path) -> tuple[int, int]:

@@ -10,9 +10,11 @@ from typing import Any
 from lxcompress.data.questions.question import Question, QuestionId, canonical_image_id
 from lxcompress.data.questions.rows import (
     ID,
+    VIZWIZ,
     Schema,
     check_rows,
     check_unique,
+    is_vizwiz,
     no_garbage_collection,
     non_empty_list,
 )
@@ -70,9 +72,10 @@ def _official_rows(path: Path, key: str, other: str) -> list[Any]:
     hook = _only_the_answer if key == "annotations" else None
     data = read_json(path, f"{key} file", object_hook=hook)
     if isinstance(data, list):
+        kind = "if it is LXMERT's own JSON, give it as samples instead"
         raise DataError(
-            f"{where} is a list, not an object with '{key}': if it is LXMERT's own JSON, give it "
-            "as samples instead"
+            f"{where} is a list, not an object with '{key}': "
+            f"{VIZWIZ if data and is_vizwiz(data[0]) else kind}"
         )
     if not isinstance(data, dict) or key not in data:
         swapped = isinstance(data, dict) and other in data
@@ -88,7 +91,9 @@ def _only_the_answer(value: dict[str, Any]) -> Any:
     v2's training split). Interned, the texts take next to none.
     """
     answer = value.get("answer")
-    return intern(answer) if type(answer) is str and "answers" not in value else value
+    if type(answer) is str and "answers" not in value and "question_id" not in value:
+        return intern(answer)
+    return value
 
 
 _Annotation = tuple[str, str, str, tuple[str, ...]]
@@ -129,7 +134,10 @@ def _check_same_ids(
         (annotated.keys() - question_ids, annotations, questions),
     ):
         if lone:
+            advice = "give two files of the same split"
+            if {str(one) for one in question_ids} == {str(one) for one in annotated}:
+                advice = "they are numbers in one file and texts in the other, make them the same"
             raise DataError(
                 f"{len(lone)} of the question ids in {has} are not in {lacks}, for example "
-                f"{min(lone, key=str)!r}: give two files of the same split"
+                f"{min(lone, key=str)!r}: {advice}"
             )

@@ -16,6 +16,11 @@ from lxcompress.errors import DataError
 Schema = Mapping[str, tuple[type, ...]]
 ID = (int, str)
 
+VIZWIZ = (
+    "it looks like VizWiz's JSON: write it as VQA v2's, with a 'question_id' for each question and "
+    "the name of 'image' as its 'image_id'"
+)
+
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
@@ -63,10 +68,26 @@ def _row_problem(row: Any, number: int, schema: Schema) -> str:
     for key, kinds in schema.items():
         expected = " or ".join(kind.__name__ for kind in kinds)
         if key not in row:
-            return f"{name} has no '{key}' ({expected}): is it a file of this kind?"
+            return f"{name} has no '{key}' ({expected}): {_explain_absence(row, key)}"
         if type(row[key]) not in kinds:
             return f"{name} has {_kind(row[key])} as '{key}', expected {expected}"
     raise AssertionError("called for a row that fits")
+
+
+def is_vizwiz(row: Any) -> bool:
+    """Whether a row is one of VizWiz's, which have no ids."""
+    return isinstance(row, dict) and "image" in row and "question_id" not in row
+
+
+def _explain_absence(row: dict[str, Any], key: str) -> str:
+    """What a row without `key` seems to be, by the other keys that it has."""
+    if key == "answers" and "answer" in row:
+        return "it has a single 'answer': repeat it, with 'answers' as ten times {\"answer\": …}"
+    if is_vizwiz(row):
+        return VIZWIZ
+    if key == "question_type":
+        return "give every annotation one, for instance the first words of the question"
+    return "is it a file of this kind?"
 
 
 def _kind(value: Any) -> str:

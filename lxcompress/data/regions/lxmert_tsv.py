@@ -124,7 +124,7 @@ def _append(row: Row, writer: RegionWriter, position: int) -> None:
     if count > writer.max_regions:
         raise DataError(
             f"picture {row.image_id!r}: {count} regions, at most {writer.max_regions} fit: give "
-            "--max-regions"
+            "--max-regions (features of 10 to 100 regions need 100)"
         )
     if row.image_id not in writer:
         writer.append(row.image_id, row.features, row.boxes, row.size, position)

@@ -28,6 +28,13 @@ def test_lines_every_ten_seconds(clock: list[float], capsys: pytest.CaptureFixtu
     ]
 
 
+def test_work_of_unknown_length(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("Converting standard input", None, "MB") as meter:
+        clock[0] = 110.0
+        meter.advance(50)
+    assert capsys.readouterr().err == "Converting standard input: 50 MB, 5.0 MB/s\n"
+
+
 def test_short_work_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     with progress("Training", 3, "steps") as meter:
         meter.advance(3)

@@ -55,6 +55,10 @@ def test_lxmert_test_split_has_no_scores(tmp_path: Path) -> None:
         (lambda rows: rows[0].pop("img_id"), "question 458752000 has no 'img_id'"),
         (lambda rows: rows[0].pop("sent"), "question 458752000 has no 'sent'"),
         (lambda rows: rows[0].pop("question_id"), "entry 0 has no 'question_id'"),
+        (
+            lambda rows: rows.insert(0, {"image": "VizWiz_1.jpg", "question": "What?"}),
+            "entry 0 has no 'question_id' .* VizWiz's JSON: write it as VQA v2's",
+        ),
         (lambda rows: rows[0].update(sent=None), "458752000 has null as 'sent'"),
         (lambda rows: rows[0].update(answer_type=1), "458752000 has a type that is not text"),
         (lambda rows: rows[0].update(label=["net"]), "458752000 has a 'label' that is not"),

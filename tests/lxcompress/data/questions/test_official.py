@@ -130,6 +130,18 @@ def _set(key: str, value: Any) -> Change:
         (_drop("question_type"), "a.json: question 7000 has no 'question_type'"),
         (_drop("answer_type"), "a.json: question 7000 has no 'answer_type'"),
         (_drop("answers"), "a.json: question 7000 has no 'answers'"),
+        (
+            lambda q, a: a["annotations"][1].update(
+                answer=a["annotations"][1].pop("answers") and "x"
+            ),
+            "question 7000 has no 'answers' .* it has a single 'answer': repeat it",
+        ),
+        (
+            lambda q, a: [
+                row.update(question_id=str(row["question_id"])) for row in q["questions"]
+            ],
+            "'7000': they are numbers in one file and texts in the other",
+        ),
         (_set("answer_type", 1), "question 7000 has .* int as 'answer_type', expected str"),
         (_set("answers", "yes"), "question 7000 has .* str as 'answers', expected list"),
         (_set("answers", [{"answer": 1}] * 10), "question 7000 has an answer that is not"),
@@ -155,6 +167,7 @@ def test_bad_official_files(tmp_path: Path, change: Change, message: str) -> Non
         ("", "not valid JSON .truncated"),
         (json.dumps(ANNOTATIONS)[:200], "annotations file is not valid JSON .truncated"),
         ("[]", "a.json is a list, .* LXMERT's own JSON"),
+        ('[{"image": "VizWiz_1.jpg", "question": "x"}]', "a.json is a list, .* VizWiz's JSON"),
         ("3", "a.json has no 'annotations'"),
         ("null", "a.json has no 'annotations'"),
     ],

@@ -64,6 +64,14 @@ def test_missing_folder_and_text(tmp_path: Path) -> None:
         open_picture(tmp_path / "b.png")
     with pytest.raises(DataError, match="this is a folder"):
         open_picture(tmp_path)
+    for content, reason in (
+        ("", "the file is empty"),
+        (" <!DOCTYPE html><title>404", "a page in its place"),
+        ("version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+    ):
+        (tmp_path / "c.png").write_text(content)
+        with pytest.raises(DataError, match=rf"not a picture .*{reason}.*c\.png"):
+            open_picture(tmp_path / "c.png")
     (tmp_path / "c.png").write_text("hello")
     with pytest.raises(DataError, match=r"not a picture.*c\.png"):
         open_picture(tmp_path / "c.png")

@@ -227,7 +227,10 @@ def _note_shared(
 def _is_same_picture(image: str, one: dict[str, Path], other: dict[str, Path]) -> bool:
     """Whether an id is the same picture in both splits; some datasets number each from 1."""
     if image in one and image in other:
-        return filecmp.cmp(one[image], other[image], shallow=False)
+        try:
+            return filecmp.cmp(one[image], other[image], shallow=False)
+        except OSError:
+            return False  # reported with the pictures that cannot be opened
     return True
 
 

@@ -45,7 +45,14 @@ def fingerprint(folder: Path, config: DatasetConfig) -> str:
 
 def _pictures(folder: Path, split: SplitConfig) -> list[tuple[str, int]]:
     pictures = find_pictures([folder / path for path in split.images])
-    return [(image_id, path.stat().st_size) for image_id, path in pictures.items()]
+    return [(image_id, _size(path)) for image_id, path in pictures.items()]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as problem:
+        raise DataError(f"cannot read {path}: {problem.strerror}") from None
 
 
 def _digest(path: Path) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,24 @@ def open_picture(path: Path) -> Image.Image:
 
     Raises DataError when the file is missing, not a picture, damaged, or larger than MAX_PIXELS.
     """
+    with _opened(path) as file:
+        file.load()
+        return _to_rgb(ImageOps.exif_transpose(file))
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels of a picture as `open_picture` gives it; reads its header only.
+
+    Raises DataError as `open_picture` does, as far as the header tells.
+    """
+    with _opened(path) as file:
+        sideways = file.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS
+        return (file.width, file.height) if sideways else (file.height, file.width)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture; what is wrong with it, also in the block, is a DataError."""
     try:
         with warnings.catch_warnings():
             # Warnings about what Pillow repairs are of no use here; but below twice its limit a
@@ -35,8 +55,7 @@ def open_picture(path: Path) -> Image.Image:
             with Image.open(path) as file:
                 if file.width * file.height > MAX_PIXELS:
                     raise _too_large(path)
-                file.load()
-                return _to_rgb(ImageOps.exif_transpose(file))
+                yield file
     except FileNotFoundError:
         raise DataError(f"picture not found: {path}") from None
     except IsADirectoryError:
@@ -63,16 +82,6 @@ def _content(path: Path) -> str:
     if start.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer; fetch it with `git lfs pull`"
     return "PNG, JPEG, …"
-
-
-def picture_size(path: Path) -> tuple[int, int]:
-    """(height, width) in pixels of a picture as `open_picture` gives it; reads its header only.
-
-    Raises OSError or DecompressionBombError, as Pillow does.
-    """
-    with Image.open(path) as file:
-        sideways = file.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS
-        return (file.width, file.height) if sideways else (file.height, file.width)
 
 
 def _too_large(path: Path) -> DataError:

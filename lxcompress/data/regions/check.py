@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from PIL import Image
-
 from lxcompress.data.regions.index import INDEX_NAME, RegionIndex
 from lxcompress.data.regions.store import RegionStore
+from lxcompress.errors import DataError
 from lxcompress.system.files import sha256
 from lxcompress.system.progress import progress
 from lxcompress.vision.pictures import picture_size
@@ -34,8 +33,8 @@ def _wrong_sizes(store: RegionStore, pictures: Mapping[str, Path]) -> Iterator[s
             continue
         try:
             size = picture_size(path)
-        except (OSError, Image.DecompressionBombError):
-            yield f"not a picture that can be read: {path}"
+        except DataError as problem:
+            yield str(problem)
             continue
         if size != store.image_size(image):
             wrong.append((image, size, store.image_size(image)))

@@ -124,3 +124,16 @@ def test_check_opens_pictures_whose_regions_are_still_to_be_made(
     dataset = open_dataset(output)
     with pytest.raises(DataError, match=r"000003\.png; .*`lxcompress data import --skip-broken`"):
         dataset.prepare_regions("train")
+
+
+def test_links_that_lead_nowhere(tmp_path: Path, source: SplitSource) -> None:
+    output = tmp_path / "out"
+    both = {"train": source, "val": source}
+    import_dataset(output, both, name="x", detector="pixel", min_occurrences=1)  # type: ignore[arg-type]
+    picture(source, 3).unlink()
+    picture(source, 3).symlink_to(tmp_path / "nowhere.png")
+    problems = check_dataset(output).problems
+    assert [problem.partition(": ")[0] for problem in problems] == ["train", "val"]
+    assert all("picture not found" in problem and "000003.png" in problem for problem in problems)
+    with pytest.raises(DataError, match=r"cannot read .*000003\.png: No such file"):
+        _ = open_dataset(output).fingerprint

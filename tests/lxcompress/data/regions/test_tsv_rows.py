@@ -165,3 +165,34 @@ def test_features_of_another_type_are_refused(seed: int, kind: type) -> None:
     row = cells(LXMERT, "1", boxes, features.astype(kind))
     with pytest.raises(DataError, match=f"written as {kind.__name__}"):
         parse_one("\t".join(row).encode())
+
+
+@given(
+    st.sampled_from([LXMERT, BOTTOM_UP]),
+    st.integers(0, 9),
+    st.binary(max_size=40) | st.sampled_from([b"", b"\t", b"-1", b"1e9", b"b'", b'"', b"AAAA"]),
+    st.booleans(),
+)
+@settings(max_examples=300)
+def test_whatever_a_cell_holds_is_read_or_named(
+    columns: list[str], position: int, cell: bytes, with_header: bool
+) -> None:
+    row = [text.encode() for text in cells(columns, "1", *values())]
+    row[position % len(row)] = cell
+    parser = RowParser()
+    if with_header:
+        parser.parse("\t".join(columns).encode())
+    try:
+        parsed = parser.parse(b"\t".join(row))
+    except DataError as problem:
+        assert "\n" not in str(problem)
+    else:
+        assert parsed is None or len(parsed.boxes) == len(parsed.features)
+
+
+@given(st.binary(max_size=200))
+def test_any_line_is_read_or_named(line: bytes) -> None:
+    try:
+        assert RowParser().parse(line) is None
+    except DataError as problem:
+        assert "\n" not in str(problem)

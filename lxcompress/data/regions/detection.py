@@ -64,7 +64,9 @@ def detect_folder(
     if is_finished(output):
         store = RegionStore(output)
         made_by = (store.detector, store.source)
-        if made_by == (detector.name, source) and not store.missing(pictures):
+        # What was skipped is tried again, and listed anew.
+        todo = store.missing(pictures) or store.skipped or misnamed
+        if made_by == (detector.name, source) and not todo:
             return store
     writer = RegionWriter(
         output, detector.name, detector.feature_size, detector.max_regions, source=source

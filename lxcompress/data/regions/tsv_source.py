@@ -1,6 +1,6 @@
 """Opens a TSV file for reading line by line: plain, gzip, zip, or a stream such as standard input.
 
-What a file is, is told from its first bytes, since people name files as they like.
+The format is recognised by the first bytes, since people name files as they like.
 """
 
 from __future__ import annotations

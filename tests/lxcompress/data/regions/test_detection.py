@@ -90,6 +90,10 @@ def test_broken_pictures_are_skipped_and_listed(tmp_path: Path) -> None:
     assert store.image_ids == ["1", "2", "3", "11"]
     assert sorted(store.skipped) == [name for name in names if name != "11"]
     assert RegionStore(output).skipped == store.skipped
+    for path in set(pictures.iterdir()) - {pictures / "11.png"}:
+        if not path.name.startswith("COCO"):
+            path.unlink()
+    assert not detect_folder(pictures, output, detector).skipped
 
 
 def test_nothing_is_written_when_every_picture_is_broken(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ wrote. In memory two things differ, and neither changes an answer: attention is 
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import torch
@@ -107,6 +108,10 @@ def _check_is_object(path: Path) -> None:
         what = f"cannot load {path} as an LXMERT model: its configuration"
         if not isinstance(read_json(file, what, ModelError), dict):
             raise ModelError(f"{what} is not a JSON object: {file}")
+        if file.read_bytes().startswith(BOM_UTF8):  # transformers reads none
+            raise ModelError(
+                f"{what} begins with a byte order mark: save it as UTF-8 without one: {file}"
+            )
 
 
 def save_model(

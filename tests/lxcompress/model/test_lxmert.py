@@ -344,6 +344,10 @@ def configured(text: str) -> Callable[[Path], object]:
         ),
         (configured("["), r"\Acannot load \S* as an LXMERT model: its configuration is not valid"),
         (configured("[" * 20_000), "its configuration is nested too deeply"),
+        (
+            configured('\ufeff{"model_type": "lxmert"}'),
+            "its configuration begins with a byte order mark: save it as UTF-8 without",
+        ),
         (not_lxmert, "is a bert model; lxcompress prunes LXMERT"),
         (no_config, "cannot load"),
         (garbled_config, "cannot load"),

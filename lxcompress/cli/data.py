@@ -255,7 +255,8 @@ def check(
         typer.echo(f"problem: {problem}", err=True)
     if findings.problems:
         raise typer.Exit(2)
-    _print_result("no problems", lxcompress_command("prune", "--data", data))
+    result = "no problems" + (" in what --quick checks" if quick else "")
+    _print_result(result, lxcompress_command("prune", "--data", data))
 
 
 def _print_result(result: str, next_command: str) -> None:

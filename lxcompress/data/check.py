@@ -67,6 +67,8 @@ def check_dataset(folder: Path | str, quick: bool = False) -> Findings:
                 findings.problems.append(f"{name}: {problem}")
         pictures[name] = _pictures(dataset, name, split, findings)
         of_split = questions.get(name, [])
+        if empty := sum(not question.text.strip() for question in of_split):
+            findings.notes.append(f"{name}: {empty} of {len(of_split)} questions have no text")
         store = _check_regions(dataset, name, of_split, pictures[name], findings)
         if not split.regions:
             _check_unopened(name, of_split, pictures[name], store, quick, findings)

@@ -127,7 +127,16 @@ def read_answers(path: Path) -> list[str]:
     """
     answers: Any = read_json(path, "answer list")
     if not isinstance(answers, list) or not all(isinstance(text, str) for text in answers):
-        raise DataError(f"an answer list is a JSON list of texts: {path}")
+        found = type(answers).__name__
+        if isinstance(answers, dict):
+            found = "an object"
+        elif isinstance(answers, list):
+            odd = next(answer for answer in answers if not isinstance(answer, str))
+            found = f"a list with {'an object' if isinstance(odd, dict) else repr(odd)[:40]}"
+        raise DataError(
+            "an answer list is a JSON list of texts, in the order of the model's outputs; this is "
+            f"{found}: {path}"
+        )
     if not answers:
         raise DataError(f"the answer list is empty: {path}")
     if len(set(answers)) != len(answers):

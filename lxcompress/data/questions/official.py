@@ -7,7 +7,12 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from lxcompress.data.questions.question import Question, QuestionId, canonical_image_id
+from lxcompress.data.questions.question import (
+    Question,
+    QuestionId,
+    canonical_image_id,
+    without_folders,
+)
 from lxcompress.data.questions.rows import (
     ID,
     VIZWIZ,
@@ -58,9 +63,12 @@ def read_official(questions: Path, annotations: Path | None) -> list[Question]:
         question_id, image_id = row["question_id"], canonical_image_id(row["image_id"])
         annotated_image, question_type, answer_type, answers = annotated[question_id]
         if image_id != annotated_image:
+            advice = "give two files of the same split"
+            if without_folders(image_id) == without_folders(annotated_image):
+                advice = "an image id is the name of a file, so take the path off the ids"
             raise DataError(
                 f"question {question_id!r} is about image {image_id} in {questions} but about "
-                f"image {annotated_image} in {annotations}: give two files of the same split"
+                f"image {annotated_image} in {annotations}: {advice}"
             )
         text = row["question"]
         joined.append(Question(question_id, image_id, text, question_type, answer_type, answers))

@@ -54,3 +54,8 @@ def canonical_image_id(value: QuestionId) -> str:
         name = shorter
     number = _NUMBERED.fullmatch(name)
     return (number[1].lstrip("0") or "0") if number else name
+
+
+def without_folders(image_id: str) -> str:
+    """The id of a picture whose path or address somebody gave as its id."""
+    return canonical_image_id(re.split(r"[/\\]", image_id)[-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lxcompress.data.questions.question import PICTURE_SUFFIXES, canonical_image_id
+from lxcompress.data.questions.question import PICTURE_SUFFIXES, canonical_image_id, without_folders
 from lxcompress.errors import DataError
 from lxcompress.system.progress import progress
 from lxcompress.system.text import is_utf8, printable_path
@@ -69,7 +69,7 @@ def broken_pictures(pictures: Mapping[str, Path], description: str) -> Iterator[
 
 def absence_note(image: str, folders: Sequence[Path]) -> str:
     """Why a picture may not be found in `folders`, in brackets; "" where nothing explains it."""
-    if "/" in image or "\\" in image:
+    if without_folders(image) != image:
         return " (an id is the name of a file, without folders: take the path off the ids)"
     return _misnamed_note(folders)
 

@@ -120,6 +120,7 @@ def test_check_opens_pictures_whose_regions_are_still_to_be_made(
     result = CliRunner().invoke(app, ["check", str(output), "--quick"])
     assert result.exit_code == 0
     assert "note: train: 5 pictures were not opened (--quick)" in result.output
+    assert "no problems in what --quick checks" in result.output
 
     dataset = open_dataset(output)
     with pytest.raises(DataError, match=r"000003\.png; .*`lxcompress data import --skip-broken`"):

@@ -166,3 +166,13 @@ def test_regions_that_are_still_to_be_made(folder: Path) -> None:
     assert findings.notes == ["val: its regions will be made on first use"]
     (folder / "images" / "val" / "11.png").unlink()
     assert "val: 1 of 2 pictures are not there, e.g. image 11" in only(folder)
+
+
+def test_questions_without_text(folder: Path) -> None:
+    path = folder / "val_questions.json"
+    content = json.loads(path.read_text())
+    content["questions"][0]["question"] = " "
+    write_json(path, content)
+    findings = check_dataset(folder)
+    assert findings.problems == []
+    assert findings.notes == ["val: 1 of 4 questions have no text"]

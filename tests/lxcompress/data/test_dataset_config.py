@@ -48,8 +48,10 @@ def test_mistakes_in_the_yaml_file(tmp_path: Path, content: Any, message: str) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"yes": 0}, "a JSON list of texts"),
-        (["yes", 1], "a JSON list of texts"),
+        ({"yes": 0}, "a JSON list of texts, .*; this is an object"),
+        (["yes", 1], "a JSON list of texts, .*; this is a list with 1"),
+        ([{"ans": "yes"}], "a JSON list of texts, .*; this is a list with an object"),
+        (3, "a JSON list of texts, .*; this is int"),
         ([], "is empty"),
         (["yes", "no", "yes"], "'yes' is in the list twice"),
     ],

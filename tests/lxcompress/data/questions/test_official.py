@@ -116,6 +116,10 @@ def _set(key: str, value: Any) -> Change:
             lambda q, a: q["questions"][1].update(image_id=8),
             "7001 is about image 8 in .*q.json but",
         ),
+        (
+            lambda q, a: [r.update(image_id=f"train/{r['image_id']}.png") for r in q["questions"]],
+            "is about image train/.* but .*: an image id is the name of a file",
+        ),
         (lambda q, a: q["questions"].pop(1), "1 of the .* in .*a.json are not in .*q.json.* 7001"),
         (
             lambda q, a: a["annotations"].pop(0),

@@ -158,7 +158,7 @@ def test_a_file_made_to_unpack_to_very_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(tsv_source, "_EXPANSION_FROM", 1 << 20)
-    blank, path = b"\n" * (64 << 20), tmp_path / "bomb"
+    blank, path = b"\n" * (4 << 20), tmp_path / "bomb"
     if kind == "gz":
         path.write_bytes(gzip.compress(blank, 9))
     else:

@@ -20,7 +20,6 @@ _TOP_ANSWERS = 5
 # Of two models that take a millisecond each, the first one finds cold CPU caches and appears five
 # times as slow. A latency is therefore the median of up to 3 runs, in about 20 ms altogether.
 _MAX_RUNS, _TIMING_BUDGET_MS = 3, 20.0
-_SMALL_FILE = 50_000_000  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +52,13 @@ class Model:
     """
 
     def __init__(self, path: Path, device: str, threads: int | None) -> None:
-        """Load the file; `threads` None means one for a small file, else all cores.
+        """Load the file; `threads` None means one for a small model, else all cores.
 
         Raises:
             ModelError, DeviceError: as `OnnxVqaModel`.
         """
         file = OnnxFile(path)
         self.bytes = file.stored_bytes()
-        if threads is None and self.bytes < _SMALL_FILE:
-            threads = 1  # for a millisecond of work, synchronising threads costs more than it gains
         self._model = OnnxVqaModel(path, device, threads=threads, attention=True)
         self.variant = self._model.metadata["variant"]
         self.precision = self._model.metadata["precision"]

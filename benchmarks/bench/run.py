@@ -44,6 +44,7 @@ from lxcompress.system.environment import describe
 from lxcompress.system.files import atomic_path, locked, write_json
 from lxcompress.system.output_folder import check_writable
 from lxcompress.system.shell import lxcompress_command
+from lxcompress.system.threads import set_torch_threads
 
 BATCH_SIZES = {"cpu": (1, 8), "cuda": (1, 8, 32, 128)}
 
@@ -115,6 +116,7 @@ def bench(
 
 def _measure(inputs: BenchInputs, settings: Settings, work: Path) -> Report:
     """Size, accuracy, loading, then latency; each part is kept as soon as it is finished."""
+    set_torch_threads(inputs.result.weights.parameters)
     run, environment = inputs.run, describe(settings.device)
     parts = FinishedParts(work, {"files": inputs.fingerprints(), "environment": environment})
     size = parts.once("size", Size, lambda: sizes.sizes(run, inputs.records), {})

@@ -8,10 +8,12 @@ from pathlib import Path
 import onnxruntime
 
 from exporters.encodings.registry import ENCODINGS
-from exporters.graph.onnx_file import OnnxFile
+from exporters.graph.onnx_file import OnnxFile, data_file
 from lxcompress.errors import DeviceError, ModelError
 from lxcompress.system.onnx_providers import why_unusable
+from lxcompress.system.threads import threads_for
 
+_BYTES_PER_PARAMETER = 4  # of a file whose precision is not known yet
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -36,7 +38,7 @@ def open_session(
 ) -> onnxruntime.InferenceSession:
     """Load a file in ONNX Runtime, on "cpu" or "cuda".
 
-    threads: of the CPU; None for all cores.
+    threads: of the CPU; None for one if the file is small, else all cores.
     optimized: where ONNX Runtime writes the graph after its optimisations.
     origin: what error messages call the file, if not `path`.
 
@@ -46,8 +48,12 @@ def open_session(
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # its warnings are about its own optimisations
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    if threads is None:
+        bytes_ = sum(file.stat().st_size for file in (path, data_file(path)) if file.exists())
+        threads = threads_for(bytes_ // _BYTES_PER_PARAMETER)
+    options.intra_op_num_threads = threads or 0  # 0: as many as cores
+    # A thread that spins while it waits takes a core from other processes, and gains nothing.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if optimized is not None:
         options.optimized_model_filepath = str(optimized)
     # The CUDA provider itself leaves the arithmetic of shapes to the CPU.

@@ -51,7 +51,7 @@ class OnnxVqaModel:
         """Load a file on "cpu" or "cuda". On CUDA, an int8 file computes in fp16.
 
         file: its path, or the file already opened.
-        threads: of the CPU; None for all cores.
+        threads: of the CPU; None for one if the model is small, else all cores.
         attention: compute what `logits_and_attention` returns.
 
         Raises:

@@ -15,6 +15,7 @@ from lxcompress.errors import ModelError
 from lxcompress.evaluation.scoring import Score, score
 from lxcompress.model.answer_head import labels_of
 from lxcompress.system.progress import progress
+from lxcompress.system.threads import set_torch_threads
 
 _BATCH_SIZE = 512
 
@@ -74,6 +75,7 @@ def answers_of(
 
 def pytorch_forward(model: LxmertForQuestionAnswering, device: torch.device) -> Forward:
     """The model in PyTorch, moved to `device` and set to evaluation mode."""
+    set_torch_threads(sum(parameter.numel() for parameter in model.parameters()))
     model.to(device).eval()
 
     @torch.inference_mode()

@@ -9,8 +9,6 @@ from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from benchmarks.sweep.plan import Task
 from lxcompress.choices import Schedule
 from lxcompress.data.dataset import open_dataset
@@ -20,6 +18,7 @@ from lxcompress.preflight import check_dataset
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run
 from lxcompress.system.files import atomic_path, write_json
+from lxcompress.system.threads import choose_threads
 
 # The worker of a killed sweep may live on for a moment, perhaps on another machine.
 _LOCK_TIMEOUT_SECONDS = 60.0
@@ -40,7 +39,7 @@ def execute(task: Task) -> str | None:
     Raises:
         Interrupted: The run was stopped, and its checkpoint saved.
     """
-    torch.set_num_threads(task.threads)
+    choose_threads(task.threads)
     task.log.parent.mkdir(parents=True, exist_ok=True)
     with open(task.log, "a", encoding="utf-8") as log, redirect_stderr(log):
         try:

@@ -12,6 +12,7 @@ from benchmarks.readme.speed_report import seconds
 from lxcompress.data.batches import Batch
 from lxcompress.pruning.mask import MaskEnforcer
 from lxcompress.system.device import make_accelerator
+from lxcompress.training.buckets import ParameterBuckets
 from lxcompress.training.optimizer import BertAdam
 from lxcompress.training.step import answer_loss, training_step
 
@@ -21,8 +22,8 @@ class TimedTraining:
 
     def __init__(self, model: LxmertForQuestionAnswering) -> None:
         self.model = model.train()
-        self.parameters = [weight for weight in model.parameters() if weight.requires_grad]
-        self.optimizer = BertAdam(self.parameters, lr=5e-5)
+        self.weights = ParameterBuckets(p for p in model.parameters() if p.requires_grad)
+        self.optimizer = BertAdam(self.weights.parameters, lr=5e-5)
         self.accelerator = make_accelerator("cpu", "fp32")
 
     def step(self, batch: Batch, enforcer: MaskEnforcer | None = None) -> dict[str, float]:
@@ -37,7 +38,7 @@ class TimedTraining:
             self.model,
             batch,
             answer_loss,
-            self.parameters,
+            self.weights,
             self.optimizer,
             self.accelerator,
             enforcer,

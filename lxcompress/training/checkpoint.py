@@ -13,6 +13,7 @@ from torch import nn
 
 from lxcompress.errors import RunError
 from lxcompress.system.files import atomic_path
+from lxcompress.training.buckets import ParameterBuckets
 from lxcompress.training.optimizer import BertAdam
 
 # At most this share of the time is spent on saving; small models save every few seconds.
@@ -21,14 +22,17 @@ _CHECKPOINT_SECONDS = 5.0
 
 
 def training_state(
-    trainable: Mapping[str, nn.Parameter], optimizer: BertAdam
+    trainable: Mapping[str, nn.Parameter], weights: ParameterBuckets, optimizer: BertAdam
 ) -> dict[str, torch.Tensor]:
-    """Return everything that changes in training, by name: views, not copies."""
-    tensors: dict[str, torch.Tensor] = {}
-    for name, parameter in trainable.items():
-        tensors[f"weight/{name}"] = parameter.detach()
-        for moment in ("exp_avg", "exp_avg_sq"):
-            tensors[f"{moment}/{name}"] = optimizer.state[parameter][moment]
+    """Return everything that changes in training, by name: views, not copies.
+
+    `weights` are the buckets of `trainable` that `optimizer` updates.
+    """
+    tensors = {f"weight/{name}": parameter.detach() for name, parameter in trainable.items()}
+    for moment in ("exp_avg", "exp_avg_sq"):
+        values = {parameter: state[moment] for parameter, state in optimizer.state.items()}
+        for name, parameter in trainable.items():
+            tensors[f"{moment}/{name}"] = weights.part(parameter, values)
     return tensors
 
 

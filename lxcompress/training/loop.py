@@ -8,7 +8,9 @@ moments and k, and a run that was killed and continued ends bit-equal to an unin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from itertools import filterfalse
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,11 @@ from lxcompress.errors import DataError, Interrupted
 from lxcompress.pruning.mask import Mask
 from lxcompress.system.interrupts import deferred_interrupt
 from lxcompress.system.progress import progress
+from lxcompress.system.threads import set_torch_threads
+from lxcompress.training.buckets import ParameterBuckets
 from lxcompress.training.checkpoint import CheckpointSaver, load_checkpoint, training_state
 from lxcompress.training.log import TrainingLog
-from lxcompress.training.optimizer import BertAdam, exempt_vectors_from_decay, linear_warmup
+from lxcompress.training.optimizer import BertAdam, linear_warmup
 from lxcompress.training.recipe import Recipe
 from lxcompress.training.step import Loss, answer_loss, training_step
 
@@ -60,13 +64,11 @@ def train(
         Interrupted: after Ctrl-C or SIGTERM; the checkpoint is saved.
         DataError: the loss is not finite any more, or the questions do not fill one batch.
     """
+    set_torch_threads(sum(parameter.numel() for parameter in model.parameters()))
     model.to(accelerator.device).train()
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    parameters = list(trainable.values())
-    optimizer = BertAdam(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay)
-    if not recipe.decay_vectors:
-        exempt_vectors_from_decay(optimizer)
-    tensors = training_state(trainable, optimizer)
+    weights, optimizer = _optimizer(trainable.values(), recipe)
+    tensors = training_state(trainable, weights, optimizer)
     step = max(first_step, load_checkpoint(checkpoint, tensors))
     total = recipe.total_steps(len(data))
     enforcer = mask.enforcer({name: trainable[name] for name in mask}) if mask else None
@@ -81,6 +83,7 @@ def train(
     saver = CheckpointSaver(checkpoint, tensors)
     log.rewind(step)
     with (
+        weights,
         progress(description, total, "steps", start=step) as meter,
         deferred_interrupt() as stopping,
     ):
@@ -91,7 +94,7 @@ def train(
             learning_rate = recipe.learning_rate * linear_warmup(step, total, recipe.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate
-            value = training_step(model, batch, loss, parameters, optimizer, accelerator, enforcer)
+            value = training_step(model, batch, loss, weights, optimizer, accelerator, enforcer)
             step += 1
             note = ""
             # Reading the loss waits for the GPU, so it is not done at every step.
@@ -107,6 +110,22 @@ def train(
             if saver.due():
                 _finite_loss(value, step)
                 saver.save(step)
+
+
+def _optimizer(
+    trainable: Collection[nn.Parameter], recipe: Recipe
+) -> tuple[ParameterBuckets, BertAdam]:
+    """Return the parameters in buckets, and the optimizer of these."""
+
+    def decays(parameter: nn.Parameter) -> bool:
+        return recipe.decay_vectors or parameter.dim() > 1
+
+    weights = ParameterBuckets(filter(decays, trainable), filterfalse(decays, trainable))
+    groups = [
+        {"params": group, "weight_decay": decay}
+        for group, decay in zip(weights.groups, (recipe.weight_decay, 0.0), strict=True)
+    ]
+    return weights, BertAdam(filter(itemgetter("params"), groups), recipe.learning_rate)
 
 
 def step_seed(seed: int, step: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from accelerate import Accelerator
@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from lxcompress.data.batches import Batch, model_inputs
 from lxcompress.pruning.mask import MaskEnforcer
+from lxcompress.training.buckets import ParameterBuckets
 from lxcompress.training.optimizer import BertAdam
 
 GRADIENT_CLIP = 5.0  # largest L2 norm of all gradients together, as in LXMERT
@@ -29,7 +30,7 @@ def training_step(
     model: nn.Module,
     batch: Batch,
     loss: Loss,
-    parameters: Sequence[nn.Parameter],
+    weights: ParameterBuckets,
     optimizer: BertAdam,
     accelerator: Accelerator,
     enforcer: MaskEnforcer | None = None,
@@ -37,6 +38,7 @@ def training_step(
 ) -> torch.Tensor:
     """Take one optimizer step on `batch` and return the loss, a scalar on the model's device.
 
+    `weights` are the trainable parameters of `model`, and `optimizer` is one of their groups.
     With an `enforcer`, pruned weights stay exactly zero. `finished` is called after each part
     ("forward", "backward", "mask", "clip", "optimizer"), for measuring.
     """
@@ -48,9 +50,9 @@ def training_step(
     if enforcer is not None:
         enforcer.mask_gradients()
         finished("mask")
-    accelerator.clip_grad_norm_(parameters, GRADIENT_CLIP)
+    accelerator.clip_grad_norm_(weights.parameters, GRADIENT_CLIP)
     finished("clip")
     optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    weights.zero_grad()
     finished("optimizer")
     return value

@@ -79,11 +79,6 @@ def test_parameters_without_gradient_stay() -> None:
     assert torch.equal(parameters[0].detach(), before)
 
 
-def test_no_closure() -> None:
-    with pytest.raises(ValueError, match="closure"):
-        BertAdam([torch.nn.Parameter(torch.ones(1))], 0.1).step(lambda: None)
-
-
 @pytest.mark.parametrize(("total", "warmup"), [(100, 0.1), (37, 0.1), (1000, 0.25)])
 def test_schedule_is_lxmerts(total: int, warmup: float) -> None:
     for step in range(total + 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -20,17 +20,20 @@ QUESTION_LENGTHS = "3 + Poisson(3.2) words, [CLS], [SEP] and ?, at most 20 token
 _MIN_WORDS, _MEAN_MORE_WORDS, _OTHER_TOKENS = 3, 3.2, 3
 
 
-def new_model(small: bool, seed: int = 0, *, stock: bool = False) -> LxmertForQuestionAnswering:
+def new_model(
+    small: bool, seed: int = 0, *, stock: bool = False, layers: Mapping[str, int] | None = None
+) -> LxmertForQuestionAnswering:
     """Return an LXMERT with random weights, of VQA v2's full size or a `small` one for tests.
 
-    It is set up as `load_model` does it, or with `stock` as Hugging Face's class is.
+    It is set up as `load_model` does it, or with `stock` as Hugging Face's class is. `layers` are
+    the numbers of layers of the large one, as `LxmertConfig` names them.
     """
     if small:
         size = {"hidden_size": 48, "num_attention_heads": 2, "intermediate_size": 96}
-        layers = {"l_layers": 1, "x_layers": 2, "r_layers": 1}
-        config = LxmertConfig(**size, **layers, vocab_size=60, visual_feat_dim=16, num_qa_labels=12)
+        few = {"l_layers": 1, "x_layers": 2, "r_layers": 1}
+        config = LxmertConfig(**size, **few, vocab_size=60, visual_feat_dim=16, num_qa_labels=12)
     else:
-        config = LxmertConfig(num_qa_labels=ANSWERS)
+        config = LxmertConfig(**(layers or {}), num_qa_labels=ANSWERS)
     torch.manual_seed(seed)
     model = LxmertForQuestionAnswering(config)
     if not stock:

@@ -98,10 +98,7 @@ def write_files(
     model: LxmertForQuestionAnswering, mask: Mask, folder: Path
 ) -> dict[str, dict[str, Any]]:
     """Write and check each variant of the same weights; return its bytes and expected bytes."""
-    words = [f"word{index}" for index in range(model.config.vocab_size - len(_SPECIAL))]
-    vocabulary = {word: index for index, word in enumerate([*_SPECIAL, *words])}
-    tokenizer = BertTokenizer(vocab=vocabulary)
-    answers = AnswerMetadata.of(labels_of(model.config), tokenizer, full_size.MAX_TOKENS)
+    answers = answer_metadata(model)
     graph, parameters = build_graph(model.config), dict(model.named_parameters())
     files = {}
     for variant in VARIANTS.values():
@@ -116,6 +113,14 @@ def write_files(
             "formula": expected_bytes(graph, variant, mask).model_dump(),
         }
     return files
+
+
+def answer_metadata(model: LxmertForQuestionAnswering) -> AnswerMetadata:
+    """Return the answers of a model with labels, and a tokenizer of its vocabulary's size."""
+    words = [f"word{index}" for index in range(model.config.vocab_size - len(_SPECIAL))]
+    vocabulary = {word: index for index, word in enumerate([*_SPECIAL, *words])}
+    tokenizer = BertTokenizer(vocab=vocabulary)
+    return AnswerMetadata.of(labels_of(model.config), tokenizer, full_size.MAX_TOKENS)
 
 
 def load_files(folder: Path, device: str, repeats: int) -> dict[str, dict[str, Any]]:

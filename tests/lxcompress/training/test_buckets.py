@@ -1,5 +1,7 @@
 """Training parameters in buckets is training the parameters themselves."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -106,7 +108,7 @@ def test_groups_and_dtypes_are_not_mixed() -> None:
         first, second = weights.groups
         assert [bucket.dtype for bucket in first] == [torch.float32, torch.float64]
         assert len(second) == 1
-        groups = [{"params": first, "weight_decay": 0.1}, {"params": second}]
+        groups: list[dict[str, Any]] = [{"params": first, "weight_decay": 0.1}, {"params": second}]
         optimizer = BertAdam(groups, 0.1)
         assert [len(group["params"]) for group in optimizer.param_groups] == [2, 1]
 

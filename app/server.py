@@ -1,9 +1,8 @@
-"""Serve the page on 127.0.0.1, with a temporary folder for uploads, until Ctrl-C."""
+"""Serve the page, with a temporary folder for uploads, until Ctrl-C."""
 
 from __future__ import annotations
 
 import os
-import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.address import LOOPBACK, Address, find_port
 from app.answers.service import Service
 from lxcompress.errors import ConfigError, LxcompressError
 from lxcompress.system.interrupts import sigterm_interrupts
@@ -20,8 +20,6 @@ from lxcompress.system.proxies import proxy_advice, unusable_proxies
 if TYPE_CHECKING:
     import gradio as gr
 
-HOST = "127.0.0.1"
-_FIRST_PORT, _PORTS = 7860, 100
 _LAUNCH_ATTEMPTS = 5  # each on another port, when other processes take them at the same moment
 
 
@@ -33,41 +31,23 @@ class ServedPage:
     public_address: str | None
 
 
-def find_port(port: int | None) -> int:
-    """Return `port` if it is free; for None, the first free port from 7860.
-
-    Raises:
-        ConfigError: it is in use, this user may not use it, or no port is free.
-    """
-    for candidate in [port] if port is not None else range(_FIRST_PORT, _FIRST_PORT + _PORTS):
-        with socket.socket() as trial:
-            # As servers do: connections of a closed server in TIME_WAIT do not block the port.
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trial.bind((HOST, candidate))
-                return candidate
-            except PermissionError:
-                raise ConfigError(
-                    f"--port {candidate} may not be used by this user; choose one above 1023"
-                ) from None
-            except OSError:
-                continue
-    if port is None:
-        last = _FIRST_PORT + _PORTS - 1
-        raise ConfigError(f"ports {_FIRST_PORT} to {last} are all in use; give another with --port")
-    raise ConfigError(f"--port {port} is in use on {HOST}; choose another, or leave it out")
-
-
 @contextmanager
 def serve_page(
-    service: Service, port: int | None = None, *, share: bool = False
+    service: Service,
+    port: int | None = None,
+    address: Address | None = None,
+    *,
+    share: bool = False,
 ) -> Iterator[ServedPage]:
     """Serve the page while the block runs; delete the uploads at its end.
 
+    Without an `address` only this machine can connect.
+
     Raises:
-        ConfigError: the port cannot be used.
+        ConfigError: the port or the address cannot be used.
         LxcompressError: `share` was requested and Gradio could not create a public address.
     """
+    address = address or Address()
     advice = proxy_advice() if share else None
     if advice is not None:
         raise ConfigError(f"--share: {advice}")
@@ -76,34 +56,44 @@ def serve_page(
         uploads, examples = folder / "uploads", folder / "examples"
         uploads.mkdir()
         examples.mkdir()
-        with _gradio_environment(uploads):
-            page = _launch_on(port, service, uploads, examples, share)
+        with _gradio_environment(uploads, address):
+            page, used = _launch_on(port, address, service, uploads, examples, share)
             try:
                 if share and not page.share_url:
                     raise LxcompressError(
                         "--share: no public address; Gradio's servers assign it, and could not be "
                         "reached. Leave out --share to use the page on this machine"
                     )
-                yield ServedPage(page.local_url, page.share_url)
+                yield ServedPage(address.local_url(used), page.share_url)
             finally:
                 page.close(verbose=False)
 
 
 def _launch_on(
-    port: int | None, service: Service, uploads: Path, examples: Path, share: bool
-) -> gr.Blocks:
-    """Launch on `port`; for None, on the first port that is still free when the page is built."""
+    port: int | None,
+    address: Address,
+    service: Service,
+    uploads: Path,
+    examples: Path,
+    share: bool,
+) -> tuple[gr.Blocks, int]:
+    """Launch on `port`; for None, on the first port that is still free when the page is built.
+
+    Returns the page and its port.
+    """
     for _ in range(_LAUNCH_ATTEMPTS):
-        free = find_port(port)
+        free = find_port(port, address.host)
         try:
-            return _launch(service, uploads, examples, free, share)
+            return _launch(address, service, uploads, examples, free, share), free
         except OSError:  # another process took the port in the meantime
             if port is not None:
                 break
-    raise ConfigError(f"--port {free} is in use on {HOST}; choose another")
+    raise ConfigError(f"--port {free} is in use on {address.host}; choose another")
 
 
-def _launch(service: Service, uploads: Path, examples: Path, port: int, share: bool) -> gr.Blocks:
+def _launch(
+    address: Address, service: Service, uploads: Path, examples: Path, port: int, share: bool
+) -> gr.Blocks:
     from starlette.middleware import Middleware
 
     from app.page.examples import make_examples
@@ -111,10 +101,11 @@ def _launch(service: Service, uploads: Path, examples: Path, port: int, share: b
     from app.page.style import CSS, theme
     from app.page.upload_guard import UploadGuard
 
-    page = build_page(service, make_examples(examples), uploads, f"http://{HOST}:{port}")
+    page = build_page(service, make_examples(examples), uploads, address.client_url(port))
     page.launch(
-        server_name=HOST,
+        server_name=address.server_name,
         server_port=port,
+        root_path=address.root_path,
         share=share,
         inline=False,
         quiet=True,
@@ -143,16 +134,17 @@ def wait_for_interrupt() -> None:
 
 
 @contextmanager
-def _gradio_environment(uploads: Path) -> Iterator[None]:
+def _gradio_environment(uploads: Path, address: Address) -> Iterator[None]:
     """Set the options that Gradio only reads from environment variables, also while it serves."""
+    own = ",".join(dict.fromkeys([LOOPBACK, "localhost", address.host]))
     settings: dict[str, str | None] = {
         "GRADIO_ANALYTICS_ENABLED": "False",
         # The default is a folder shared by all Gradio apps of a machine, served to anyone.
         "GRADIO_TEMP_DIR": str(uploads),
         "GRADIO_EXAMPLES_CACHE": str(uploads.parent / "cached"),
         # Gradio sends a request to its own address at the start, which must not go to a proxy.
-        "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), HOST])),
-        "no_proxy": ",".join(filter(None, [os.environ.get("no_proxy"), HOST])),
+        "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), own])),
+        "no_proxy": ",".join(filter(None, [os.environ.get("no_proxy"), own])),
         # With one that it cannot use, Gradio cannot even be imported.
         **dict.fromkeys(unusable_proxies()),
     }

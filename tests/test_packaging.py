@@ -30,7 +30,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     copy = folder / "checkout"
     copy.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "Makefile"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "Makefile", "Dockerfile"):
         shutil.copy(ROOT / name, copy)
     for name in (*PACKAGES, "docs", "tests"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))

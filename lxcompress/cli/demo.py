@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,20 @@ def demo(
         int | None,
         typer.Option(min=1, max=65535, help="[default: the first free port from 7860]"),
     ] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on: 0.0.0.0 or :: lets other machines connect, in a container "
+            "for instance. There is no password."
+        ),
+    ] = "127.0.0.1",
+    root_path: Annotated[
+        str,
+        typer.Option(
+            help="Behind a reverse proxy: the path that it serves the page at, such as /vqa, or "
+            "the whole public URL."
+        ),
+    ] = "",
     share: Annotated[
         bool,
         typer.Option("--share", help="Also serve at a public address, through Gradio's servers."),
@@ -47,11 +62,13 @@ def demo(
 ) -> None:
     """Ask questions about a picture: the ticket and the dense model answer side by side on a page.
 
-    The page is served on 127.0.0.1. ONNX files that the run lacks are exported first; without a
-    finished run, the default ticket is found first, in about two minutes.
+    Only this machine can open the page, unless --host says otherwise. ONNX files that the run lacks
+    are exported first; without a finished run, the default ticket is found first, in about two
+    minutes.
 
     Example: lxcompress demo runs/shapes-low-50
     """
+    from app.address import Address, find_port
     from app.answers.open_run import (
         ServedModels,
         export_files,
@@ -59,13 +76,14 @@ def demo(
         find_newest_run,
         open_service,
     )
-    from app.server import find_port, serve_page, wait_for_interrupt
+    from app.server import serve_page, wait_for_interrupt
     from exporters.runtime.session import check_device
 
     # What can be checked at once is checked before minutes of work.
     served = ServedModels.parse(variant, dense_variant, device, threads, detector_weights)
     check_device(device)
-    find_port(port)
+    address = Address.parse(host, root_path)
+    find_port(port, address.host)
     folder = run or find_newest_run(_RUNS)
     if folder is None:
         folder = _find_default_ticket()
@@ -75,7 +93,9 @@ def demo(
         print(f"{folder} has no {names} yet; exporting first", flush=True)
         export_files(folder, missing)
     service = open_service(folder, served)
-    with serve_page(service, port, share=share) as page:
+    with serve_page(service, port, address, share=share) as page:
+        if address.warning:
+            print(address.warning, file=sys.stderr, flush=True)
         print(f"{folder}, on {service.known.data}: {page.address}", flush=True)
         if page.public_address:
             print(f"public address: {page.public_address}", flush=True)

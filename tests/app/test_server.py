@@ -1,6 +1,5 @@
 """`lxcompress demo`, its API, and what it must not serve."""
 
-import json
 import shutil
 import signal
 import socket
@@ -14,14 +13,15 @@ from typing import Any
 
 import httpx
 import pytest
+from api_client import ask_with_client
 from call import Call
 from exported import graph_of
 from PIL import Image
 from served import META, Served, run_demo
 
 from app import server
+from app.address import Address, find_port
 from app.answers.service import Service
-from app.server import find_port
 from exporters import export
 from lxcompress.config import PruneConfig
 from lxcompress.data.shapes.scenes import make_scene, render
@@ -50,32 +50,6 @@ def without_times(reply: dict[str, Any]) -> dict[str, Any]:
 
 
 # -- The API ------------------------------------------------------------------------------------
-
-
-# The page's example; in a process of its own, because `gradio_client` leaves sockets open.
-CLIENT = """
-import json, sys
-from gradio_client import Client, handle_file
-
-client = Client(sys.argv[1], verbose=False)
-endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-replies = [list(endpoints)]
-for question in sys.argv[3:]:
-    try:
-        reply = client.predict(handle_file(sys.argv[2]), question, api_name="/ask")
-    except Exception as problem:
-        reply = str(problem)
-    replies.append(reply)
-print(json.dumps(replies))
-"""
-
-
-def ask_with_client(address: str, picture: Path | str, *questions: str) -> list[Any]:
-    """The names of the endpoints, then the reply to each question."""
-    command = [sys.executable, "-c", CLIENT, address, str(picture), *questions]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_api_as_documented(served: Served, service: Service, scenes: list[Path]) -> None:
@@ -232,7 +206,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Service]:
 
     @contextmanager
     def serve_page(
-        service: Service, port: int | None, *, share: bool
+        service: Service, port: int | None, address: Address, *, share: bool
     ) -> Iterator[server.ServedPage]:
         services.append(service)
         yield server.ServedPage("http://127.0.0.1:1/", None)
@@ -370,26 +344,20 @@ def test_a_port_taken_while_the_page_is_built(
     """Two demos started at the same moment find the same port free."""
     tried: list[int] = []
 
-    def launch(service: Service, uploads: Path, examples: Path, port: int, share: bool) -> str:
+    def launch(address: Address, *arguments: object) -> str:
+        port = arguments[-2]
+        assert isinstance(port, int)
         tried.append(port)
         if port == 7860:
             raise OSError("Cannot find empty port")
         return "page"
 
     monkeypatch.setattr(server, "_launch", launch)
-    monkeypatch.setattr(server, "find_port", lambda port: port or 7860 + len(tried))
-    assert server._launch_on(None, service, tmp_path, tmp_path, False) == "page"
+    monkeypatch.setattr(server, "find_port", lambda port, host: port or 7860 + len(tried))
+    assert server._launch_on(None, Address(), service, tmp_path, tmp_path, False) == (
+        "page",
+        7861,
+    )
     assert tried == [7860, 7861]
     with pytest.raises(ConfigError, match="--port 7860 is in use on 127.0.0.1"):
-        server._launch_on(7860, service, tmp_path, tmp_path, False)
-
-
-def test_ports_in_use_are_reported_and_free_ones_found() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match=f"--port {port} is in use on 127.0.0.1"):
-            find_port(port)
-    assert find_port(port) == port
-    assert 7860 <= find_port(None) < 7960
+        server._launch_on(7860, Address(), service, tmp_path, tmp_path, False)

@@ -34,7 +34,7 @@ def record(event, arguments):
         host = arguments[1][0]
     else:
         return
-    if host not in (None, "", "localhost", "127.0.0.1", b"127.0.0.1"):
+    if host not in (None, "", "localhost", "127.0.0.1", b"127.0.0.1", "::1", b"::1", "0.0.0.0"):
         with open(log, "a") as file:
             print(event, arguments, file=file)
 

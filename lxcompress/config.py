@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -11,8 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lxcompress.choices import Rewind, Schedule, Scope, Subnetwork
-from lxcompress.errors import ConfigError
-from lxcompress.system.files import read_text
+from lxcompress.errors import ConfigError, LxcompressError
+from lxcompress.system.files import check_regular, read_json, read_text
 from lxcompress.system.text import is_utf8
 
 EMBEDDED_DATA = "shapes"
@@ -224,8 +223,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     Values are texts, or None; `parse` gives them their types.
 
     Raises:
-        ConfigError: the file is missing, not YAML, or not a mapping.
+        ConfigError: the file is missing, no regular file, not YAML, or not a mapping.
     """
+    check_regular(path, ConfigError)
     try:
         settings = yaml.load(read_text(path), _TextLoader)
     except OSError as problem:
@@ -254,9 +254,9 @@ def _is_small(model: str | None) -> bool:
     if model is None or model == EMBEDDED_MODEL:
         return model == EMBEDDED_MODEL
     try:
-        found = json.loads(read_text(Path(model) / "config.json"))
+        found = read_json(Path(model) / "config.json", "model configuration")
         return found["hidden_size"] <= 2 * PRESETS["small"]["hidden_size"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (LxcompressError, KeyError, TypeError):
         return False  # a hub id, or a folder whose loading will raise an error
 
 

@@ -21,7 +21,7 @@ from onnx import ModelProto, TensorProto, external_data_helper, numpy_helper
 from onnx.helper import np_dtype_to_tensor_dtype, tensor_dtype_to_np_dtype
 
 from lxcompress.errors import LxcompressError, ModelError
-from lxcompress.system.files import atomic_path, lies_beside, sha256
+from lxcompress.system.files import atomic_path, check_regular, lies_beside, sha256
 
 # Protobuf rejects messages over 2 GiB; some room is left for the graph itself.
 _SINGLE_FILE_LIMIT = 2**31 - 2**24
@@ -58,6 +58,7 @@ class OnnxFile:
     def _open(self, path: Path, graph_only: bool) -> None:
         self.path = path
         self._spans: dict[str, _Span] = {}
+        check_regular(path, ModelError)
         try:
             with (
                 open(path, "rb") as file,

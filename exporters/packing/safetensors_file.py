@@ -21,6 +21,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from lxcompress.errors import ModelError
+from lxcompress.system.files import check_regular
 from lxcompress.system.progress import progress
 
 _UNSIGNED = {1: torch.uint8, 2: torch.uint16, 4: torch.uint32, 8: torch.uint64}
@@ -104,6 +105,7 @@ def open_safetensors(path: Path) -> Iterator[Any]:
     Raises:
         ModelError: the file cannot be read or is damaged.
     """
+    check_regular(path, ModelError)
     try:
         opened = safe_open(path, framework="pt")
     except OSError as problem:  # only of opening; the block may raise others, as for a full disk

@@ -10,6 +10,7 @@ from transformers.utils import logging as transformers_logging
 
 from lxcompress.config import EMBEDDED_MODEL
 from lxcompress.errors import ModelError
+from lxcompress.system.files import check_regular
 from lxcompress.system.proxies import explain_proxy
 
 _ASSETS = Path(__file__).parents[1] / "assets"
@@ -19,7 +20,8 @@ def locate(source: str | Path) -> str | Path:
     """Return the folder of the embedded model for its name, and anything else unchanged.
 
     Raises:
-        ModelError: there is no such folder, and the name is not a hub id (owner/name) either.
+        ModelError: there is no such folder, and the name is not a hub id (owner/name) either; or it
+            holds a pipe, where loading would wait for ever.
     """
     if str(source) == EMBEDDED_MODEL:
         return _ASSETS / EMBEDDED_MODEL
@@ -27,6 +29,8 @@ def locate(source: str | Path) -> str | Path:
     can_be_hub_id = not path.is_absolute() and path.parts[:1] != ("..",) and len(path.parts) <= 2
     if not can_be_hub_id and not path.exists():
         raise ModelError(f"cannot load {source}: there is no such model folder")
+    for file in [path, *(path.iterdir() if path.is_dir() else ())]:
+        check_regular(file, ModelError)
     return source
 
 

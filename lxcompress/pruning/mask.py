@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 
 from lxcompress.errors import ModelError
 from lxcompress.pruning import packed_bits
-from lxcompress.system.files import atomic_path
+from lxcompress.system.files import atomic_path, check_regular
 
 _METADATA = {"format": "lxcompress-mask", "version": "1", "bit_order": "little"}
 
@@ -113,6 +113,7 @@ class Mask:
         Raises:
             ModelError: the file is missing, damaged, of another version, or does not fit.
         """
+        check_regular(path, ModelError)
         try:
             with safe_open(path, framework="np") as file:
                 metadata = file.metadata() or {}
@@ -135,7 +136,7 @@ class Mask:
                 name: torch.from_numpy(packed_bits.unpack(packed.pop(name), shapes[name]))
                 for name in shapes
             }
-        except (ValueError, KeyError, TypeError) as problem:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as problem:
             raise ModelError(f"mask is damaged: {path} ({problem})") from None
         if packed:
             raise ModelError(f"mask is damaged: {path} (no shape for {sorted(packed)[0]})")

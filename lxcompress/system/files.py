@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,6 +112,22 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
+def check_regular(path: Path, error: type[LxcompressError] = DataError) -> None:
+    """Raise `error` for a pipe, a socket or a device, where reading could wait for ever.
+
+    A missing path passes, as opening it says more. So do the standard input and what a shell gives
+    by number (`<(...)`), which somebody writes to.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    is_shells = path.is_relative_to("/dev/fd") or path == Path("/dev/stdin")
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or is_shells):
+        raise error(f"{path} is a pipe, a socket or a device; give a file")
+
+
 def read_text(path: Path) -> str:
     """Read a text file that a user may have written: UTF-8, with or without a byte order mark.
 
@@ -130,9 +147,10 @@ def read_json(
     """Read a JSON file; `what` names it in messages ("questions file", "result file").
 
     Raises:
-        error: the file is missing, cannot be read, is truncated, is not JSON, or has a lone
-            surrogate, which can neither be tokenized nor written.
+        error: the file is missing, no regular file, cannot be read, is truncated, is not JSON, or
+            has a lone surrogate, which can neither be tokenized nor written.
     """
+    check_regular(path, error)
     try:
         text = read_text(path)
         value = json.loads(text, object_hook=object_hook)

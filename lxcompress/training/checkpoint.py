@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lxcompress.errors import RunError
-from lxcompress.system.files import atomic_path
+from lxcompress.system.files import atomic_path, check_regular
 from lxcompress.training.buckets import ParameterBuckets
 from lxcompress.training.optimizer import BertAdam
 
@@ -44,12 +44,13 @@ def load_checkpoint(checkpoint: Path, tensors: Mapping[str, torch.Tensor]) -> in
     """
     if not checkpoint.exists():
         return 0
+    check_regular(checkpoint, RunError)
     try:
         with safe_open(checkpoint, framework="pt") as file:
             for name, tensor in tensors.items():
                 tensor.copy_(file.get_tensor(name))
             return int(file.metadata()["step"])
-    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as problem:
+    except (SafetensorError, OSError, KeyError, RuntimeError, TypeError, ValueError) as problem:
         raise RunError(
             f"checkpoint {checkpoint} is damaged ({problem}); delete it to repeat this training"
         ) from None

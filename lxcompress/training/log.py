@@ -17,9 +17,9 @@ class TrainingLog:
 
     def rewind(self, step: int) -> None:
         """Delete the lines after `step`, the step from which training continues."""
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        lines = self.path.read_bytes().splitlines() if self.path.is_file() else []
         # A killed process may leave a last line half-written; it is later than the checkpoint.
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        kept = [line.decode() for line in lines if _is_until(line, step)]
         with atomic_path(self.path) as temporary:
             temporary.write_text("".join(line + "\n" for line in kept))
 
@@ -28,3 +28,11 @@ class TrainingLog:
         line = json.dumps({"step": step, "learning_rate": learning_rate, "loss": loss})
         with self.path.open("a") as file:
             file.write(line + "\n")
+
+
+def _is_until(line: bytes, step: int) -> bool:
+    """Whether a line is a whole entry of a step up to `step`; a damaged one is of none."""
+    try:
+        return bool(json.loads(line)["step"] <= step)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False

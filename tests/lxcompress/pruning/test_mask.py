@@ -163,6 +163,8 @@ def put(key: str, value: str | None) -> Callable[[Bits, Metadata], None]:
         (put("shapes", None), "mask is damaged"),
         (put("shapes", '{"a": [4, 4], '), "mask is damaged"),
         (put("shapes", "null"), "mask is damaged"),
+        (put("shapes", "[" * 100_000), "mask is damaged"),
+        (put("shapes", '{"a": [4, 4], "b": [1e400, 5], "c": [1, 9]}'), "mask is damaged"),
         (put("shapes", '["a", "b", "c"]'), "mask is damaged"),
         (put("shapes", '{"a": 16, "b": [3, 5], "c": [1, 9]}'), "mask is damaged|another model"),
         (put("shapes", '{"a": [-16], "b": [3, 5], "c": [1, 9]}'), "mask is damaged"),

@@ -1,0 +1,125 @@
+"""One small valid artefact of every kind that a command reads."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from dataset_files import write_official, write_pictures, write_samples
+from exported import graph_of, noisy_run
+from packed import make_ticket
+from tiny import tiny_config
+from transformers import LxmertForQuestionAnswering
+
+from exporters import export
+from exporters.packing.pack import pack
+from exporters.source import Source
+from lxcompress.data.dataset import open_dataset
+from lxcompress.data.dataset_config import SPLITS
+from lxcompress.data.shapes.dataset import make_shapes
+from lxcompress.model.tokenizer import build_tokenizer
+
+
+def make_artefacts(folder: Path) -> None:
+    """Write data, models, a run with ONNX files and the files that `data` and `score` read."""
+    data = folder / "data"
+    make_shapes(data, train_images=40, val_images=15, test_images=3)
+    dataset = open_dataset(data)
+    dataset.prepare_regions(*SPLITS)
+    model = _write_model(folder / "model", dataset)
+    noisy_run(folder / "run", dataset, model, data)
+    export.build_graph = graph_of
+    source = Source.of(folder / "run", None, None)
+    export.export(source, source.variants(["sparse-int8", "fp32"]), "cpu")
+    make_ticket(model, folder / "small-ticket")
+    pack(folder / "small-ticket", folder / "packed")
+    _write_settings(folder, model, data)
+    _write_sources(folder / "sources")
+
+
+def _write_model(folder: Path, dataset: Any) -> Path:
+    tokenizer = build_tokenizer(question.text for question in dataset.questions("train"))
+    labels = ["yes", "no", "zebra"]
+    config = tiny_config(
+        vocab_size=len(tokenizer),
+        visual_feat_dim=dataset.region_format("train").feature_size,
+        l_layers=1,
+        x_layers=1,
+        num_qa_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={label: index for index, label in enumerate(labels)},
+    )
+    torch.manual_seed(1)
+    LxmertForQuestionAnswering(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _write_settings(folder: Path, model: Path, data: Path) -> None:
+    settings = {
+        "data": str(data),
+        "model": str(model),
+        "output": str(folder / "out"),
+        "sparsity": 0.5,
+        "subnetwork": "low",
+        "scope": "global",
+        "schedule": "paper",
+        "rewind": "weights",
+        "enforce-mask": True,
+        "seed": 0,
+        "epochs": 1,
+        "batch-size": 16,
+        "learning-rate": 0.001,
+        "max-tokens": 20,
+        "precision": "fp32",
+        "device": "cpu",
+        "workers": 0,
+    }
+    (folder / "settings.yaml").write_text(yaml.safe_dump(settings))
+    config = json.loads((model / "config.json").read_text())
+    (folder / "architecture.json").write_text(json.dumps(config))
+
+
+def _write_sources(folder: Path) -> None:
+    folder.mkdir()
+    write_official(folder, "train", range(1, 9))
+    write_official(folder, "val", range(11, 15))
+    write_samples(folder / "samples.json", [str(number) for number in range(1, 9)])
+    (folder / "answers.json").write_text('["yes", "no", "cat"]')
+    write_pictures(folder / "pictures", [*range(1, 9), *range(11, 15)])
+    results = [
+        {"question_id": image * 10 + number, "answer": "yes"}
+        for image in range(11, 15)
+        for number in range(2)
+    ]
+    (folder / "results.json").write_text(json.dumps(results))
+    _write_tsv(folder / "regions.tsv")
+
+
+def _write_tsv(path: Path) -> None:
+    import base64
+
+    def text(array: Any) -> str:
+        return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+    ids, scores = text(np.arange(3, dtype=np.int64)), text(np.ones(3, np.float32))
+    boxes = text(np.tile(np.array([30, 20, 150, 200], np.float32), (3, 1)))
+    features = text(np.arange(12, dtype=np.float32))
+    rows = [
+        [f"COCO_train2014_{number:012d}", "200", "300", ids, scores, ids, scores, "3"]
+        + [boxes, features]
+        for number in range(1, 9)
+    ]
+    path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="ascii")
+
+
+def restore(base: Path, work: Path) -> None:
+    """Make `work` an exact copy of `base` again."""
+    if work.is_dir() and not work.is_symlink():
+        shutil.rmtree(work)
+    shutil.copytree(base, work, symlinks=True)

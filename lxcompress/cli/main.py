@@ -111,6 +111,11 @@ def _error_message(problem: Exception) -> str | None:
         return f"{problem.strerror}: {problem.filename}" if problem.filename else problem.strerror
     if isinstance(problem, ImportError):
         return explain_proxy(problem)
+    batches = sys.modules.get("lxcompress.data.batches")
+    if batches and isinstance(problem, RuntimeError):
+        killed = batches.explain_killed_worker(problem)
+        if killed is not None:
+            return killed
     torch = sys.modules.get("torch")
     if torch and isinstance(problem, torch.OutOfMemoryError):
         return "the GPU's memory is too small for this; use a smaller --batch-size"

@@ -34,6 +34,7 @@ MODEL_INPUTS = (
 _WORKERS_FROM_BYTES = 4 << 20
 _TEXTS_AT_ONCE = 10_000
 _CPU = torch.device("cpu")
+_ALONE = "use --workers 0, which loads them in the main process"
 
 
 class EncodedQuestions(Dataset[Batch]):
@@ -246,22 +247,30 @@ class Batches:
             raise DataError(text.rpartition(f"{DataError.__name__}: ")[2]) from None
 
     def _arrays(self) -> Iterator[dict[str, np.ndarray]]:
-        alone = "use --workers 0, which loads them in the main process"
         try:
             with safe_path():
                 batches = iter(self._loader)  # starts the workers
         except OSError as problem:
             raise LxcompressError(
-                f"the processes that load batches cannot be started ({problem.strerror}); {alone}"
+                f"the processes that load batches cannot be started ({problem.strerror}); {_ALONE}"
             ) from problem
         try:
             yield from batches
         except RuntimeError as problem:
-            if "DataLoader worker" not in str(problem):
+            explanation = explain_killed_worker(problem)
+            if explanation is None:
                 raise
-            raise LxcompressError(
-                f"a process that loads batches was killed, perhaps for lack of memory; {alone}"
-            ) from problem
+            raise LxcompressError(explanation) from problem
+
+
+def explain_killed_worker(problem: BaseException) -> str | None:
+    """Return what to do about a worker that was killed, None for any other error.
+
+    PyTorch raises it from a signal handler: anywhere, also in the middle of a training step.
+    """
+    if isinstance(problem, RuntimeError) and "DataLoader worker" in str(problem):
+        return f"a process that loads batches was killed, perhaps for lack of memory; {_ALONE}"
+    return None
 
 
 def model_inputs(batch: Mapping[str, torch.Tensor], device: torch.device) -> Batch:

@@ -1,12 +1,14 @@
 """The command line: what it prints and writes, exit codes, and one line for each mistake."""
 
 import json
+import multiprocessing
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ import yaml
 from dataset_files import write_official, write_regions
 from filelock import FileLock
 from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader
 from typer.main import get_command
 
 import lxcompress
@@ -85,6 +88,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
 _HELP_OF_ALL = """
 import contextlib, io, sys
 from lxcompress.cli import main as cli
+from torch.utils.data import DataLoader
 from typer.main import get_command
 
 def commands(command, path):
@@ -117,6 +121,7 @@ def test_help_of_every_command_answers_at_once() -> None:
 
 _HELP_IN_ASCII = r"""
 import sys
+import time
 from lxcompress.cli.main import main
 
 for command in ("prune", "sweep", "export", "data import"):
@@ -370,6 +375,32 @@ def test_bugs_are_not_taken_for_mistakes(
     monkeypatch.setattr(sys, "argv", ["lxcompress", "prune", *map(str, arguments)])
     with pytest.raises(ZeroDivisionError):
         main()
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_a_step_is_one_line(
+    lxcompress_: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_model: Path,
+    tiny_data: Path,
+    tmp_path: Path,
+) -> None:
+    """PyTorch raises the error where the training is, not where the next batch is read."""
+    monkeypatch.setattr(lottery.Lottery, "find_ticket", _fail_like_a_killed_worker)
+    outcome = lxcompress_("prune", *options(tiny_model, tiny_data, tmp_path / "run"))
+    assert outcome.code == 2
+    assert "a process that loads batches was killed" in outcome.error
+    assert "--workers 0" in outcome.error
+
+
+def _fail_like_a_killed_worker(self: lottery.Lottery) -> None:
+    """Kill a worker of a loader while no batch is being read."""
+    loader: Any = DataLoader(range(8), num_workers=1)  # type: ignore[arg-type]
+    batches = iter(loader)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    time.sleep(30)  # ended by the signal of the worker's end
 
 
 # -- prune ------------------------------------------------------------------------------------

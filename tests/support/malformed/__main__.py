@@ -103,7 +103,8 @@ def _run(
     """Run the trials, print those with problems and the table; return those with problems."""
     from malformed.trial import run_trial
 
-    start, trials = time.monotonic(), list[Trial]()
+    start = time.monotonic()
+    trials: list[Trial] = []
     for number in numbers:
         trial = run_trial(seed, number, base, work)
         trials.append(trial)

@@ -33,7 +33,7 @@ def run_forked(arguments: list[str], folder: Path, seconds: float) -> Outcome:
     process = os.fork()
     if process == 0:
         _be_the_command(arguments, folder, out, err)
-    code = _wait(process, start + seconds)
+    code = _wait(process, seconds)
     with suppress(ProcessLookupError):
         os.killpg(process, signal.SIGKILL)  # also what the command started and left behind
     if code is None:
@@ -42,12 +42,16 @@ def run_forked(arguments: list[str], folder: Path, seconds: float) -> Outcome:
     return Outcome(code, printed[0], printed[1], time.monotonic() - start)
 
 
-def _wait(process: int, deadline: float) -> int | None:
-    while time.monotonic() < deadline:
+def _wait(process: int, seconds: float) -> int | None:
+    """The exit code, None after the limit; time in which the machine stood still does not count."""
+    waited, before = 0.0, time.monotonic()
+    while waited < seconds:
         done, status = os.waitpid(process, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.01)
+        now = time.monotonic()
+        waited, before = waited + min(now - before, 0.1), now
     return None
 
 

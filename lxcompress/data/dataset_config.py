@@ -30,7 +30,7 @@ from pydantic import (
 )
 
 from lxcompress.errors import DataError
-from lxcompress.system.files import read_json, read_text
+from lxcompress.system.files import check_regular, read_json, read_text
 from lxcompress.system.record import first_error
 
 DATASET_NAME = "dataset.yaml"
@@ -99,6 +99,7 @@ class DatasetConfig(BaseModel):
 
 def read_config(path: Path) -> DatasetConfig:
     """Read `dataset.yaml`. Raises DataError naming the key that is wrong."""
+    check_regular(path)
     try:
         content = yaml.safe_load(read_text(path))
     except OSError as problem:

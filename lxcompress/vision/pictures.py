@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lxcompress.errors import DataError
+from lxcompress.system.files import check_regular
 
 MAX_PIXELS = 64_000_000
 
@@ -46,6 +47,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open a picture; what is wrong with it, also in the block, is a DataError."""
+    check_regular(path)
     try:
         with warnings.catch_warnings():
             # Warnings about what Pillow repairs are of no use here; but below twice its limit a

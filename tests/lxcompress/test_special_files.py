@@ -10,11 +10,17 @@ from call import Call
 from exporters.graph.onnx_file import OnnxFile
 from exporters.packing.safetensors_file import open_safetensors
 from lxcompress.config import read_settings
+from lxcompress.data.dataset_config import read_config
+from lxcompress.data.regions.shards import open_shard
+from lxcompress.data.regions.tsv_source import open_tsv
 from lxcompress.errors import LxcompressError
 from lxcompress.model.locate import locate
 from lxcompress.pruning.mask import Mask
 from lxcompress.system.files import check_regular, read_json
 from lxcompress.training.checkpoint import load_checkpoint
+from lxcompress.vision.butd.network import Architecture
+from lxcompress.vision.butd.weights import check_config
+from lxcompress.vision.pictures import open_picture
 
 
 @pytest.fixture(params=["pipe", "socket", "device"])
@@ -41,6 +47,11 @@ def test_every_reader_refuses_them(special: Path) -> None:
         lambda: load_checkpoint(special, {}),
         lambda: OnnxFile(special),
         lambda: open_safetensors(special).__enter__(),
+        lambda: read_config(special),
+        lambda: open_tsv(special).__enter__(),
+        lambda: open_shard(special, 36, 2048),
+        lambda: open_picture(special),
+        lambda: check_config(special, Architecture()),
         lambda: locate(special),
         lambda: locate(special.parent),  # a model folder with one in it
     ):

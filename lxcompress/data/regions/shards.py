@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from lxcompress.errors import DataError
-from lxcompress.system.files import atomic_path, sha256
+from lxcompress.system.files import atomic_path, check_regular, sha256
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "features": np.dtype("<f2"),
@@ -74,6 +74,7 @@ def open_shard(path: Path, max_regions: int, feature_size: int) -> Shard:
         DataError: the file is missing, is cut off, or has other tensors than a shard of
             `max_regions` regions of `feature_size` features.
     """
+    check_regular(path)
     try:
         with safe_open(path, framework="numpy") as file:
             parts = {name: file.get_slice(name) for name in file.offset_keys()}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from lxcompress.errors import ConfigError, DataError
+from lxcompress.system.files import check_regular
 from lxcompress.system.text import printable_path
 
 STANDARD_INPUT = Path("-")
@@ -146,6 +147,7 @@ def _standard_input(stack: ExitStack) -> io.BufferedReader:
 
 
 def _open(path: Path) -> io.BufferedReader:
+    check_regular(path)
     try:
         return open(path, "rb")
     except FileNotFoundError:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lxcompress.errors import ModelError
 from lxcompress.system.cache import cache_folder, writable_cache
-from lxcompress.system.files import atomic_path, read_text, sha256
+from lxcompress.system.files import atomic_path, check_regular, read_text, sha256
 from lxcompress.system.proxies import explain_proxy
 from lxcompress.vision.butd.boxes import cell_anchors
 from lxcompress.vision.butd.network import Architecture, BottomUpNetwork, expected_shapes
@@ -67,13 +67,14 @@ def check_config(path: Path, architecture: Architecture) -> None:
     Only settings that the weights were trained with are compared. The number of regions and the
     thresholds are not read: they are always those of LXMERT's features.
     """
+    check_regular(path, ModelError)
     try:
         content = yaml.safe_load(read_text(path))
     except FileNotFoundError:
         raise ModelError(f"no {CONFIG_NAME} beside the detector's weights: {path}") from None
     except OSError as problem:
         raise ModelError(f"cannot read {path}: {problem.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as problem:
         reason = " ".join(str(problem).split())
         raise ModelError(f"not valid YAML ({reason}): {path}") from None
     if not isinstance(content, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -233,6 +234,7 @@ class Batches:
             sampler=batches,
             num_workers=workers,
             collate_fn=_unchanged,
+            worker_init_fn=_leave_signals_to_parent,
         )
 
     def __len__(self) -> int:
@@ -261,6 +263,15 @@ class Batches:
             if explanation is None:
                 raise
             raise LxcompressError(explanation) from problem
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    """Ignore what a terminal or a service manager sends to all processes of a command at once.
+
+    The parent decides when to stop, and then ends its workers; so does its own end.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def explain_killed_worker(problem: BaseException) -> str | None:

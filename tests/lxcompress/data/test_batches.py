@@ -250,6 +250,25 @@ def test_a_killed_worker_is_one_line(tiny_dataset: Dataset, tiny_model: Path) ->
         list(evaluation_batches(data, 8, workers=1))
 
 
+class _Signalled(EncodedQuestions):
+    """Whose second batch is signalled while it is loaded, as if to all processes of a terminal."""
+
+    def arrays(self, rows: Sequence[int]) -> dict[str, np.ndarray]:
+        if 8 in rows:
+            os.kill(os.getpid(), signal.SIGINT)
+            # From another process: PyTorch's workers end quietly if their parent sends it.
+            subprocess.run(["kill", "-TERM", str(os.getpid())], check=True)
+        return super().arrays(rows)
+
+
+def test_workers_go_on_until_their_parent_stops(tiny_dataset: Dataset, tiny_model: Path) -> None:
+    split = tiny_dataset.split("train")
+    tokenizer = load_tokenizer(tiny_model)
+    data = _Signalled(split.questions[:24], split.regions, tokenizer, max_tokens=20)
+    data.lengths = np.arange(24)
+    assert len(list(evaluation_batches(data, 8, workers=1))) == 3
+
+
 _BATCHES_OF_WORKERS = """
 import sys
 from dataset_files import write_regions

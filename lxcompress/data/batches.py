@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -268,10 +270,18 @@ class Batches:
 def _leave_signals_to_parent(worker: int) -> None:
     """Ignore what a terminal or a service manager sends to all processes of a command at once.
 
-    The parent decides when to stop, and then ends its workers; so does its own end.
+    The parent decides when to stop, and then ends its workers with a SIGTERM of its own.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_parent_terminates, daemon=True).start()
+
+
+def _end_when_parent_terminates() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def explain_killed_worker(problem: BaseException) -> str | None:

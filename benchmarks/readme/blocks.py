@@ -116,6 +116,19 @@ def speed() -> str:
     )
 
 
+def busy_machine() -> str:
+    """Speed alone and beside a busy process, with the libraries' settings and ours."""
+    report = _result("busy_machine")
+    columns = [name for name in report["rows"][0] if name not in ("what", "text")]
+    rows = [[row["what"], *(row[column] for column in columns)] for row in report["rows"]]
+    equal = "equal" if report["measurements"]["same_bits"] else "different"
+    return (
+        f"{_table(['speed (of the libraries, idle)', *columns], rows)}\n"
+        f"Trained weights are {equal} with and without the busy process. "
+        f"{_measured_by(report['command'], report['environment'])}"
+    )
+
+
 def onnx_files() -> str:
     """Size, loading and latency of a full-size LXMERT's files."""
     report = _result("onnx_files")
@@ -193,5 +206,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
         pretraining_phases,
         onnx_files,
         speed,
+        busy_machine,
     )
 }

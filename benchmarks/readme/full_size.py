@@ -20,6 +20,15 @@ QUESTION_LENGTHS = "3 + Poisson(3.2) words, [CLS], [SEP] and ?, at most 20 token
 _MIN_WORDS, _MEAN_MORE_WORDS, _OTHER_TOKENS = 3, 3.2, 3
 
 
+def new_config(small: bool, layers: Mapping[str, int] | None = None) -> LxmertConfig:
+    """Return the architecture of `new_model`."""
+    if small:
+        size = {"hidden_size": 48, "num_attention_heads": 2, "intermediate_size": 96}
+        few = {"l_layers": 1, "x_layers": 2, "r_layers": 1}
+        return LxmertConfig(**size, **few, vocab_size=60, visual_feat_dim=16, num_qa_labels=12)
+    return LxmertConfig(**(layers or {}), num_qa_labels=ANSWERS)
+
+
 def new_model(
     small: bool, seed: int = 0, *, stock: bool = False, layers: Mapping[str, int] | None = None
 ) -> LxmertForQuestionAnswering:
@@ -28,12 +37,7 @@ def new_model(
     It is set up as `load_model` does it, or with `stock` as Hugging Face's class is. `layers` are
     the numbers of layers of the large one, as `LxmertConfig` names them.
     """
-    if small:
-        size = {"hidden_size": 48, "num_attention_heads": 2, "intermediate_size": 96}
-        few = {"l_layers": 1, "x_layers": 2, "r_layers": 1}
-        config = LxmertConfig(**size, **few, vocab_size=60, visual_feat_dim=16, num_qa_labels=12)
-    else:
-        config = LxmertConfig(**(layers or {}), num_qa_labels=ANSWERS)
+    config = new_config(small, layers)
     torch.manual_seed(seed)
     model = LxmertForQuestionAnswering(config)
     if not stock:

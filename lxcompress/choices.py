@@ -5,6 +5,7 @@ Help texts, model cards, reports and checks take values and descriptions from he
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Self
 
@@ -48,8 +49,43 @@ class Subnetwork(Choice):
     RANDOM = "random", "the pruned weights are drawn at random; a control, not a winning ticket"
 
 
+class Pattern(Choice):
+    """What is pruned together."""
+
+    UNSTRUCTURED = "unstructured", "single weights; the file is smaller, but not faster"
+    STRUCTURED = "structured", "whole attention heads and feed-forward neurons; smaller and faster"
+    N_OF_M = "N:M", "of every M consecutive weights of a row, N are left, for instance 2:4"
+
+    @classmethod
+    def of(cls, pattern: str) -> Pattern:
+        """Return the member that a setting belongs to; "2:4" is of `N_OF_M`.
+
+        Raises:
+            ConfigError: it is no pattern.
+        """
+        if n_of_m(pattern) is not None:
+            return cls.N_OF_M
+        if pattern in (cls.UNSTRUCTURED, cls.STRUCTURED):
+            return cls(pattern)  # type: ignore[call-arg]
+        raise ConfigError(f"--pattern {pattern}: choose unstructured, structured or N:M as in 2:4")
+
+
+def n_of_m(pattern: str) -> tuple[int, int] | None:
+    """Return N and M of a pattern such as "2:4" with 0 < N < M; None for any other text."""
+    found = re.fullmatch(r"([1-9]\d{0,2}):([1-9]\d{0,2})", pattern)
+    pair = (int(found[1]), int(found[2])) if found else None
+    return pair if pair and pair[0] < pair[1] else None
+
+
+class Criterion(Choice):
+    """How weights, or heads and neurons, are ranked."""
+
+    MAGNITUDE = "magnitude", "by |w|, of a head or neuron by its mean square, as in the paper"
+    TAYLOR = "taylor", "by the squared change of the loss without it, to first order, per weight"
+
+
 class Scope(Choice):
-    """Which weights share one threshold on the magnitude."""
+    """Which weights are ranked together."""
 
     GLOBAL = "global", "all prunable weights are ranked together"
     LAYER = "layer", "each weight matrix is ranked by itself, as in the authors' code"

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lxcompress.choices import Rewind, Schedule, Scope, Subnetwork
+from lxcompress.choices import Criterion, Pattern, Rewind, Schedule, Scope, Subnetwork, n_of_m
 from lxcompress.errors import ConfigError, LxcompressError
 from lxcompress.system.files import check_regular, read_json, read_text
 from lxcompress.system.text import is_utf8
@@ -115,12 +115,15 @@ class PruneConfig(TrainingConfig):
     pretrained_answers: str | None = Field(None, alias="pretrained-answers")
     keep_answer_head: bool = Field(False, alias="keep-answer-head")
     sparsity: float = Field(0.5, gt=0, lt=1)
+    pattern: str = Pattern.UNSTRUCTURED
+    criterion: Criterion = Criterion.MAGNITUDE
     subnetwork: Subnetwork = Subnetwork.LOW
     scope: Scope = Scope.GLOBAL
     schedule: Schedule = Schedule.PAPER
     rewind: Rewind = Rewind.WEIGHTS
     rewind_step: int | None = Field(None, alias="rewind-step", ge=1)
     enforce_mask: bool = Field(True, alias="enforce-mask")
+    control: bool = True
 
     @model_validator(mode="before")
     @classmethod
@@ -129,7 +132,9 @@ class PruneConfig(TrainingConfig):
         if embedded_data and not (settings.get("model") or settings.get("model-config")):
             settings = {**settings, "model": EMBEDDED_MODEL}
         is_small = settings.get("model-config") == "small" or _is_small(settings.get("model"))
-        return {**(SMALL_RECIPE if is_small else LXMERT_RECIPE), **settings}
+        recipe = SMALL_RECIPE if is_small else LXMERT_RECIPE
+        pattern = str(settings.get("pattern", Pattern.UNSTRUCTURED))
+        return {**recipe, **_pattern_defaults(pattern), **settings}
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -141,6 +146,17 @@ class PruneConfig(TrainingConfig):
                 "give either --model (a pre-trained LXMERT: a folder, or a hub id such as "
                 "unc-nlp/lxmert-base-uncased) or --model-config (to train one from scratch)"
             )
+        pattern = Pattern.of(self.pattern)
+        kept = n_of_m(self.pattern)
+        if kept and abs(self.sparsity - (1 - kept[0] / kept[1])) > 1e-9:
+            raise ValueError(
+                f"--pattern {self.pattern} prunes {1 - kept[0] / kept[1]:.4g} of the weights; "
+                "leave out --sparsity"
+            )
+        if kept and self.scope != Scope.GLOBAL:
+            raise ValueError(f"--pattern {self.pattern} ranks each {kept[1]} weights by themselves")
+        if pattern == Pattern.STRUCTURED and not self.enforce_mask:
+            raise ValueError("--no-enforce-mask cannot be used with --pattern structured")
         if self.rewind_step is not None and self.rewind != Rewind.LATE:
             raise ValueError("--rewind-step can only be used with --rewind late")
         if self.keep_answer_head and self.model is None:
@@ -165,8 +181,12 @@ class PruneConfig(TrainingConfig):
     @property
     def procedure(self) -> list[str]:
         """Where the procedure differs from the paper's, as parts of a folder's name."""
-        defaults = (Scope.GLOBAL, Schedule.PAPER, Rewind.WEIGHTS)
-        chosen = (self.scope, self.schedule, self.rewind)
+        usual = _pattern_defaults(self.pattern)
+        criterion = usual.get("criterion", Criterion.MAGNITUDE)
+        rewind = usual.get("rewind", Rewind.WEIGHTS)
+        defaults = (Pattern.UNSTRUCTURED, criterion, Scope.GLOBAL, Schedule.PAPER, rewind)
+        pattern = self.pattern.replace(":", "of")  # no colon in the name of a folder
+        chosen = (pattern, self.criterion, self.scope, self.schedule, self.rewind)
         parts = [
             str(choice)
             for choice, default in zip(chosen, defaults, strict=True)
@@ -184,6 +204,14 @@ class PretrainConfig(TrainingConfig):
     epochs: int = Field(7, ge=1)
     batch_size: int = Field(64, alias="batch-size", ge=1)
     learning_rate: float = Field(5e-4, alias="learning-rate", gt=0, lt=1)
+
+
+def _pattern_defaults(pattern: str) -> dict[str, Any]:
+    """Return the settings whose default depends on the pattern, by option name."""
+    if pattern == Pattern.STRUCTURED:
+        return {"criterion": Criterion.TAYLOR, "rewind": Rewind.LR}
+    kept = n_of_m(pattern)
+    return {"sparsity": 1 - kept[0] / kept[1]} if kept else {}
 
 
 def resolve_paths(settings: Mapping[str, Any]) -> dict[str, Any]:

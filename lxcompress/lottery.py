@@ -12,25 +12,24 @@ the run directory and is skipped when its artefact exists, so running again resu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import torch
 from transformers import LxmertForQuestionAnswering
 
-from lxcompress.choices import Rewind, Schedule
+from lxcompress.choices import Pattern, Rewind, Schedule
 from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset, open_dataset
-from lxcompress.errors import ModelError
 from lxcompress.model.lxmert import load_model, save_model
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.preflight import check_dataset, check_plan
-from lxcompress.pruning.magnitude import magnitude_mask, pruned_weights
+from lxcompress.pruning.find_mask import check_mask, find_mask
 from lxcompress.pruning.mask import Mask
 from lxcompress.pruning.schedule import pruning_levels
+from lxcompress.pruning.structured import structure, zero_biases
 from lxcompress.pruning.ticket_size import ticket_sizes
-from lxcompress.result import Accuracy, PruningStep, RunResult
+from lxcompress.result import Accuracy, Control, PruningStep, RunResult
 from lxcompress.run import MASK_FILE, Run, pruned_name
 from lxcompress.system.device import resolve_device, resolve_precision
 from lxcompress.system.environment import describe
@@ -74,7 +73,7 @@ class Lottery:
             self.run.tidy()
             return self.run.read_result()
         dense_accuracy = self.find_dense()  # steps 1 and 2
-        levels = pruning_levels(self.config.sparsity)
+        levels = pruning_levels(self.config.sparsity, self.config.pattern)
         # The paper prunes in steps of 10% and fine-tunes once, at the end. The iterative schedule
         # of Frankle & Carbin repeats steps 3 to 5 for each 10%.
         is_paper = self.config.schedule == Schedule.PAPER
@@ -93,10 +92,11 @@ class Lottery:
                 pruned[-1] = pruned[-1].model_copy(update=retrained)
             steps += pruned
         assert mask is not None
+        control = self.fine_tune_control(len(rounds))
         theta0_masked = self.trainer.accuracy(
             "theta0_masked", partial(self.masked, self.run.theta0, mask)
         )
-        return self.conclude(dense_accuracy, theta0_masked, ticket_accuracy, steps)
+        return self.conclude(dense_accuracy, theta0_masked, ticket_accuracy, steps, control)
 
     def find_dense(self) -> Accuracy:
         """Do steps 1 and 2; return the dense model's accuracy."""
@@ -147,7 +147,6 @@ class Lottery:
         """
         model = load_model(trained)
         weights = prunable_parameters(model)
-        size = sum(weight.numel() for weight in weights.values())
         saved = self.run.stage_mask(stage)
         measured = (self.run.pruned_accuracy(level).exists() for level in levels)
         is_done = saved.exists() and all(measured)
@@ -155,28 +154,19 @@ class Lottery:
         steps = []
         for level in levels:
             if not is_done:
-                mask = previous = self.find_mask(weights, level, previous)
-                mask.apply(weights)
+                scores = self.trainer.scores(model)
+                mask = find_mask(model, scores, level, self.config, previous)
+                self.apply(mask, model)
+                previous = mask
             accuracy = self.trainer.accuracy(pruned_name(level), lambda: model)
-            steps.append(
-                PruningStep(sparsity=pruned_weights(size, level) / size, accuracy=accuracy)
-            )
+            assert mask is not None
+            # Kept, because a resumed run has the last level's mask only.
+            name = f"{pruned_name(level)}-sparsity"
+            sparsity = self.run.once(name, partial(float, mask.sparsity))
+            steps.append(PruningStep(sparsity=sparsity, accuracy=accuracy))
         assert mask is not None
         mask.save(saved)
         return mask, steps
-
-    def find_mask(
-        self, weights: Mapping[str, torch.Tensor], level: float, previous: Mask | None
-    ) -> Mask:
-        """Rank the trained weights and return the mask that prunes `level` of them."""
-        return magnitude_mask(
-            {name: weight.detach() for name, weight in weights.items()},
-            level,
-            subnetwork=self.config.subnetwork,
-            scope=self.config.scope,
-            seed=self.config.seed,
-            previous=previous,
-        )
 
     def rewind(self, trained: Path, mask: Mask) -> Callable[[], LxmertForQuestionAnswering]:
         """Step 4: return a function that loads the model from which training under `mask` starts.
@@ -194,8 +184,14 @@ class Lottery:
     def masked(self, folder: Path, mask: Mask) -> LxmertForQuestionAnswering:
         """Load a model and set its pruned weights to zero."""
         model = load_model(folder)
-        mask.apply(prunable_parameters(model))
+        self.apply(mask, model)
         return model
+
+    def apply(self, mask: Mask, model: LxmertForQuestionAnswering) -> None:
+        """Set the pruned weights to zero, and the biases of whole units that are removed."""
+        mask.apply(prunable_parameters(model))
+        if self.config.pattern == Pattern.STRUCTURED:
+            zero_biases(model, mask)
 
     def fine_tune_ticket(
         self, rewound: Callable[[], LxmertForQuestionAnswering], mask: Mask, stage: str
@@ -221,17 +217,39 @@ class Lottery:
             self.run.checkpoint(stage).unlink(missing_ok=True)
         return folder
 
+    def fine_tune_control(self, rounds: int) -> Control | None:
+        """Train the dense model for as long as the ticket, where the ticket starts from it.
+
+        With `--rewind lr` the ticket is trained longer in all than the dense model. What the
+        longer training alone gains is the difference of this control to the dense model.
+        """
+        if self.config.rewind != Rewind.LR or not self.config.control:
+            return None
+        trained = self.run.dense
+        for number in range(1, rounds + 1):
+            stage, start = f"control-{number}", trained
+            trained = self.run.retrained(stage)
+            if not trained.exists():
+                model = load_model(start)
+                self.trainer.train(model, stage, "Fine-tuning the dense model as long again")
+                save_model(model, self.trainer.tokenizer, trained)
+                self.run.checkpoint(stage).unlink(missing_ok=True)
+        accuracy = self.trainer.accuracy("dense_control", partial(load_model, trained))
+        return Control(accuracy=accuracy, epochs=self.config.epochs * (1 + rounds))
+
     def conclude(
         self,
         dense: Accuracy,
         theta0_masked: Accuracy,
         ticket: Accuracy,
         steps: list[PruningStep],
+        control: Control | None,
     ) -> RunResult:
         """Verify the ticket as it is on disk and write `result.json`."""
         model, mask = self.final_ticket()
         weights = prunable_parameters(model)
         parameters = sum(parameter.numel() for parameter in model.parameters())
+        by_units = self.config.pattern == Pattern.STRUCTURED
         result = RunResult.model_validate(
             {
                 "dense": {"accuracy": dense},
@@ -241,7 +259,9 @@ class Lottery:
                         "prunable": mask.sparsity,
                         "model": mask.pruned / parameters,
                     },
+                    "structure": structure(model, mask) if by_units else None,
                 },
+                "dense_control": control,
                 "theta0_masked": {"accuracy": theta0_masked},
                 "pruning_steps": steps,
                 "metric": self.run.once("metric", lambda: None),
@@ -273,7 +293,5 @@ class Lottery:
             weights = prunable_parameters(model)
             return model, Mask({name: weight.detach() != 0 for name, weight in weights.items()})
         model, mask = load_ticket(self.run.ticket)
-        target = pruned_weights(mask.size, self.config.sparsity)
-        if mask.pruned != target:
-            raise ModelError(f"{self.run.mask} prunes {mask.pruned} weights instead of {target}")
+        check_mask(model, mask, self.config)
         return model, mask

@@ -9,6 +9,7 @@ from lxcompress.data.dataset import Dataset
 from lxcompress.data.questions.answers import label_index, target_scores
 from lxcompress.errors import DataError
 from lxcompress.model.prunable import prunable_parameters
+from lxcompress.pruning.find_mask import check_pattern
 from lxcompress.pruning.magnitude import pruned_weights
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run
@@ -43,13 +44,14 @@ def check_plan(
         late_step: the step to which late rewinding goes back.
 
     Raises:
-        ConfigError: a pruning step prunes nothing.
+        ConfigError: a pruning step prunes nothing, or the pattern does not fit the model.
         DataError: `--rewind-step` is too late, or as `check_answers`.
     """
     check_answers(dataset)
     size = sum(weight.numel() for weight in prunable_parameters(model).values())
-    for level in pruning_levels(config.sparsity):
+    for level in pruning_levels(config.sparsity, config.pattern):
         pruned_weights(size, level)
+    check_pattern(model, config)
     if config.rewind == "late" and late_step >= total_steps:
         raise DataError(f"--rewind-step {late_step}: training has only {total_steps} steps")
 

@@ -29,6 +29,14 @@ class Sparsity(Record):
 
 class TicketResult(Measured):
     sparsity: Sparsity = Field(description="of the mask that the ticket was trained under")
+    structure: list[dict[str, str | list[int]]] | None = Field(
+        default=None,
+        description="heads or neurons of each sublayer, [left, of] (structured pattern only)",
+    )
+
+
+class Control(Measured):
+    epochs: int = Field(description="that it was trained for in all, as the ticket was")
 
 
 class PruningStep(Measured):
@@ -66,6 +74,10 @@ class RunResult(Record):
 
     dense: Measured = Field(description="fine-tuned without a mask")
     ticket: TicketResult = Field(description="fine-tuned under the mask")
+    dense_control: Control | None = Field(
+        default=None,
+        description="the dense model trained as long as the ticket (--rewind lr only)",
+    )
     theta0_masked: Measured = Field(description="the start weights under the ticket's mask")
     pruning_steps: list[PruningStep] = Field(description="trained weights, pruned step by step")
     metric: str = Field(description="VQA v2 accuracy or LXMERT soft score")

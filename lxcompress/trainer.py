@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
+import torch
 from transformers import LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
+from lxcompress.choices import Criterion, Pattern, Subnetwork
 from lxcompress.config import PruneConfig
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import Dataset
 from lxcompress.data.dataset_config import SplitName
 from lxcompress.evaluation.predict import predict
 from lxcompress.evaluation.scoring import score, write_results
+from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.tokenizer import load_tokenizer
+from lxcompress.pruning.structured import mean_squares
 from lxcompress.result import Accuracy
 from lxcompress.run import Run
 from lxcompress.system.device import make_accelerator
 from lxcompress.training.loop import train
 from lxcompress.training.recipe import Recipe
+from lxcompress.training.taylor import unit_scores, weight_scores
 from lxcompress.training.tensorboard import training_log
 
 # Late rewinding goes back to this fraction of the training steps (Frankle et al. 2020, section 4).
@@ -84,6 +89,18 @@ class RunTrainer:
             return scored.accuracy()
 
         return self.run.once(name, measure)
+
+    def scores(self, model: LxmertForQuestionAnswering) -> Mapping[str, torch.Tensor]:
+        """Return what weights, or with the structured pattern units, are ranked by."""
+        by_units = self.config.pattern == Pattern.STRUCTURED
+        is_random = self.config.subnetwork == Subnetwork.RANDOM  # ranks by nothing
+        if self.config.criterion == Criterion.MAGNITUDE or is_random:
+            weights = {name: w.detach() for name, w in prunable_parameters(model).items()}
+            return mean_squares(model) if by_units else weights
+        score = unit_scores if by_units else weight_scores
+        return score(
+            model, self._training_questions, self.recipe, self.accelerator, self.config.workers
+        )
 
     def check_validation_questions(self) -> None:
         """Tokenize the validation questions now, so that training is not in vain if that fails."""

@@ -165,7 +165,8 @@ class Plan:
         return self.folder / "cells" / f"{subnetwork}-{100 * sparsity:g}-seed{seed}"
 
     def _config(self, **swept: Any) -> PruneConfig:
-        return PruneConfig.parse({**self.shared, **swept})
+        # A control would be trained again for every cell.
+        return PruneConfig.parse({"control": False, **self.shared, **swept})
 
 
 def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:

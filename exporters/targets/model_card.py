@@ -19,7 +19,7 @@ from transformers import LxmertConfig
 from exporters.graph.interface import OPSET
 from exporters.records import ExportRecord
 from exporters.targets.markdown import escape_markdown, fill_template
-from lxcompress.choices import Choice, Rewind, Schedule, Scope, Subnetwork
+from lxcompress.choices import Choice, Criterion, Pattern, Rewind, Schedule, Scope, Subnetwork
 from lxcompress.config import EMBEDDED_DATA, EMBEDDED_MODEL
 from lxcompress.model.answer_head import labels_of
 from lxcompress.result import RunResult
@@ -35,6 +35,7 @@ _MAX_LISTED_ANSWERS = 30
 _LAYERS = {"l_layers": "language", "r_layers": "vision", "x_layers": "cross-modality"}
 _RECIPE = ("epochs", "batch-size", "learning-rate", "seed", "precision", "max-tokens")
 _CHOICES: dict[str, type[Choice]] = {
+    "criterion": Criterion,
     "subnetwork": Subnetwork,
     "scope": Scope,
     "schedule": Schedule,
@@ -45,7 +46,7 @@ _SHAPES_NOTE = (
     "distribution."
 )
 # Options that affect how a run is computed, not its result; and what every exported ticket has.
-_NOT_IN_COMMAND = {"workers", "tensorboard", "enforce-mask"}
+_NOT_IN_COMMAND = {"workers", "tensorboard", "enforce-mask", "control"}
 
 
 def model_card(
@@ -121,6 +122,7 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
         _TEMPLATE,
         **{name: f"{count:,}" for name, count in result.weights},
         **{f"{of}_share": f"{share:.1%}" for of, share in result.ticket.sparsity},
+        pattern=f"{settings['pattern']}: {Pattern.of(settings['pattern']).description}",
         **choices,
         **{key.replace("-", "_"): escape_markdown(settings[key]) for key in _RECIPE},
         target_sparsity=f"{100 * settings['sparsity']:g}%",

@@ -36,6 +36,30 @@ KeepAnswerHead = Annotated[
 PretrainedAnswers = Annotated[
     Path | None, typer.Option(help="Answer list of the pre-trained head, e.g. all_ans.json.")
 ]
+Pattern = Annotated[
+    str | None,
+    typer.Option(
+        help=choices.Pattern.help("What is pruned together", choices.Pattern.UNSTRUCTURED),
+        rich_help_panel=LOTTERY,
+    ),
+]
+Criterion = Annotated[
+    str | None,
+    typer.Option(
+        help=choices.Criterion.help(
+            "How weights, or heads and neurons, are ranked", choices.Criterion.MAGNITUDE
+        ).replace("]", "; structured: taylor]"),
+        rich_help_panel=LOTTERY,
+    ),
+]
+Control = Annotated[
+    bool | None,
+    typer.Option(
+        "--control/--no-control",
+        help="With --rewind lr, also train the dense model as long as the ticket, to compare.",
+        rich_help_panel=LOTTERY,
+    ),
+]
 Subnetwork = Annotated[
     str | None,
     typer.Option(

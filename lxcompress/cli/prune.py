@@ -31,12 +31,15 @@ def prune(
             rich_help_panel=options.LOTTERY,
         ),
     ] = None,
+    pattern: options.Pattern = None,
+    criterion: options.Criterion = None,
     subnetwork: options.Subnetwork = None,
     scope: options.Scope = None,
     schedule: options.Schedule = None,
     rewind: options.Rewind = None,
     rewind_step: options.RewindStep = None,
     enforce_mask: options.EnforceMask = None,
+    control: options.Control = None,
     seed: Annotated[
         int | None,
         typer.Option(help="Of all random choices. [default: 0]", rich_help_panel=options.TRAINING),
@@ -113,12 +116,17 @@ def report(run: Run, result: RunResult) -> None:
 
     dense, ticket = result.dense.accuracy, result.ticket.accuracy
     table = Table("", title=f"{result.metric}, {result.dataset.name}, validation")
-    for column in ("dense", "ticket", "difference"):
+    control = result.dense_control.accuracy if result.dense_control else None
+    columns = ["dense", "ticket", "difference"]
+    for column in [*columns, "control", "difference to it"] if control else columns:
         table.add_column(column, justify="right")
     for name, before in dense.items():
         after = ticket[name]
         if before is not None and after is not None:
-            table.add_row(name, f"{before:.2f}", f"{after:.2f}", f"{after - before:+.2f}")
+            row = [f"{before:.2f}", f"{after:.2f}", f"{after - before:+.2f}"]
+            if control and (alike := control[name]) is not None:
+                row += [f"{alike:.2f}", f"{after - alike:+.2f}"]
+            table.add_row(name, *row)
     table.add_section()
     sparsity, size = result.ticket.sparsity, result.bytes
     table.add_row("zeros, of prunable weights", "", f"{100 * sparsity.prunable:.1f}%", "")
@@ -130,6 +138,11 @@ def report(run: Run, result: RunResult) -> None:
         f"{100 * (size.bitmask / size.dense - 1):+.1f}%",
     )
     Console().print(table)
+    if result.dense_control:
+        print(
+            f"control: the dense model trained for {result.dense_control.epochs} epochs in all, as "
+            "the ticket"
+        )
     print(f"ticket: {run.ticket}  mask: {run.mask}")
     print(f"dense: {run.dense}  start weights: {run.theta0}  figures: {run.result}")
     print("next: " + lxcompress_command("export", run.folder))

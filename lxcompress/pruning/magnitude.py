@@ -62,7 +62,7 @@ def magnitude_mask(
     kept: dict[str, torch.Tensor] = {}
     groups = [[ranked[name] for name in group] for group in _groups(weights, Scope.parse(scope))]
     sizes = [sum(tensor.weight.numel() for tensor in group) for group in groups]
-    for group, share in zip(groups, _apportion(count, sizes), strict=True):
+    for group, share in zip(groups, apportion(count, sizes), strict=True):
         kept.update(_keep_all_but_lowest(group, share))
     return Mask({name: kept[name] for name in weights})
 
@@ -169,7 +169,7 @@ def _groups(weights: Mapping[str, torch.Tensor], scope: Scope) -> list[list[str]
     return list(parts.values())
 
 
-def _apportion(count: int, sizes: list[int]) -> list[int]:
+def apportion(count: int, sizes: list[int]) -> list[int]:
     """Split `count` in proportion to `sizes`, exactly (largest remainders, earlier ones first)."""
     total = sum(sizes)
     shares = [count * size // total for size in sizes]

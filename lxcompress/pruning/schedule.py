@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from lxcompress.choices import Pattern
+
 _STEP_PERCENT = 10
 
 
-def pruning_levels(sparsity: float) -> list[float]:
+def pruning_levels(sparsity: float, pattern: str = Pattern.UNSTRUCTURED) -> list[float]:
     """Return the steps of 10% of the original weights up to `sparsity` (the paper, section 3.2).
 
-    The last step ends at the target: 0.25 gives [0.1, 0.2, 0.25].
+    The last step ends at the target: 0.25 gives [0.1, 0.2, 0.25]. An N:M pattern has no steps on
+    the way.
     """
+    if Pattern.of(pattern) == Pattern.N_OF_M:
+        return [sparsity]
     steps = [percent / 100 for percent in range(_STEP_PERCENT, 100, _STEP_PERCENT)]
     return [level for level in steps if level < sparsity - 1e-9] + [sparsity]

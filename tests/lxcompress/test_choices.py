@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from lxcompress.choices import Choice, Rewind, Schedule, Scope, Subnetwork
+from lxcompress.choices import Choice, Criterion, Pattern, Rewind, Schedule, Scope, Subnetwork
 from lxcompress.errors import ConfigError
 
 
-@pytest.mark.parametrize("choice", [Subnetwork, Scope, Schedule, Rewind])
+@pytest.mark.parametrize("choice", [Pattern, Criterion, Subnetwork, Scope, Schedule, Rewind])
 def test_a_choice_is_its_value(choice: type[Choice]) -> None:
     for member in choice:
         assert choice.parse(str(member)) is member

@@ -21,7 +21,7 @@ from transformers import LxmertConfig
 
 from exporters.records import EXPORT_REPORT, ExportRecord, ExportReport
 from exporters.targets.model_card import model_card
-from lxcompress.choices import Rewind, Schedule, Scope, Subnetwork
+from lxcompress.choices import Criterion, Pattern, Rewind, Schedule, Scope, Subnetwork
 from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset
 from lxcompress.model.answer_head import set_labels
@@ -140,7 +140,7 @@ def test_every_figure_is_from_the_run(finished: Path, folder: Path) -> None:
     allowed |= {f"{f['bytes'] / (4 * f['parameters']):.1%}" for f in files.values()}
     allowed.add(str(len(architecture["id2label"])))
     plain = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    for choice in (*Subnetwork, *Scope, *Schedule, *Rewind):
+    for choice in (*Pattern, *Criterion, *Subnetwork, *Scope, *Schedule, *Rewind):
         plain = plain.replace(choice.description, "")
     plain = re.sub(r"(?m)^.*SHA-256.*$|^\| answers.*$|`[^`]*`|\(https.*?\)", "", plain)
     printed = re.findall(r"(?<![\w.])\d[\d,.]*\d%?|(?<![\w.])\d%?(?![\w.])", plain)
@@ -158,14 +158,15 @@ def numbers(value: Any) -> Iterator[float]:
 
 def test_the_command_reproduces_the_settings(finished: Path) -> None:
     result, files, architecture = card_inputs(finished)
-    for number, given_settings in enumerate(
-        (
-            {},
-            {"seed": 7, "sparsity": 0.9, "subnetwork": "random", "rewind": "late"},
-            {"model": "unc-nlp/lxmert-base-uncased", "keep-answer-head": True, "precision": "bf16"},
-            {"model-config": "base", "tokenizer": "google-bert/bert-base-uncased", "epochs": 3},
-        )
-    ):
+    cases: list[dict[str, Any]] = [
+        {},
+        {"seed": 7, "sparsity": 0.9, "subnetwork": "random", "rewind": "late"},
+        {"model": "unc-nlp/lxmert-base-uncased", "keep-answer-head": True, "precision": "bf16"},
+        {"pattern": "structured"},
+        {"pattern": "2:4", "criterion": "taylor"},
+        {"model-config": "base", "tokenizer": "google-bert/bert-base-uncased", "epochs": 3},
+    ]
+    for number, given_settings in enumerate(cases):
         config = PruneConfig.parse(given_settings)
         changed = result.model_copy(update={"config": config.dump() | {"workers": number}})
         text = model_card("ticket", changed, files, architecture)

@@ -1,0 +1,195 @@
+"""Structured pruning: whole attention heads and whole feed-forward neurons.
+
+Units are ranked by a score per weight and removed until the target is reached: the first sparsity
+that is not below it. A sublayer may lose all of its units; its output bias, residual connection
+and LayerNorm remain. Only the last head through which the picture reaches the answer is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from transformers import LxmertForQuestionAnswering
+
+from lxcompress.choices import Scope, Subnetwork
+from lxcompress.errors import ConfigError
+from lxcompress.model.prunable import modality, prunable_parameters
+from lxcompress.model.sublayers import Sublayer, sublayers, unit_sizes
+from lxcompress.pruning.magnitude import apportion, pruned_weights
+from lxcompress.pruning.mask import Mask
+
+Units = dict[str, torch.Tensor]
+"""By the name of a sublayer, one value for each of its units: `[units]`."""
+
+
+def mean_squares(model: LxmertForQuestionAnswering) -> Units:
+    """Return the magnitude criterion: the mean square of each unit's weights, float64."""
+    weights = prunable_parameters(model)
+    sizes = unit_sizes(sublayers(model), weights)
+    found = {}
+    for layer in sublayers(model):
+        squares = torch.zeros(layer.units, dtype=torch.float64)
+        for name, dimension in layer.weights.items():
+            lines = weights[name].detach().double().square().sum(1 - dimension)
+            squares += layer.gather(lines).sum(1).cpu()
+        found[layer.name] = squares / sizes[layer.name]
+    return found
+
+
+def structured_mask(
+    model: LxmertForQuestionAnswering,
+    scores: Mapping[str, torch.Tensor],
+    sparsity: float,
+    *,
+    subnetwork: str = Subnetwork.LOW,
+    scope: str = Scope.GLOBAL,
+    seed: int = 0,
+    previous: Mask | None = None,
+) -> Mask:
+    """Find the mask that removes whole units until `sparsity` of the prunable weights is reached.
+
+    Args:
+        scores: of each unit, per weight, so that heads and neurons compare.
+        sparsity: the target, a fraction in 0-1 of all prunable weights.
+        subnetwork: whether the units of lowest or highest score, or random ones, are removed.
+        scope: which sublayers are ranked together; each group gets its share of the target.
+        previous: a mask whose weights stay pruned.
+
+    Raises:
+        ConfigError: so much cannot be removed.
+    """
+    weights = prunable_parameters(model)
+    target = pruned_weights(sum(weight.numel() for weight in weights.values()), sparsity)
+    layers = sublayers(model)
+    removed = removed_units(model, previous)
+    keys = _sort_keys(Subnetwork.parse(subnetwork), layers, scores, seed)
+    groups = _groups(layers, Scope.parse(scope))
+    unit_size = unit_sizes(layers, weights)
+    sizes = [sum(layer.units * unit_size[layer.name] for layer in group) for group in groups]
+    for group, size, share in zip(groups, sizes, apportion(target, sizes), strict=True):
+        pruned = _remove(group, unit_size, share, keys, removed)
+        if pruned < share:
+            names = "the model" if len(groups) == 1 else f"the group of {group[0].name}"
+            raise ConfigError(
+                f"--sparsity {sparsity:g} cannot be reached with --pattern structured: heads and "
+                f"neurons of {names} have {size:,} weights, of which {pruned:,} can go; "
+                f"{share:,} would have to"
+            )
+    return mask_of_units(model, removed, previous)
+
+
+def removed_units(model: LxmertForQuestionAnswering, mask: Mask | None) -> Units:
+    """Return which units `mask` removes whole: bool, all False without a mask."""
+    found = {}
+    for layer in sublayers(model):
+        kept = torch.zeros(layer.units, dtype=torch.bool)
+        for name, dimension in layer.weights.items():
+            lines = torch.ones(layer.units * layer.width, dtype=torch.bool)
+            if mask is not None:
+                lines = mask[name].any(1 - dimension)
+            kept |= layer.gather(lines).any(1)
+        found[layer.name] = ~kept
+    return found
+
+
+def mask_of_units(
+    model: LxmertForQuestionAnswering,
+    removed: Mapping[str, torch.Tensor],
+    previous: Mask | None = None,
+) -> Mask:
+    """Return the mask that prunes the removed units, and what `previous` prunes."""
+    kept = {
+        name: torch.ones(weight.shape, dtype=torch.bool) if previous is None else previous[name]
+        for name, weight in prunable_parameters(model).items()
+    }
+    for layer in sublayers(model):
+        lines = layer.spread(removed[layer.name]).nonzero().flatten()
+        for name, dimension in layer.weights.items():
+            kept[name] = kept[name].index_fill(dimension, lines, False)
+    return Mask(kept)
+
+
+def zero_biases(model: LxmertForQuestionAnswering, mask: Mask) -> None:
+    """Set the biases of removed units to zero, in place. Training leaves them there.
+
+    The output columns of a removed unit are zero, so the gradients of its biases are too.
+    """
+    parameters = dict(model.named_parameters())
+    removed = removed_units(model, mask)
+    for layer in sublayers(model):
+        rows = layer.spread(removed[layer.name])
+        for name in layer.biases:
+            parameters[name].data[rows.to(parameters[name].device)] = 0.0
+
+
+def structure(model: LxmertForQuestionAnswering, mask: Mask) -> list[dict[str, str | list[int]]]:
+    """Return for each sublayer `{"module": name, "heads" or "neurons": [kept, of]}`."""
+    removed = removed_units(model, mask)
+    return [
+        {
+            "module": layer.name,
+            layer.kind: [layer.units - int(removed[layer.name].sum()), layer.units],
+        }
+        for layer in sublayers(model)
+    ]
+
+
+def _sort_keys(
+    subnetwork: Subnetwork,
+    layers: Sequence[Sublayer],
+    scores: Mapping[str, torch.Tensor],
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Return a key for each unit; those of the lowest keys are removed first."""
+    if subnetwork == Subnetwork.RANDOM:
+        random = np.random.default_rng(seed)
+        return {layer.name: random.random(layer.units) for layer in layers}
+    sign = 1.0 if subnetwork == Subnetwork.LOW else -1.0
+    return {layer.name: sign * scores[layer.name].numpy() for layer in layers}
+
+
+def _groups(layers: Sequence[Sublayer], scope: Scope) -> list[list[Sublayer]]:
+    """Return the sublayers that are ranked together, group by group."""
+    if scope == Scope.GLOBAL:
+        return [list(layers)]
+    if scope == Scope.LAYER:
+        return [[layer] for layer in layers]
+    parts: dict[str, list[Sublayer]] = {}
+    for layer in layers:
+        parts.setdefault(modality(layer.name), []).append(layer)
+    return list(parts.values())
+
+
+def _remove(
+    group: Sequence[Sublayer],
+    unit_size: Mapping[str, int],
+    share: int,
+    keys: Mapping[str, np.ndarray],
+    removed: Units,
+) -> int:
+    """Remove units of the lowest keys until `share` weights are; return how many were.
+
+    `removed` is changed in place.
+    """
+    pruned = sum(int(removed[layer.name].sum()) * unit_size[layer.name] for layer in group)
+    remaining = [
+        (layer, index)
+        for layer in group
+        for index in (~removed[layer.name]).nonzero().flatten().tolist()
+    ]
+    for layer, index in sorted(remaining, key=lambda unit: keys[unit[0].name][unit[1]]):
+        if pruned >= share:
+            break
+        if _is_last_way_to_the_picture(layer, removed):
+            continue
+        removed[layer.name][index] = True
+        pruned += unit_size[layer.name]
+    return pruned
+
+
+def _is_last_way_to_the_picture(layer: Sublayer, removed: Units) -> bool:
+    """Return whether `layer` has the last head of all attention between the two modalities."""
+    between = [~units for name, units in removed.items() if ".visual_attention." in name]
+    return ".visual_attention." in layer.name and sum(int(kept.sum()) for kept in between) == 1

@@ -32,8 +32,10 @@ def mean_squares(model: LxmertForQuestionAnswering) -> Units:
     for layer in sublayers(model):
         squares = torch.zeros(layer.units, dtype=torch.float64)
         for name, dimension in layer.weights.items():
-            lines = weights[name].detach().double().square().sum(1 - dimension)
-            squares += layer.gather(lines).sum(1).cpu()
+            # numpy's sums do not depend on the number of threads.
+            values = weights[name].detach().cpu().numpy().astype(np.float64)
+            lines = torch.from_numpy(np.square(values).sum(axis=1 - dimension))
+            squares += layer.gather(lines).sum(1)
         found[layer.name] = squares / sizes[layer.name]
     return found
 

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import deadly
@@ -72,6 +72,7 @@ def start(
     data: Path,
     *moments: str,
     before: Callable[[], None] | None = None,
+    more: Sequence[str] = (),
 ) -> subprocess.Popen[str]:
     options = ["--data", data, "--model", model, "--sparsity", "0.2", "--epochs", "1"]
     options += ["--batch-size", "16", "--learning-rate", "1e-3", "--device", "cpu"]
@@ -84,6 +85,7 @@ def start(
         "--output",
         output,
         *options,
+        *more,
     ]
     return subprocess.Popen(
         list(map(str, command)),
@@ -121,6 +123,27 @@ def test_killed_at_every_artefact(
     assert code == 0, text
     assert "already finished" in text
     assert_same(output, expected)
+
+
+STRUCTURED_MOMENTS = (
+    "before 1 pruned-0.1.json",  # heads and neurons are scored
+    "after 1 pruned-0.1-sparsity.json",
+    "before 3 control-1.checkpoint.safetensors",
+    "before 1 control-1",  # the control is trained, and all but saved
+    "after 1 dense_control.json",
+)
+
+
+def test_a_structured_run_killed_at_its_own_artefacts(
+    tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    more = ("--pattern", "structured")
+    whole, output = tmp_path / "whole", tmp_path / "run"
+    code, text = finish(start(whole, tiny_model, tiny_data, more=more))
+    assert code == 0, text
+    code, text = finish(start(output, tiny_model, tiny_data, *STRUCTURED_MOMENTS, more=more))
+    assert code == 0, text
+    assert_same(output, whole)
 
 
 def test_killed_and_interrupted_from_outside(

@@ -14,6 +14,9 @@ from transformers.models.lxmert.modeling_lxmert import (
     LxmertXLayer,
 )
 
+VISUAL_HALF = ("visn_self_att.", "visn_inter.", "visn_output.")
+"""What a cross-modality layer computes for later layers' visual stream alone, by prefix."""
+
 
 class AnswerOnlyCrossLayer(LxmertXLayer):
     """The last cross-modality layer without its unused visual output."""
@@ -47,5 +50,5 @@ def skip_unused_branch(model: LxmertForQuestionAnswering) -> None:
 def unused_parameters(model: LxmertForQuestionAnswering) -> set[str]:
     """Return the names of the parameters in the last cross layer's visual half."""
     last = f"lxmert.encoder.x_layers.{len(model.lxmert.encoder.x_layers) - 1}."
-    prefixes = tuple(last + part for part in ("visn_self_att.", "visn_inter.", "visn_output."))
+    prefixes = tuple(last + part for part in VISUAL_HALF)
     return {name for name, _ in model.named_parameters() if name.startswith(prefixes)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from exporters.encodings.encode_model import encode_model
 from exporters.encodings.size_formula import expected_bytes
 from exporters.graph.metadata import AnswerMetadata, read_labels
 from exporters.graph.onnx_file import OnnxFile, data_file, file_hashes, write_model
+from exporters.graph.structure import Structure
 from exporters.graph.trace import Graph, build_graph
 from exporters.records import EXPORT_REPORT, ExportRecord, ExportReport, FileCheck, Provenance
 from exporters.source import Source, open_questions
@@ -30,6 +30,7 @@ from lxcompress.errors import RunError
 from lxcompress.model.answer_head import labels_of
 from lxcompress.model.lxmert import load_model
 from lxcompress.model.tokenizer import load_tokenizer
+from lxcompress.model.unused_branch import unused_parameters
 from lxcompress.pruning.mask import Mask
 from lxcompress.system.cache import writable_cache
 from lxcompress.system.environment import describe
@@ -44,12 +45,15 @@ _WORK = "export"  # basis for the name of the temporary folder
 class _LoadedModel:
     """One model of the source, and what all its variants share.
 
+    model: with dense shapes.
     mask: of a ticket; None for the dense model.
+    structure: the units that its files have.
     reference: logits in PyTorch, float32 `[questions, answers]`.
     """
 
     model: LxmertForQuestionAnswering
     mask: Mask | None
+    structure: Structure
     answers: AnswerMetadata
     questions: EncodedQuestions
     reference: np.ndarray
@@ -93,7 +97,8 @@ def _export(source: Source, variants: Sequence[Variant], device: str) -> ExportR
         if not missing:
             continue
         loaded = _load(source, missing[0], device)
-        graph = graph or build_graph(loaded.model.config)
+        if graph is None or loaded.structure.kept:
+            graph = build_graph(loaded.model.config, loaded.structure.counts)
         for variant in missing:
             record = _export_file(source, variant, graph, loaded, device, provenance)
             report.files[variant.file] = record
@@ -122,6 +127,7 @@ def _load(source: Source, variant: Variant, device: str) -> _LoadedModel:
     return _LoadedModel(
         model=model,
         mask=mask,
+        structure=Structure.of(model, mask) if mask is not None else Structure(),
         answers=AnswerMetadata.of(labels_of(model.config), tokenizer, source.max_tokens),
         questions=questions,
         reference=reference_logits(model, questions, device),
@@ -137,19 +143,21 @@ def _export_file(
     provenance: Provenance,
 ) -> ExportRecord:
     parameters = dict(loaded.model.named_parameters())
-    model = encode_model(graph, parameters, variant, loaded.answers, loaded.mask)
+    structure = loaded.structure
+    model = encode_model(graph, parameters, variant, loaded.answers, loaded.mask, structure)
     source.onnx.mkdir(parents=True, exist_ok=True)
     with _work_folder(source.onnx) as folder:
         path = folder / variant.file
         write_model(model, path)
         del model
+        file = OnnxFile(path)
         record = ExportRecord(
             variant=variant.name,
             precision=variant.precision,
-            encoding=variant.encoding,
-            dense_fp32_bytes=4 * sum(math.prod(shape) for shape in graph.weights.values()),
-            formula=expected_bytes(graph, variant, loaded.mask),
-            **_check(OnnxFile(path), loaded, device).model_dump(),
+            encoding=file.metadata["encoding"],
+            dense_fp32_bytes=_dense_fp32_bytes(loaded.model),
+            formula=expected_bytes(graph, variant, loaded.mask, structure),
+            **_check(file, loaded, device).model_dump(),
             checked_on=describe(device),
             made_of=provenance,
         )
@@ -159,6 +167,11 @@ def _export_file(
             else:  # external data of an earlier, larger model
                 (source.onnx / written.name).unlink(missing_ok=True)
     return record
+
+
+def _dense_fp32_bytes(model: LxmertForQuestionAnswering) -> int:
+    unused = unused_parameters(model)
+    return 4 * sum(p.numel() for name, p in model.named_parameters() if name not in unused)
 
 
 def _check(file: OnnxFile, loaded: _LoadedModel, device: str) -> FileCheck:

@@ -38,7 +38,7 @@ class FileDescription(Record):
 
     variant: str = Field(description="name of the variant, as in --variant")
     precision: Precision = Field(description="of the weights")
-    encoding: str = Field(description="of the pruned tensors: dense or bitmask")
+    encoding: str = Field(description="dense, compact (fewer heads and neurons), bitmask or both")
     dense_fp32_bytes: int = Field(description="size of the same weights as dense fp32")
     formula: WeightBytes = Field(description="expected size of the weights")
 
@@ -48,10 +48,12 @@ class StructureCheck(Record):
 
     bytes: int = Field(description="size of the file, external data included")
     sha256: str = Field(description="of the file; after a space, of its external data")
-    parameters: int = Field(description="number of weights")
-    prunable: int = Field(description="weights of the pruned tensors; 0 in a dense file")
-    pruned: int = Field(description="weights that the bitmasks remove")
-    zeros: int = Field(description="zeros in the pruned tensors, those of rounding included")
+    parameters: int = Field(description="number of weights in the file")
+    prunable: int = Field(description="prunable weights of the dense model; 0 in a dense file")
+    pruned: int = Field(description="of these, weights that the ticket lacks")
+    zeros: int = Field(
+        description="prunable weights that are zero or removed, those of rounding included"
+    )
 
 
 class WeightCheck(Record):

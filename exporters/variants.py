@@ -26,11 +26,6 @@ class Variant:
             parts.append(self.precision)
         return "_".join(parts) + ".onnx"
 
-    @property
-    def encoding(self) -> str:
-        """The `encoding` of the file's metadata."""
-        return "bitmask" if self.sparse else "dense"
-
 
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 VARIANTS = {

@@ -58,12 +58,13 @@ class Weight:
 
     shape: in the graph, where the matrices of linear layers are `[in, out]`.
     role: "matrix" of a linear layer, "table" of an embedding, "vector" (biases, LayerNorm).
-    pruned: whether the ticket's mask covers the weight.
+    remaining: number of elements that the ticket's mask leaves; None if it does not cover the
+        weight.
     """
 
     shape: tuple[int, ...]
     role: Literal["matrix", "table", "vector"]
-    pruned: bool
+    remaining: int | None
 
 
 class Encoding(ABC):

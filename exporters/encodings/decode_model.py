@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto
 
-from exporters.encodings.dense import Dense
 from exporters.encodings.registry import ENCODINGS, find_encodings
 from exporters.graph.interface import CONSTANT, inputs_of
 from exporters.graph.onnx_file import OnnxFile, wrap_parse_errors
@@ -45,12 +44,6 @@ class EncodedWeights:
     def pruned(self) -> list[str]:
         """The names of the weights whose pruned elements are left out."""
         return [name for name, encoding in self.encodings.items() if encoding.SPARSE]
-
-    @property
-    def encoding(self) -> str:
-        """The encoding of the file, as its metadata should state it."""
-        names = {encoding.NAME for encoding in self.encodings.values() if encoding.SPARSE}
-        return "+".join(sorted(names)) or Dense.NAME
 
     def stored(self, name: str) -> np.ndarray:
         """Return a weight in the precision of the file, with its zeros.

@@ -10,9 +10,11 @@ from onnx import ModelProto, helper, numpy_helper
 
 import lxcompress
 from exporters.encodings.base import DOMAIN, DOMAIN_VERSION
-from exporters.encodings.registry import ENCODINGS, choose_encodings
+from exporters.encodings.bitmask import check_pruned
+from exporters.encodings.registry import ENCODINGS, choose_encodings, describe
 from exporters.graph.half_precision import to_half
 from exporters.graph.metadata import AnswerMetadata, write_metadata
+from exporters.graph.structure import Structure
 from exporters.graph.trace import Graph
 from exporters.variants import Variant
 from lxcompress.errors import ModelError
@@ -25,11 +27,14 @@ def encode_model(
     variant: Variant,
     answers: AnswerMetadata,
     mask: Mask | None = None,
+    structure: Structure | None = None,
 ) -> ModelProto:
     """Return the complete model of `variant`.
 
-    parameters: the model's, float32, by their Hugging Face names.
+    graph: traced with the units of `structure`.
+    parameters: the dense model's, float32, by their Hugging Face names.
     mask: the ticket's, which a sparse variant needs. Only exact zeros (+0) are left out.
+    structure: the units that a sparse variant has; None for all.
 
     Raises:
         ModelError: a weight has another shape than the graph's, a pruned weight is not +0, or
@@ -37,15 +42,21 @@ def encode_model(
     """
     if variant.sparse and mask is None:
         raise ValueError(f"{variant.name} needs a mask")
-    masks = dict(mask.items()) if mask is not None and variant.sparse else {}
+    structure = structure if structure and variant.sparse else Structure()
+    masks = structure.select_mask(mask) if mask is not None and variant.sparse else {}
+    remaining = {name: int(keep.count_nonzero()) for name, keep in masks.items()}
     model = to_half(graph.model) if variant.precision == "fp16" else _copy(graph.model)
     model.producer_name, model.producer_version = "lxcompress", lxcompress.__version__
-    encodings = choose_encodings(graph, variant, masks)
+    encodings = choose_encodings(graph, variant, remaining)
     for name, encoding in encodings.items():
-        weight = _in_graph(graph, name, parameters[name])
+        parameter = structure.select(name, parameters[name].detach())
+        assert parameter is not None  # the graph has it
+        weight = _in_graph(graph, name, parameter)
         if weight.shape != graph.weights[name]:
             raise ModelError(f"{name} is {weight.shape}, the graph's {graph.weights[name]}")
         keep = _in_graph(graph, name, masks[name]) if name in masks else None
+        if keep is not None and not encoding.SPARSE:
+            check_pruned(name, weight, keep)
         for tensor, array in encoding.encode(name, weight, keep).items():
             model.graph.initializer.append(numpy_helper.from_array(array, tensor))
     for encoding_type in ENCODINGS:
@@ -58,8 +69,16 @@ def encode_model(
     sparsity = None
     if variant.sparse and mask is not None:
         total = sum(parameter.numel() for parameter in parameters.values())
-        sparsity = {"prunable": mask.sparsity, "model": mask.pruned / total}
-    write_metadata(model, variant, answers, sparsity)
+        pruned = structure.prune(mask)
+        sparsity = {"prunable": pruned.sparsity, "model": pruned.pruned / total}
+    write_metadata(
+        model,
+        variant,
+        answers,
+        encoding=describe(encodings.values(), compact=bool(structure.kept)),
+        structure=structure.dumps(),
+        sparsity=sparsity,
+    )
     return model
 
 

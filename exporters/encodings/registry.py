@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from onnx import ModelProto
@@ -21,12 +21,15 @@ ENCODINGS: tuple[type[Encoding], ...] = (Dense, Int8, Bitmask)
 
 
 def choose_encodings(
-    graph: Graph, variant: Variant, pruned: Collection[str]
+    graph: Graph, variant: Variant, remaining: Mapping[str, int]
 ) -> dict[str, Encoding]:
-    """Return the encoding of each weight of `graph`; `pruned` names those that a mask covers."""
+    """Return the encoding of each weight of `graph`.
+
+    remaining: for the weights that a mask covers, how many elements it leaves.
+    """
     chosen = {}
     for name, shape in graph.weights.items():
-        weight = Weight(shape, _role(graph, name), name in pruned)
+        weight = Weight(shape, _role(graph, name), remaining.get(name))
         encoding: Encoding = Dense()
         for encoding_type in ENCODINGS:
             encoding = encoding_type.choose(weight, variant, encoding)
@@ -44,6 +47,12 @@ def find_encodings(model: ModelProto) -> dict[str, Encoding]:
     for encoding_type in ENCODINGS:
         encoding_type.find(model, found)
     return found
+
+
+def describe(encodings: Iterable[Encoding], *, compact: bool) -> str:
+    """Return the `encoding` of a file's metadata: dense, compact, bitmask or compact+bitmask."""
+    sparse = {encoding.NAME for encoding in encodings if encoding.SPARSE}
+    return "+".join([*(["compact"] if compact else []), *sorted(sparse)]) or Dense.NAME
 
 
 def _role(graph: Graph, name: str) -> Literal["matrix", "table", "vector"]:

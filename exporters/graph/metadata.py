@@ -28,7 +28,8 @@ METADATA = frozenset(
         "lxcompress",  # version that wrote the file
         "variant",
         "precision",
-        "encoding",  # dense or bitmask
+        "encoding",  # dense, compact, bitmask or compact+bitmask (`registry.describe`)
+        "structure",  # JSON: the heads and neurons that remain (`exporters.graph.structure`)
         "sparsity",  # JSON: of the prunable weights, of the whole model; null for a dense file
         "labels",  # JSON: the answers, in the order of the logits
         "tokenizer",  # JSON of the `tokenizers` library, with truncation and padding
@@ -67,6 +68,9 @@ def write_metadata(
     model: ModelProto,
     variant: Variant,
     answers: AnswerMetadata,
+    *,
+    encoding: str,
+    structure: str,
     sparsity: dict[str, float] | None,
 ) -> None:
     """Set all metadata of a model that is otherwise complete, in place."""
@@ -76,7 +80,8 @@ def write_metadata(
             "lxcompress": lxcompress.__version__,
             "variant": variant.name,
             "precision": variant.precision,
-            "encoding": variant.encoding,
+            "encoding": encoding,
+            "structure": structure,
             "sparsity": json.dumps(sparsity),
             "labels": json.dumps(answers.labels, ensure_ascii=False),
             "tokenizer": answers.tokenizer,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,6 +23,8 @@ from transformers import LxmertConfig, LxmertForQuestionAnswering
 
 from exporters.graph.interface import CONSTANT, INPUTS, OPSET, OUTPUT, inputs_of
 from lxcompress.model.attention import FastAttention, use_fast_attention
+from lxcompress.model.compact import remove_units
+from lxcompress.model.sublayers import sublayers
 from lxcompress.model.unused_branch import skip_unused_branch
 
 _WRAPPER = "model."
@@ -44,16 +46,18 @@ class Graph:
     tables: frozenset[str]
 
 
-def build_graph(config: LxmertConfig) -> Graph:
+def build_graph(config: LxmertConfig, units: Mapping[str, int] | None = None) -> Graph:
     """Trace a question-answering LXMERT of this architecture in fp32.
 
+    units: how many heads or neurons remain in a sublayer, by its name; the others keep all.
+
     Inputs, output and dynamic axes are those of `exporters.graph.interface`. Each attention is one
-    Attention node. The branch that no answer depends on (`unused_parameters`) is left out.
+    Attention node. What no answer depends on (`unreachable_parameters`) is left out.
     """
     with torch.device("meta"):
         model = LxmertForQuestionAnswering(config).eval()
         inputs = _example(config)
-    _prepare(model)
+    _prepare(model, units or {})
     with _quiet():
         program = torch.onnx.export(
             _Logits(model),
@@ -134,7 +138,12 @@ class _MatMulLinear(nn.Linear):
         return values @ self.weight + self.bias
 
 
-def _prepare(model: LxmertForQuestionAnswering) -> None:
+def _prepare(model: LxmertForQuestionAnswering, units: Mapping[str, int]) -> None:
+    first = {
+        layer.name: torch.arange(layer.units) < units.get(layer.name, layer.units)
+        for layer in sublayers(model)
+    }
+    remove_units(model, first)
     use_fast_attention(model)
     skip_unused_branch(model)
     for module in model.modules():

@@ -32,8 +32,13 @@ def prunable_parameters(model: LxmertForQuestionAnswering) -> dict[str, nn.Param
     return {
         name: parameter
         for name, parameter in model.named_parameters()
-        if _PRUNABLE.fullmatch(name) and parameter.dim() == 2 and name not in unused
+        if is_prunable(name, parameter.dim()) and name not in unused
     }
+
+
+def is_prunable(name: str, dimensions: int) -> bool:
+    """Return whether a parameter that the answer depends on is prunable, by its name."""
+    return dimensions == 2 and _PRUNABLE.fullmatch(name) is not None
 
 
 def modality(name: str) -> str:

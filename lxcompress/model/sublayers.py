@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import nn
@@ -17,6 +17,13 @@ from transformers import LxmertForQuestionAnswering
 from transformers.models.lxmert.modeling_lxmert import LxmertAttention
 
 from lxcompress.model.unused_branch import unused_parameters
+
+# Of a language or vision layer, and of the two streams of a cross-modality layer.
+_FEED_FORWARDS = {
+    "intermediate": "output",
+    "lang_inter": "lang_output",
+    "visn_inter": "visn_output",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,19 @@ class Sublayer:
     width: int
     first: tuple[str, ...]
     output: str
+
+    @classmethod
+    def heads(cls, name: str, units: int, width: int) -> Self:
+        """Return LXMERT's attention `name` of `units` heads of `width` elements each."""
+        first = tuple(f"{name}.{part}" for part in ("query", "key", "value"))
+        return cls(name, "heads", units, width, first, f"{name.rpartition('.')[0]}.output.dense")
+
+    @classmethod
+    def neurons(cls, name: str, units: int) -> Self:
+        """Return LXMERT's feed-forward sublayer with `units` neurons in its module `name`."""
+        parent, _, part = name.rpartition(".")
+        output = f"{parent}.{_FEED_FORWARDS[part]}.dense"
+        return cls(name, "neurons", units, 1, (f"{name}.dense",), output)
 
     @property
     def weights(self) -> dict[str, int]:
@@ -81,34 +101,11 @@ def _attentions(model: nn.Module) -> Iterator[Sublayer]:
     """Yield LXMERT's attentions: `NAME.self` or `NAME.att`, and the projection `NAME.output`."""
     for name, module in model.named_modules():
         if isinstance(module, LxmertAttention):
-            yield Sublayer(
-                name=name,
-                kind="heads",
-                units=module.num_attention_heads,
-                width=module.attention_head_size,
-                first=tuple(f"{name}.{part}" for part in ("query", "key", "value")),
-                output=f"{name.rpartition('.')[0]}.output.dense",
-            )
-
-
-# Of a language or vision layer, and of the two streams of a cross-modality layer.
-_FEED_FORWARDS = {
-    "intermediate": "output",
-    "lang_inter": "lang_output",
-    "visn_inter": "visn_output",
-}
+            yield Sublayer.heads(name, module.num_attention_heads, module.attention_head_size)
 
 
 def _feed_forwards(model: nn.Module) -> Iterator[Sublayer]:
     for name, module in model.named_modules():
-        parent, _, part = name.rpartition(".")
-        if part in _FEED_FORWARDS:
+        if name.rpartition(".")[2] in _FEED_FORWARDS:
             assert isinstance(module.dense, nn.Linear)
-            yield Sublayer(
-                name=name,
-                kind="neurons",
-                units=module.dense.out_features,
-                width=1,
-                first=(f"{name}.dense",),
-                output=f"{parent}.{_FEED_FORWARDS[part]}.dense",
-            )
+            yield Sublayer.neurons(name, module.dense.out_features)

@@ -354,7 +354,7 @@ from lxcompress.model.lxmert import read_config
 
 moments, run = sys.argv[1], Path(sys.argv[3])
 graph = export.build_graph(read_config(run / "dense"))
-export.build_graph = lambda config: graph
+export.build_graph = lambda config, units: graph
 
 for moment in moments.split(","):
     child = os.fork()

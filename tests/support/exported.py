@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,13 @@ CONFIGS = {
 
 
 @functools.cache
-def _graph_of(config: str) -> Graph:
-    return build_graph(LxmertConfig.from_dict(json.loads(config)))
+def _graph_of(config: str, units: tuple[tuple[str, int], ...]) -> Graph:
+    return build_graph(LxmertConfig.from_dict(json.loads(config)), dict(units))
 
 
-def graph_of(config: LxmertConfig) -> Graph:
+def graph_of(config: LxmertConfig, units: Mapping[str, int] | None = None) -> Graph:
     """`build_graph`, which takes seconds, once for each architecture."""
-    return _graph_of(config.to_json_string())
+    return _graph_of(config.to_json_string(), tuple((units or {}).items()))
 
 
 @torch.no_grad()

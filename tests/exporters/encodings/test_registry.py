@@ -10,6 +10,7 @@ import pytest
 from exported import CONFIGS, FILES, graph_of, same_bits
 from onnx import ModelProto
 
+from exporters.encodings import registry
 from exporters.encodings.base import KINDS, Encoding
 from exporters.encodings.bitmask import Bitmask
 from exporters.encodings.dense import Dense
@@ -20,6 +21,7 @@ from exporters.graph.trace import Graph
 from exporters.variants import VARIANTS, Variant
 from lxcompress.model.lxmert import load_model, read_config
 from lxcompress.model.prunable import prunable_parameters
+from lxcompress.pruning.mask import Mask
 
 SHAPES = [(1, 1), (3, 5), (8, 8), (7, 33), (64, 96)]
 SPARSITIES = [0, 0.3, 0.5, 0.95, 1]
@@ -70,8 +72,9 @@ def expected_bytes(
         item = 4
     elif variant.precision == "int8":
         found["scales"] = 4 * (shape[1] if role == "matrix" else shape[0])
-    if variant.sparse and remaining is not None:
-        found |= {"mask": -(-size // 8), "values": remaining * item}
+    mask = -(-size // 8)
+    if variant.sparse and remaining is not None and mask + remaining * item < size * item:
+        found |= {"mask": mask, "values": remaining * item}
     else:
         found["unpruned"] = size * item
     return {kind: number for kind, number in found.items() if number}
@@ -85,7 +88,7 @@ def test_round_trip_and_size(name: str, role: str, shape: tuple[int, ...]) -> No
     for sparsity in SPARSITIES:
         weight, keep = random_weight(shape, sparsity)
         remaining = int(keep.sum())
-        (encoding,) = choose_encodings(graph, variant, {"w"}).values()
+        (encoding,) = choose_encodings(graph, variant, {"w": remaining}).values()
         stored = encoding.encode("w", weight, keep)
         decoded = encoding.decode("w", stored.__getitem__)
         expected = rounded(weight, variant.precision, role)
@@ -105,7 +108,7 @@ def test_round_trip_and_size(name: str, role: str, shape: tuple[int, ...]) -> No
 @pytest.mark.parametrize("name", VARIANTS)
 def test_vectors_are_never_quantized(name: str) -> None:
     variant, weight = VARIANTS[name], np.linspace(-3, 3, 11, dtype=np.float32)
-    (encoding,) = choose_encodings(graph_with((11,), "vector"), variant, set()).values()
+    (encoding,) = choose_encodings(graph_with((11,), "vector"), variant, {}).values()
     stored = encoding.encode("w", weight)
     assert list(stored) == ["w"] and isinstance(encoding, Dense)
     decoded = encoding.decode("w", stored.__getitem__)
@@ -118,7 +121,7 @@ def test_vectors_are_never_quantized(name: str) -> None:
 def test_composition(name: str, pruned: bool) -> None:
     variant = VARIANTS[name]
     (encoding,) = choose_encodings(
-        graph_with((4, 6), "matrix"), variant, {"w"} if pruned else {"other"}
+        graph_with((4, 6), "matrix"), variant, {"w": 12} if pruned else {"other": 12}
     ).values()
     layers = [kind for kind in ENCODINGS if encoding.layer(kind) is not None]
     value = Int8 if variant.precision == "int8" else Dense
@@ -126,11 +129,35 @@ def test_composition(name: str, pruned: bool) -> None:
     assert type(encoding) is layers[-1] and type(encoding.dense) is value
 
 
+@pytest.mark.parametrize(("precision", "fewest"), [("fp32", 33), ("fp16", 65), ("int8", 129)])
+def test_a_bitmask_only_where_it_is_smaller(precision: str, fewest: int) -> None:
+    """Of 1,024 weights, 128 bytes of bits are saved from 33, 65 or 129 pruned ones on."""
+    graph, variant = graph_with((32, 32), "matrix"), VARIANTS[f"sparse-{precision}"]
+    for pruned, sparse in ((0, False), (fewest - 1, False), (fewest, True), (1024, True)):
+        (encoding,) = choose_encodings(graph, variant, {"w": 1024 - pruned}).values()
+        assert sparse == encoding.SPARSE
+
+
+@pytest.mark.parametrize(
+    ("sparse", "compact", "expected"),
+    [
+        (False, False, "dense"),
+        (True, False, "bitmask"),
+        (False, True, "compact"),
+        (True, True, "compact+bitmask"),
+    ],
+)
+def test_description(sparse: bool, compact: bool, expected: str) -> None:
+    encodings = [Dense(), Int8(0), *([Bitmask(Dense(), (2, 2))] if sparse else [])]
+    assert registry.describe(encodings, compact=compact) == expected
+
+
 @pytest.mark.parametrize("precision", BYTES)
 def test_unpacking_gives_what_the_dense_file_stores(precision: str) -> None:
     graph, (weight, keep) = graph_with((9, 14), "matrix"), random_weight((9, 14), 0.4)
-    (dense,) = choose_encodings(graph, VARIANTS[precision], {"w"}).values()
-    (sparse,) = choose_encodings(graph, VARIANTS[f"sparse-{precision}"], {"w"}).values()
+    remaining = {"w": int(keep.sum())}
+    (dense,) = choose_encodings(graph, VARIANTS[precision], remaining).values()
+    (sparse,) = choose_encodings(graph, VARIANTS[f"sparse-{precision}"], remaining).values()
     expected = dense.encode("w", weight)
     found = sparse.unpack("w", sparse.encode("w", weight, keep).__getitem__)
     assert list(found) == list(expected)
@@ -147,8 +174,9 @@ def describe(encoding: Encoding) -> tuple[object, ...]:
 @pytest.mark.parametrize("name", FILES)
 def test_encodings_of_a_file_are_those_that_were_chosen(tiny_exported: Path, name: str) -> None:
     folder = tiny_exported / "ticket"
-    pruned = prunable_parameters(load_model(folder)).keys()
-    chosen = choose_encodings(graph_of(read_config(folder)), VARIANTS[name], pruned)
+    mask = Mask.load(folder / "mask.safetensors", prunable_parameters(load_model(folder)))
+    remaining = {name: int(keep.sum()) for name, keep in mask.items()}
+    chosen = choose_encodings(graph_of(read_config(folder)), VARIANTS[name], remaining)
     found = find_encodings(OnnxFile(tiny_exported / "onnx" / FILES[name]).model)
     assert found.keys() == chosen.keys()
     for weight, encoding in chosen.items():
@@ -157,7 +185,7 @@ def test_encodings_of_a_file_are_those_that_were_chosen(tiny_exported: Path, nam
 
 def test_names_are_unique() -> None:
     assert len({kind.NAME for kind in ENCODINGS}) == len(ENCODINGS)
-    encodings = choose_encodings(graph_of(CONFIGS["deep"]), VARIANTS["sparse-int8"], set())
+    encodings = choose_encodings(graph_of(CONFIGS["deep"]), VARIANTS["sparse-int8"], {})
     stored = [encoding.kinds(name) for name, encoding in encodings.items()]
     names = list(itertools.chain.from_iterable(stored))
     assert len(set(names)) == len(names)

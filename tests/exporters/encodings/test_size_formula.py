@@ -76,10 +76,10 @@ def test_entropy(kept: int, pruned: int, entropy: float) -> None:
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_mask_of_a_single_value(keep: bool) -> None:
-    """With all or nothing pruned, the entropy is zero; the bits are stored all the same."""
+    """With all or nothing pruned, the entropy is zero; bits are stored where they save values."""
     found = expected_bytes(GRAPH, VARIANTS["sparse-fp16"], mask(15 * keep, 15 * (not keep)))
-    assert found.mask == 2
-    assert found.entropy_bound == found.total - 2 == 2 * (53 + 15 * keep)
+    assert found.mask == 2 * (not keep)
+    assert found.entropy_bound == found.total - found.mask == 2 * (53 + 15 * keep)
 
 
 def test_agrees_with_the_size_that_a_run_reports(tiny_exported: Path) -> None:

@@ -201,8 +201,14 @@ def remove_function(name: str) -> Callable[[ModelProto], None]:
         ),
         (
             "fp16",
-            set_metadata("variant", "sparse-fp16"),
-            "states that it is .'fp16', 'bitmask'., but its",
+            set_metadata("variant", "sparse-int8"),
+            "states that it is .'int8', 'dense'., but its",
+        ),
+        ("fp16", set_metadata("variant", "sparse-fp16"), "states another sparsity"),
+        (
+            "sparse-fp16",
+            set_metadata("variant", "fp16"),
+            "states that it is .'fp16', 'dense'., but its",
         ),
         (
             "sparse-fp16",

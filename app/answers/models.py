@@ -31,7 +31,8 @@ class Answer:
         answer), so they need not sum to 1.
     milliseconds: latency of the model alone, from the question to the logits, for given regions;
         the median of up to three runs if they are short.
-    attention: float32 `[regions]`, the answer's attention to each region; sums to 1.
+    attention: float32 `[regions]`, the answer's attention to each region; sums to 1, or all
+        0 for a ticket that never looks at them.
     """
 
     likeliest: list[tuple[str, float]]

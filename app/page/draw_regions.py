@@ -20,18 +20,19 @@ def draw_regions(
     """Return the RGB picture dimmed, with the `count` regions of most attention at full brightness.
 
     The more attention a region has, the thicker its frame; each is labelled with its share. With a
-    count of 0 the picture is not dimmed. The result is at least 640 pixels on its longer side.
+    count of 0, or without any attention, the picture is not dimmed. The result is at least 640
+    pixels on its longer side.
 
     Args:
         boxes: `[n, 4]`, xyxy in 0-1.
-        attention: `[n]`, shares that sum to 1.
+        attention: `[n]`, shares that sum to 1, or all 0.
     """
     scale = max(1.0, _MIN_SIDE / max(picture.size))
     size = (round(picture.width * scale), round(picture.height * scale))
     canvas = picture.convert("RGB").resize(size, Image.Resampling.BICUBIC)
-    if not count:
-        return canvas
     shares = np.asarray(attention, dtype=np.float64)
+    if not count or not shares.any():
+        return canvas
     shown = np.argsort(-shares, kind="stable")[:count]
     corners = [_to_pixels(box, canvas.size) for box in boxes[shown]]
     lit = Image.new("L", canvas.size, round(255 * _DIMMED))

@@ -46,7 +46,7 @@ def findings(report: Report) -> dict[str, list[str]]:
     return {
         "summary": _summary(report),
         "size": _size(report),
-        "speed": [sentence for batch in report.latency for sentence in _speed(batch)],
+        "speed": [sentence for batch in report.latency for sentence in _speed(batch, report)],
         "loading": _loading(report),
         "accuracy": _accuracy(report),
     }
@@ -64,7 +64,7 @@ def _summary(report: Report) -> list[str]:
     ]
     for batch in report.latency[:1]:
         sentences += [
-            f"Speed: {_speed_of(batch, precision, ratio)}"
+            f"Speed: {_speed_of(batch, precision, ratio, report.size.compact)}"
             for ratio in batch.ratios
             if ratio.of == ticket
         ]
@@ -128,12 +128,19 @@ def _bound(file: FileSize) -> str:
 # -- Speed --------------------------------------------------------------------------------------
 
 
-def _speed_of(batch: LatencyOfBatch, precision: Precision, ratio: Ratio) -> str:
+_FEWER = "its file has fewer heads and neurons"
+
+
+def _speed_of(batch: LatencyOfBatch, precision: Precision, ratio: Ratio, compact: bool) -> str:
     speedup = ratio.times_as_fast
     interval = f"{CONFIDENCE:.0%} interval {speedup.low:.2f}–{speedup.high:.2f}"
     figures = f"(speedup {speedup.estimate:.2f}, {interval}; batch {batch.batch_size})"
     dense = f"the dense {precision} file"
     match _verdict(speedup):
+        case "equal" if compact:
+            return f"The {precision} ticket is as fast as {dense} {figures}, although {_FEWER}."
+        case "different" if compact and speedup.estimate > 1:
+            return f"The {precision} ticket is faster than {dense} {figures}: {_FEWER}."
         case "equal":
             return (
                 f"The {precision} ticket is as fast as {dense} {figures}; unstructured sparsity "
@@ -168,16 +175,24 @@ def _control(batch: LatencyOfBatch) -> str:
     return ""
 
 
-def _speed(batch: LatencyOfBatch) -> Iterator[str]:
-    speedups: dict[Verdict, list[str]] = {}
+def _speed(batch: LatencyOfBatch, report: Report) -> Iterator[str]:
+    speedups: dict[Verdict | Literal["structure"], list[str]] = {}
     systems = {latency.system.name: latency.system for latency in batch.systems}
     for ratio in batch.ratios:
         if ratio.isolates == "sparsity":
             system, speedup = systems[ratio.of], ratio.times_as_fast
             text = f"{system.runtime} {system.precision} {with_interval(speedup)}"
-            speedups.setdefault(_verdict(speedup), []).append(text)
+            verdict = _verdict(speedup)
+            smaller = report.size.compact and system.runtime == ONNX
+            faster = verdict == "different" and speedup.estimate > 1
+            speedups.setdefault("structure" if smaller and faster else verdict, []).append(text)
     listed = {verdict: ", ".join(texts) for verdict, texts in speedups.items()}
     size = f"Batch {batch.batch_size}"
+    if "structure" in listed:
+        yield (
+            f"{size}: the ticket's files have fewer heads and neurons, and are faster than the "
+            f"dense files of the same precision. Speedups: {listed['structure']}."
+        )
     if "equal" in listed:
         yield (
             f"{size}: the ticket is as fast as the dense model of the same precision and runtime. "

@@ -45,6 +45,7 @@ class FileSize(Record):
     variant: str = Field(description="name of the variant in `lxcompress export`")
     model: Model
     precision: Precision
+    encoding: str = Field(description="dense, compact (fewer heads and neurons), bitmask or both")
     bytes: int = Field(description="size of the file, external data included")
     weights: Weights = Field(description="bytes of all its weights, by kind")
     container: int = Field(description="bytes - weights: graph, names, answers, tokenizer")
@@ -78,6 +79,11 @@ class Size(Record):
     def tickets(self) -> list[FileSize]:
         """The sparse files, fp32 first."""
         return [file for file in self.files if file.model == "ticket"]
+
+    @property
+    def compact(self) -> bool:
+        """Whether the ticket's files have fewer heads or neurons than the dense ones."""
+        return any("compact" in file.encoding for file in self.tickets)
 
 
 class Loading(Record):

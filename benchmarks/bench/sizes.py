@@ -72,6 +72,7 @@ def sizes(run: Run, records: Mapping[str, ExportRecord]) -> Size:
                 variant=variant.name,
                 model=model_of(variant),
                 precision=variant.precision,
+                encoding=record.encoding,
                 bytes=record.bytes,
                 weights=Weights(**weights),
                 container=record.bytes - total,

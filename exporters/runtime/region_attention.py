@@ -20,6 +20,8 @@ REGION_ATTENTION = "region_attention"
 
 # The queries come from the language side, whose [CLS] token becomes the answer.
 _QUERY = re.compile(r"lxmert\.encoder\.x_layers\.(\d+)\.visual_attention\.att\.query\.weight")
+# Of its output, which a layer without heads has too.
+_BIAS = re.compile(r"lxmert\.encoder\.x_layers\.\d+\.visual_attention\.output\.dense\.bias")
 _INTERNAL = f"{CONSTANT}{REGION_ATTENTION}."
 
 
@@ -27,8 +29,10 @@ def add_region_attention(model: ModelProto) -> None:
     """Add the output `region_attention`, `[batch, regions]` float32, to an exported model in place.
 
     It is the attention of the [CLS] token, from whose last state the answer is computed, over the
-    regions in the last cross-modality layer, averaged over the heads. Each row sums to 1; masked
-    regions have 0. It equals Hugging Face's `cross_encoder_attentions[-1][:, :, 0]`.
+    regions in the last cross-modality layer that has heads, averaged over its heads. Each row sums
+    to 1; masked regions have 0. With all layers and heads, it equals Hugging Face's
+    `cross_encoder_attentions[-1][:, :, 0]`. A ticket without any such head never sees the regions:
+    all have 0.
 
     `model` is of any precision, as `EncodedWeights.graph` returns it, also after `to_half`.
 
@@ -36,7 +40,13 @@ def add_region_attention(model: ModelProto) -> None:
         ModelError: the graph has no such layer.
     """
     graph = model.graph
+    graph.output.append(
+        helper.make_tensor_value_info(REGION_ATTENTION, TensorProto.FLOAT, ["batch", "regions"])
+    )
     attention = _last_cross_attention(list(graph.node))
+    if attention is None:
+        _add_zeros(model)
+        return
     queries, keys, _, mask = attention.input
     heads = helper.get_node_attr_value(attention, "q_num_heads")
 
@@ -70,12 +80,19 @@ def add_region_attention(model: ModelProto) -> None:
     scores = add("Add", [scores, first(mask, 2, "mask")], "masked")
     shares = add("Softmax", [scores], "shares", axis=-1)
     add("ReduceMean", [shares, constant("over", [1, 2])], REGION_ATTENTION, keepdims=0)
-    graph.output.append(
-        helper.make_tensor_value_info(REGION_ATTENTION, TensorProto.FLOAT, ["batch", "regions"])
-    )
 
 
-def _last_cross_attention(nodes: list[NodeProto]) -> NodeProto:
+def _add_zeros(model: ModelProto) -> None:
+    zero = f"{_INTERNAL}zero"
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((), np.int64), zero))
+    integers = f"{_INTERNAL}zeros"
+    model.graph.node.append(helper.make_node("Mul", ["visual_attention_mask", zero], [integers]))
+    cast = helper.make_node("Cast", [integers], [REGION_ATTENTION], to=TensorProto.FLOAT)
+    model.graph.node.append(cast)
+
+
+def _last_cross_attention(nodes: list[NodeProto]) -> NodeProto | None:
+    """Return the node of the last layer that has heads; None without any heads."""
     found: dict[int, NodeProto] = {}
     for node in nodes:
         match = _QUERY.fullmatch(weight_of(node))
@@ -83,7 +100,9 @@ def _last_cross_attention(nodes: list[NodeProto]) -> NodeProto:
             # Other layers use the matrix a second time, for vision attending to language.
             found.setdefault(int(match[1]), node)
     if not found:
-        raise ModelError("the graph has no cross-modality layer")
+        if not any(_BIAS.fullmatch(name) for node in nodes for name in node.input):
+            raise ModelError("the graph has no cross-modality layer")
+        return None
     projected = found[max(found)].output[0]
     (bias,) = [node for node in nodes if projected in node.input]
     (attention,) = [node for node in nodes if bias.output[0] in node.input]

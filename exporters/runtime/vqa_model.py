@@ -92,8 +92,9 @@ class OnnxVqaModel:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return `logits(inputs)` and the attention of each answer over the regions.
 
-        The attention is float32 `[batch, regions]`, rows summing to 1 (`region_attention`). The
-        model must have been loaded with `attention=True`.
+        The attention is float32 `[batch, regions]`, rows summing to 1, or 0 for a ticket that
+        never looks at the regions (`region_attention`). The model must have been loaded with
+        `attention=True`.
         """
         logits, attention = self.run(inputs, (OUTPUT, REGION_ATTENTION))
         return logits, attention

@@ -45,6 +45,17 @@ _SHAPES_NOTE = (
     " Their pictures are generated drawings of coloured shapes; photographs are out of "
     "distribution."
 )
+_STORED = {  # by encoding
+    "compact": "An ONNX file has only the attention heads and feed-forward neurons that remain.",
+    "bitmask": "An ONNX file stores a matrix with pruned weights as one bit for each weight, and "
+    "the values of the remaining ones.",
+}
+_SPEED = {  # by whether the files are compact
+    True: "Heads and neurons that are pruned whole are not in the ONNX files, whose matrix "
+    "products are faster in proportion. Other pruned weights make files smaller only, and PyTorch "
+    "computes with all zeros.",
+    False: "Its sparsity is unstructured: it makes files smaller, but not matrix products faster.",
+}
 # Options that affect how a run is computed, not its result; and what every exported ticket has.
 _NOT_IN_COMMAND = {"workers", "tensorboard", "enforce-mask", "control"}
 
@@ -113,6 +124,7 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
         origin = " (part of lxcompress)" if data.detector in DETECTORS else ""
         detector = f'the detector "{escape_markdown(data.detector)}"{origin}'
     machines = dict.fromkeys(_machine(record.checked_on) for record in files.values())
+    encodings = {part for record in files.values() for part in record.encoding.split("+")}
     choices = {
         key: f"{choice}: {choice.description}"
         for key, kind in _CHOICES.items()
@@ -138,6 +150,8 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
         metric=escape_markdown(result.metric),
         accuracy_table=_accuracy_table(result),
         file_table=_file_table(files),
+        stored=" ".join(text for part, text in _STORED.items() if part in encodings),
+        speed=_SPEED["compact" in encodings],
         regions=_regions_code(data.detector),
         file=f"{ONNX_FOLDER}/{min(files, key=lambda name: files[name].bytes)}",
         opset=OPSET,

@@ -18,6 +18,8 @@ def test_regions_of_most_attention_are_bright() -> None:
         return [int(np.asarray(drawn)[y, x].mean()) for x, y in centres]
 
     assert brightness_inside(draw_regions(picture, boxes, attention, 0)) == [200, 200, 200]
+    unseen = draw_regions(picture, boxes, np.zeros(3), 2)
+    assert brightness_inside(unseen) == [200, 200, 200]  # the model looks at none
     one = draw_regions(picture, boxes, attention, 1)
     assert brightness_inside(one) == [80, 200, 80]  # only the one with the most attention
     assert brightness_inside(draw_regions(picture, boxes, attention, 2)) == [200, 200, 80]

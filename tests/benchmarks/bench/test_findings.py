@@ -68,6 +68,35 @@ def test_speed(
     assert ("is not attributed to sparsity" in everything) == different
 
 
+def compact(figures: dict[str, Any]) -> None:
+    """As of a ticket that has lost heads and neurons."""
+    for file in figures["size"]["files"]:
+        if file["model"] == "ticket":
+            file["encoding"] = "compact+bitmask"
+
+
+@pytest.mark.parametrize(
+    ("interval", "says"),
+    [
+        ((0.99, 1.0, 1.01), "although its file has fewer heads and neurons"),
+        ((1.8, 1.9, 2.0), "is faster than the dense fp32 file"),
+        ((0.7, 0.8, 0.9), "measured slower than the dense"),
+    ],
+)
+def test_speed_of_a_compact_ticket(
+    figures: dict[str, Any], interval: tuple[float, float, float], says: str
+) -> None:
+    findings = changed(figures, compact, speedup(*interval)).findings
+    (speed,) = [text for text in findings["summary"] if text.startswith("Speed: ")]
+    assert says.replace("fp32", "int8" if "dense int8" in speed else "fp32") in speed
+    everything = " ".join(findings["speed"])
+    faster = interval[0] > 1
+    assert ("fewer heads and neurons, and are faster" in everything) == faster
+    # PyTorch computes with the zeros: whatever it measured is not a gain of the structure.
+    listed = [text for text in findings["speed"] if "fewer heads and neurons" in text]
+    assert not any("PyTorch" in text for text in listed)
+
+
 @pytest.mark.parametrize(
     ("interval", "says"),
     [

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from exported import (
@@ -16,11 +17,14 @@ from exported import (
     with_weights,
 )
 from onnx import ModelProto
+from tiny import tiny_config
 from transformers import LxmertForQuestionAnswering
 
+from exporters.graph.half_precision import to_half
 from exporters.runtime import OnnxVqaModel
 from exporters.runtime.region_attention import REGION_ATTENTION, add_region_attention
 from lxcompress.errors import ModelError
+from lxcompress.model.compact import compact
 from lxcompress.system.onnx_providers import why_unusable
 
 TOLERANCE = {"fp32": 1e-5, "fp16": 5e-3, "int8": 0.1}
@@ -69,6 +73,35 @@ def test_attention_of_exported_files(tiny_exported: Path, name: str) -> None:
         expected = in_hugging_face(reference, inputs)
         tolerance = TOLERANCE[name.removeprefix("sparse-")]
         np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("without", [1, 2])
+def test_layers_without_heads(without: int) -> None:
+    """The last layer that has heads counts, and only the heads that remain."""
+    config = tiny_config(l_layers=1, x_layers=2, num_attention_heads=4)
+    model, inputs = noisy_model(config), some_inputs(config, 5, 9, 7)
+    across = "lxmert.encoder.x_layers.{}.visual_attention.att"
+    kept = {across.format(layer): torch.arange(4) % 2 > 0 for layer in range(2)}
+    kept |= {across.format(layer): torch.zeros(4) > 0 for layer in range(2 - without, 2)}
+    units = {name: int(heads.sum()) for name, heads in kept.items()}
+    small = compact(model, kept)
+    graph = with_weights(graph_of(config, units), small)
+    plain = in_onnx(graph, inputs)
+    for complete in (graph, to_half(graph)):
+        add_region_attention(complete)
+        onnx.checker.check_model(complete, full_check=True)
+        found = in_onnx(complete, inputs, REGION_ATTENTION)
+        assert found.dtype == np.float32 and found.shape == (5, 7)
+        if without == 2:
+            assert not found.any()
+            continue
+        tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
+        shares = small(**tensors, output_attentions=True).cross_encoder_attentions[1 - without]
+        tolerance = 1e-5 if complete is graph else 5e-3
+        expected = shares[:, :, 0].mean(1).detach().numpy()
+        np.testing.assert_allclose(found, expected, atol=tolerance)
+        assert shares.shape[1] == 2
+    assert same_bits(in_onnx(graph, inputs), plain)
 
 
 def test_a_graph_without_cross_modality(tiny_exported: Path) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from transformers import LxmertForQuestionAnswering
 
@@ -207,7 +208,9 @@ class Lottery:
             first_step = self.trainer.late_step if self.config.rewind == Rewind.LATE else 0
             description = f"Fine-tuning the ticket at {100 * mask.sparsity:.0f}% sparsity"
             enforced = mask if self.config.enforce_mask else None
-            self.trainer.train(model, stage, description, mask=enforced, first_step=first_step)
+            by_units = self.config.pattern == Pattern.STRUCTURED
+            train: Any = self.trainer.train_compact if by_units else self.trainer.train
+            train(model, stage, description, mask=enforced, first_step=first_step)
             if enforced:
                 enforced.verify(prunable_parameters(model), "the ticket after training")
             with atomic_path(folder) as temporary:

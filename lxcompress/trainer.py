@@ -16,9 +16,11 @@ from lxcompress.data.dataset import Dataset
 from lxcompress.data.dataset_config import SplitName
 from lxcompress.evaluation.predict import predict
 from lxcompress.evaluation.scoring import score, write_results
+from lxcompress.model.compact import compact, widen
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.tokenizer import load_tokenizer
-from lxcompress.pruning.structured import mean_squares
+from lxcompress.pruning.mask import Mask
+from lxcompress.pruning.structured import mean_squares, removed_units
 from lxcompress.result import Accuracy
 from lxcompress.run import Run
 from lxcompress.system.device import make_accelerator
@@ -65,6 +67,25 @@ class RunTrainer:
                 workers=self.config.workers,
                 **options,
             )
+
+    def train_compact(
+        self,
+        model: LxmertForQuestionAnswering,
+        stage: str,
+        description: str,
+        *,
+        mask: Mask,
+        first_step: int = 0,
+    ) -> None:
+        """Train `model` in place without the heads and neurons that `mask` removes whole.
+
+        The result is that of training all under the mask, up to rounding and the draws of dropout,
+        and there is less to compute. `mask` may prune no other weights.
+        """
+        kept = {name: ~units for name, units in removed_units(model, mask).items()}
+        smaller = compact(model, kept)
+        self.train(smaller, stage, description, first_step=first_step)
+        widen(smaller, kept, model)
 
     def accuracy(self, name: str, model: Callable[[], LxmertForQuestionAnswering]) -> Accuracy:
         """Return the validation accuracy by answer type in percent.

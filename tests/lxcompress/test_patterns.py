@@ -1,5 +1,7 @@
 """The lottery with structured and N:M patterns and the Taylor criterion, on a tiny model."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from lxcompress.model.sublayers import sublayers
 from lxcompress.pruning.structured import mask_of_units, removed_units
 from lxcompress.run import Run
 from lxcompress.ticket import load_ticket
+from lxcompress.trainer import RunTrainer
 
 Start = Callable[..., tuple[Run, dict[str, Any]]]
 
@@ -32,7 +35,8 @@ def start(
 ) -> Start:
     def start(**options: Any) -> tuple[Run, dict[str, Any]]:
         folder = tmp_path_factory.mktemp("patterns") / "run"
-        return run_lottery(folder, tiny_dataset, settings(tiny_model, tiny_data, **options))
+        given = settings(Path(options.pop("model", tiny_model)), tiny_data, **options)
+        return run_lottery(folder, tiny_dataset, given)
 
     return start
 
@@ -69,6 +73,29 @@ def test_a_structured_ticket_has_no_trace_of_removed_units(
         assert left[layer.name][layer.kind] == [kept, layer.units]
     # Stock Hugging Face reads the folder: dense shapes, zeros where units were removed.
     assert parameters.keys() == dict(load_model(run.dense).named_parameters()).keys()
+
+
+def test_compact_training_is_training_under_the_mask(
+    start: Start, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "without-dropout"  # which draws as often as there are heads and neurons
+    shutil.copytree(tiny_model, model)
+    config = json.loads((model / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (model / "config.json").write_text(json.dumps(config))
+    options = {"model": str(model), "pattern": "structured", "sparsity": 0.4, "control": False}
+    run, _ = start(**options)
+    monkeypatch.setattr(RunTrainer, "train_compact", RunTrainer.train)
+    under_mask, _ = start(**options)
+    losses = [
+        [json.loads(line)["loss"] for line in other.log("ticket").read_text().splitlines()]
+        for other in (run, under_mask)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    compact, masked = (load_file(r.ticket / "model.safetensors") for r in (run, under_mask))
+    assert compact.keys() == masked.keys()
+    for name, weight in masked.items():
+        torch.testing.assert_close(compact[name], weight, atol=1e-3, rtol=1e-2)
 
 
 def test_each_step_of_a_structured_run_prunes_whole_units(

@@ -11,6 +11,7 @@ import typer
 import lxcompress
 from lxcompress.cli import (
     bench,
+    convert,
     data,
     demo,
     evaluate,
@@ -45,6 +46,7 @@ app.command("score")(score.score)
 app.add_typer(data.app, name="data")
 app.command("pack")(pack.pack)
 app.command("unpack")(pack.unpack)
+app.command("convert")(convert.convert)
 app.command("pretrain")(pretrain.pretrain)
 app.command("doctor")(doctor)
 

@@ -14,7 +14,6 @@ from lxcompress.data.dataset_config import (
     DatasetConfig,
     SplitConfig,
     SplitName,
-    read_answers,
     read_config,
 )
 from lxcompress.data.fingerprint import fingerprint
@@ -27,6 +26,7 @@ from lxcompress.data.regions.index import is_finished
 from lxcompress.data.regions.picture_files import select_pictures
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import DataError
+from lxcompress.model.answer_list import read_answers
 from lxcompress.vision import detectors
 from lxcompress.vision.regions import Detector
 

@@ -1,4 +1,4 @@
-"""The schemas of `dataset.yaml` and of an answer list.
+"""The schema of `dataset.yaml`.
 
     name: vqa-v2
     train: {questions: train.json, annotations: annotations.json, regions: regions/train}
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -30,7 +30,7 @@ from pydantic import (
 )
 
 from lxcompress.errors import DataError
-from lxcompress.system.files import check_regular, read_json, read_text
+from lxcompress.system.files import check_regular, read_text
 from lxcompress.system.record import first_error
 
 DATASET_NAME = "dataset.yaml"
@@ -119,31 +119,6 @@ def parse_config(content: object, path: Path) -> DatasetConfig:
         return DatasetConfig.model_validate(content)
     except ValidationError as problem:
         raise DataError(f"{first_error(problem)}: {path}") from None
-
-
-def read_answers(path: Path) -> list[str]:
-    """Read an answer list: a JSON list of distinct strings.
-
-    The empty string is allowed: LXMERT's own list has it at index 0.
-    """
-    answers: Any = read_json(path, "answer list")
-    if not isinstance(answers, list) or not all(isinstance(text, str) for text in answers):
-        found = type(answers).__name__
-        if isinstance(answers, dict):
-            found = "an object"
-        elif isinstance(answers, list):
-            odd = next(answer for answer in answers if not isinstance(answer, str))
-            found = f"a list with {'an object' if isinstance(odd, dict) else repr(odd)[:40]}"
-        raise DataError(
-            "an answer list is a JSON list of texts, in the order of the model's outputs; this is "
-            f"{found}: {path}"
-        )
-    if not answers:
-        raise DataError(f"the answer list is empty: {path}")
-    if len(set(answers)) != len(answers):
-        twice = next(text for index, text in enumerate(answers) if text in answers[:index])
-        raise DataError(f"answer {twice!r} is in the list twice: {path}")
-    return answers
 
 
 def _one_line(problem: Exception) -> str:

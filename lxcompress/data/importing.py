@@ -21,13 +21,13 @@ from lxcompress.data.dataset_config import (
     DatasetConfig,
     SplitName,
     parse_config,
-    read_answers,
     read_config,
 )
 from lxcompress.data.questions.answers import answer_list
 from lxcompress.data.questions.question import Question, QuestionId
 from lxcompress.data.split_source import SplitSource, check_pictures
 from lxcompress.errors import ConfigError, DataError
+from lxcompress.model.answer_list import read_answers
 from lxcompress.system.files import atomic_path, read_json, write_json
 from lxcompress.vision.detectors import DETECTORS
 

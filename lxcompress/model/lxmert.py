@@ -18,6 +18,7 @@ from transformers import (
     LxmertConfig,
     LxmertForPreTraining,
     LxmertForQuestionAnswering,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import CONFIG_NAME
@@ -115,11 +116,10 @@ def _check_is_object(path: Path) -> None:
 
 
 def save_model(
-    model: LxmertForQuestionAnswering | LxmertForPreTraining,
-    tokenizer: PreTrainedTokenizerBase,
-    folder: Path,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, folder: Path
 ) -> None:
     """Write a Hugging Face model folder (config, safetensors, tokenizer), whole or not at all."""
     with atomic_path(folder) as temporary, quiet_transformers():
         model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(temporary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from tokenizers.normalizers import BertNormalizer
@@ -11,11 +12,16 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from transformers import (
     AutoTokenizer,
     BertTokenizer,
+    LxmertConfig,
     PreTrainedTokenizerBase,
 )
 
 from lxcompress.errors import ModelError
 from lxcompress.model.locate import locate, model_errors, quiet_transformers
+
+# LXMERT reads BERT's uncased vocabulary; the second is the tokenizer that its own code loads.
+BASE_TOKENIZERS = ("unc-nlp/lxmert-base-uncased", "google-bert/bert-base-uncased")
+_BASE_VOCABULARY = 30_522
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -49,3 +55,25 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     if tokenizer.pad_token_id is None:
         raise ModelError(f"the tokenizer of {source} has no padding token; LXMERT's is BERT's")
     return tokenizer
+
+
+def load_base_tokenizer(config: LxmertConfig) -> PreTrainedTokenizerBase | None:
+    """Load LXMERT's own tokenizer from the cache or the Hub.
+
+    None where it cannot be had, or where the model has another vocabulary.
+    """
+    if config.vocab_size != _BASE_VOCABULARY:
+        return None
+    for name in BASE_TOKENIZERS:
+        with suppress(ModelError):
+            return load_tokenizer(name)
+    return None
+
+
+def check_vocabulary(tokenizer: PreTrainedTokenizerBase, config: LxmertConfig) -> None:
+    """Raise ModelError when the tokenizer has tokens that the model has not."""
+    if len(tokenizer) > config.vocab_size:
+        raise ModelError(
+            f"the tokenizer knows {len(tokenizer)} tokens, the model {config.vocab_size}; "
+            "give the model's own with --tokenizer"
+        )

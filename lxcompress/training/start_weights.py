@@ -18,7 +18,7 @@ from lxcompress.data.dataset_config import SplitName
 from lxcompress.errors import ConfigError, ModelError
 from lxcompress.model.answer_head import carry_answer_head, fresh_answer_head, labels_of
 from lxcompress.model.lxmert import load_model, read_config
-from lxcompress.model.tokenizer import build_tokenizer, load_tokenizer
+from lxcompress.model.tokenizer import build_tokenizer, check_vocabulary, load_tokenizer
 from lxcompress.system.files import read_json
 
 Start = tuple[LxmertForQuestionAnswering, PreTrainedTokenizerBase]
@@ -109,11 +109,7 @@ def check_fit(
                 f"{dataset.name} ({split}, detector {regions.detector}) have "
                 f"{regions.feature_size}: use regions of the model's own detector"
             )
-    if len(tokenizer) > architecture.vocab_size:
-        raise ModelError(
-            f"the tokenizer knows {len(tokenizer)} tokens, the model {architecture.vocab_size}; "
-            "give the model's own with --tokenizer"
-        )
+    check_vocabulary(tokenizer, architecture)
     if max_tokens > architecture.max_position_embeddings:
         raise ModelError(
             f"--max-tokens {max_tokens}: the model reads at most "

@@ -17,13 +17,13 @@ from dataset_files import (
 from lxcompress.config import read_settings
 from lxcompress.data.check import check_dataset
 from lxcompress.data.dataset import open_dataset
-from lxcompress.data.dataset_config import read_answers
 from lxcompress.data.importing import import_dataset
 from lxcompress.data.questions.lxmert import read_lxmert
 from lxcompress.data.questions.official import read_official
 from lxcompress.data.split_source import SplitSource
 from lxcompress.errors import DataError
 from lxcompress.evaluation.scoring import read_results
+from lxcompress.model.answer_list import read_answers
 
 MARK = b"\xef\xbb\xbf"
 

@@ -1,0 +1,1 @@
+"""From checkpoints of LXMERT's own code to Hugging Face folders."""

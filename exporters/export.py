@@ -28,8 +28,6 @@ from exporters.verify.weights import check_weights
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.errors import RunError
 from lxcompress.model.answer_head import labels_of
-from lxcompress.model.lxmert import load_model
-from lxcompress.model.tokenizer import load_tokenizer
 from lxcompress.model.unused_branch import unused_parameters
 from lxcompress.pruning.mask import Mask
 from lxcompress.system.cache import writable_cache
@@ -121,7 +119,7 @@ def compare(file: OnnxFile, source: Source, device: str) -> FileCheck:
 
 def _load(source: Source, variant: Variant, device: str) -> _LoadedModel:
     folder = source.model_folder(variant)
-    model, tokenizer = load_model(folder), load_tokenizer(folder)
+    model, tokenizer = source.load(variant)
     mask = load_mask(folder, model) if variant.sparse else None
     questions = open_questions(source, model.config, tokenizer)
     return _LoadedModel(

@@ -7,11 +7,15 @@ from typing import Annotated, get_args
 
 import typer
 
+from lxcompress.cli.options import Answers, OtherTokenizer
+
 
 def evaluate(
     model: Annotated[
         str, typer.Argument(help="Model folder (a run's ticket/ or dense/) or hub id.")
     ],
+    answers: Answers = None,
+    tokenizer: OtherTokenizer = None,
     data: Annotated[
         str, typer.Option(help='Dataset folder, or "shapes", the embedded default.')
     ] = "shapes",
@@ -46,12 +50,11 @@ def evaluate(
     from lxcompress.errors import ConfigError, ModelError
     from lxcompress.evaluation.predict import predict
     from lxcompress.evaluation.scoring import score, write_results
-    from lxcompress.model.lxmert import load_model
-    from lxcompress.model.tokenizer import load_tokenizer
+    from lxcompress.model.source import ModelSource
     from lxcompress.run import Run
     from lxcompress.system.device import resolve_device
     from lxcompress.system.files import write_json
-    from lxcompress.ticket import is_ticket, load_ticket
+    from lxcompress.ticket import is_ticket, load_mask
     from lxcompress.training.start_weights import check_fit
 
     for option, value, known in (
@@ -74,23 +77,23 @@ def evaluate(
             f"the {split} questions have no answers to score against; give --predictions FILE, "
             "which writes the model's, and no --json"
         )
-    if is_ticket(Path(model)):
-        loaded, mask = load_ticket(Path(model))
+    source = ModelSource.open(model, answers, tokenizer)
+    loaded = source.load_model()
+    if is_ticket(source.folder):
+        mask = load_mask(source.folder, loaded)
         print(f"ticket: {100 * mask.sparsity:.1f}% of the prunable weights are zero")
-    else:
-        loaded = load_model(model)
-    tokenizer = load_tokenizer(model)
-    check_fit(loaded.config, dataset, [split], tokenizer, max_tokens)
+    words = source.load_tokenizer()
+    check_fit(loaded.config, dataset, [split], words, max_tokens)
     dataset.prepare_regions(split)
     encoded = EncodedQuestions(
-        questions, dataset.split(split).regions, tokenizer, max_tokens=max_tokens
+        questions, dataset.split(split).regions, words, max_tokens=max_tokens
     )
-    answers = predict(loaded, encoded, torch.device(resolve_device(device)), workers=workers)
+    found = predict(loaded, encoded, torch.device(resolve_device(device)), workers=workers)
     if predictions is not None:
-        write_results(predictions, answers)
+        write_results(predictions, found)
         print(f"predictions: {predictions}")
     if has_answers:
-        scored = score(answers, questions)
+        scored = score(found, questions)
         if json_file is not None:
             write_json(json_file, scored.official())
         Console().print(score_table(scored, questions))

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lxcompress.cli.options import Answers, OtherTokenizer
+
 if TYPE_CHECKING:
     from exporters.records import ExportReport
 
 
 def export(
-    source: Annotated[Path, typer.Argument(help="Run directory, or any LXMERT model folder.")],
+    source: Annotated[
+        str, typer.Argument(help="Run directory, any LXMERT model folder, or hub id.")
+    ],
     variant: Annotated[
         list[str] | None,
         typer.Option(
@@ -22,11 +26,17 @@ def export(
         ),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="For a model folder: the dataset to check the files on.")
+        str | None,
+        typer.Option(
+            help="For a model: the dataset to check the files on. [default: generated questions "
+            "and regions]"
+        ),
     ] = None,
+    answers: Answers = None,
+    tokenizer: OtherTokenizer = None,
     max_tokens: Annotated[
         int | None,
-        typer.Option(min=3, help="For a model folder: maximum question length. [default: 20]"),
+        typer.Option(min=3, help="For a model: maximum question length. [default: 20]"),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Output folder. [default: onnx/ in the source]")
@@ -61,8 +71,8 @@ def export(
 ) -> None:
     """Write a ticket and its dense model as ONNX files, small where sparse, and check each.
 
-    Every file is compared with PyTorch on the validation questions, in stock ONNX Runtime; one
-    that differs is deleted. Running the same command again writes only missing files.
+    Every file is compared with PyTorch on the validation questions, or on generated ones, in stock
+    ONNX Runtime; one that differs is deleted. The same command again writes only missing files.
 
     Example: lxcompress export runs/shapes-low-50
     """
@@ -74,10 +84,10 @@ def export(
     if hub is not None:
         from exporters.targets.hub import check_hub
 
-        check_hub(source, variant or [], output, hub, push)
+        check_hub(Path(source), variant or [], output, hub, push)
     elif push is not None:
         raise ConfigError("--push needs --hub, the folder to upload")
-    models = Source.of(source, data, max_tokens, output)
+    models = Source.of(source, data, max_tokens, output, answers=answers, tokenizer=tokenizer)
     check_device(device)
     kind = triton_device or "cuda"
     if triton is not None:
@@ -94,11 +104,11 @@ def export(
     report = report.model_copy(update={"files": files})
     _print_files(report, models.onnx)
     if hub is not None:
-        _publish(source, report, models.onnx, hub, push)
+        _publish(Path(source), report, models.onnx, hub, push)
     if triton is not None:
         from exporters.targets.triton.repository import write_triton
 
-        name = source.resolve().name
+        name = Path(source).resolve().name
         for model in write_triton(models, report, to_serve, triton, kind, name):
             print(f"Triton model: {model}; how to serve it: {model / 'README.md'}")
 
@@ -106,12 +116,18 @@ def export(
 def verify(
     file: Annotated[Path, typer.Argument(help="An ONNX file that `lxcompress export` wrote.")],
     run: Annotated[
-        Path | None,
-        typer.Option(help="Also compare it with the model of this run directory or model folder."),
+        str | None,
+        typer.Option(help="Also compare it with the model of this run, model folder or hub id."),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="With a model folder as --run: the dataset to compare on.")
+        str | None,
+        typer.Option(
+            help="With a model as --run: the dataset to compare on. [default: generated questions "
+            "and regions]"
+        ),
     ] = None,
+    answers: Answers = None,
+    tokenizer: OtherTokenizer = None,
     device: Annotated[str, typer.Option(help="With --run: cpu or cuda.")] = "cpu",
 ) -> None:
     """Check an exported file: its structure, sparsity and checksum, from the file alone.
@@ -127,11 +143,14 @@ def verify(
     from exporters.verify.structure import check_structure
     from lxcompress.errors import ConfigError
 
-    if run is None and (data is not None or device != "cpu"):
-        raise ConfigError("--data and --device need --run, the model to compare with")
+    needs_run = (data, answers, tokenizer)
+    if run is None and (device != "cpu" or any(option is not None for option in needs_run)):
+        raise ConfigError(
+            "--data, --answers, --tokenizer and --device need --run, the model to compare with"
+        )
     source = None
     if run is not None:
-        source = Source.of(run, data, None)
+        source = Source.of(run, data, None, answers=answers, tokenizer=tokenizer)
         check_device(device)
     opened = OnnxFile(file)
     found = check_structure(opened)
@@ -184,7 +203,7 @@ def _print_files(report: ExportReport, folder: Path) -> None:
             f"{size / record.dense_fp32_bytes:.1%}",
             f"{size / formula.entropy_bound - 1:+.1%}" if formula.mask else "",
             f"{record.same_answers:.2%}",
-            f"{record.accuracy['overall']:.2f}" if record.accuracy else "no answers",
+            f"{record.accuracy['overall']:.2f}" if record.accuracy else "not measured",
         )
     Console().print(table)
     print("of fp32: of the dense fp32 weights; over bound: above the values and the mask's entropy")

@@ -26,6 +26,19 @@ Tokenizer = Annotated[
     str | None,
     typer.Option(help="Tokenizer folder or hub id. [default: the model's, or a new one]"),
 ]
+Answers = Annotated[
+    str | None,
+    typer.Option(
+        help="Answer list of a model without one, in the order of its outputs: a JSON file, "
+        "lxmert-vqa or lxmert-gqa. [default: the model's]"
+    ),
+]
+OtherTokenizer = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenizer", help="Tokenizer folder or hub id for a model without one. [default: its own]"
+    ),
+]
 KeepAnswerHead = Annotated[
     bool | None,
     typer.Option(

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from lxcompress.system.child_process import safe_path
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from lxcompress.data.regions.store import RegionStore
+    from lxcompress.data.regions.store import RegionBatch
 
 Batch = dict[str, torch.Tensor]
 
@@ -40,6 +40,17 @@ _CPU = torch.device("cpu")
 _ALONE = "use --workers 0, which loads them in the main process"
 
 
+class RegionSource(Protocol):
+    """The regions of pictures by id: `RegionStore`, or generated ones."""
+
+    max_regions: int
+    feature_size: int
+
+    def gather(self, image_ids: Sequence[str]) -> RegionBatch:
+        """Return the regions of B pictures."""
+        ...
+
+
 class EncodedQuestions(Dataset[Batch]):
     """A split's questions, tokenized once; indexing with a list of rows gives a whole batch.
 
@@ -52,7 +63,7 @@ class EncodedQuestions(Dataset[Batch]):
     def __init__(
         self,
         questions: Sequence[Question],
-        regions: RegionStore,
+        regions: RegionSource,
         tokenizer: PreTrainedTokenizerBase,
         *,
         max_tokens: int,

@@ -67,12 +67,25 @@ def set_labels(config: LxmertConfig, answers: Sequence[str]) -> None:
     config.label2id = {answer: index for index, answer in enumerate(answers)}
 
 
-def labels_of(config: LxmertConfig) -> list[str]:
-    """Return a model's answer list; raise ModelError when its configuration has none."""
-    labels = [config.id2label[index] for index in sorted(config.id2label)]
-    if len(labels) != config.num_qa_labels:
+def has_labels(config: LxmertConfig) -> bool:
+    """Return whether a configuration names an answer for each output of the head."""
+    # Where config.json has no id2label, transformers invents "LABEL_0" and "LABEL_1".
+    invented = all(label == f"LABEL_{index}" for index, label in config.id2label.items())
+    return len(config.id2label) == config.num_qa_labels and not invented
+
+
+def labels_of(config: LxmertConfig, option: str = "--answers") -> list[str]:
+    """Return a model's answer list; raise ModelError when its configuration has none.
+
+    `option` is the one that gives an answer list to the command.
+    """
+    if not has_labels(config):
+        given = len(config.id2label)
+        has = "no answers"
+        if given != 2 or config.id2label.get(0) != "LABEL_0":
+            has = f"{given} answers in id2label"
         raise ModelError(
-            f"the model's config.json names {len(labels)} answers in id2label, but its head has "
-            f"{config.num_qa_labels}; add the answer list that it was trained with"
+            f"the model's config.json names {has}, but its head has {config.num_qa_labels}; "
+            f"give the answer list that it was trained with ({option})"
         )
-    return labels
+    return [config.id2label[index] for index in sorted(config.id2label)]

@@ -12,7 +12,10 @@ _ASSETS = Path(__file__).parents[1] / "assets" / "answers"
 SHIPPED = {name: _ASSETS / f"{name}.json" for name in ("lxmert-vqa", "lxmert-gqa")}
 """File of each shipped list: of VQA v2 (3,129 answers) and of GQA (1,842)."""
 
-HELP = f"Answer list in the order of the outputs: a JSON file, {' or '.join(SHIPPED)}."
+
+def answer_file(name: str) -> Path:
+    """Return the file of an answer list: a shipped one's by its name, or the path itself."""
+    return SHIPPED.get(name, Path(name))
 
 
 def find_answers(name: str, expected: int) -> list[str]:
@@ -22,7 +25,7 @@ def find_answers(name: str, expected: int) -> list[str]:
         DataError: the file is not an answer list.
         ModelError: it is one of another length.
     """
-    answers = read_answers(SHIPPED.get(name, Path(name)))
+    answers = read_answers(answer_file(name))
     if len(answers) != expected:
         raise ModelError(
             f"--answers {name} lists {len(answers)} answers, the model's head has {expected}; "

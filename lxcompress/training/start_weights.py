@@ -110,6 +110,11 @@ def check_fit(
                 f"{regions.feature_size}: use regions of the model's own detector"
             )
     check_vocabulary(tokenizer, architecture)
+    check_length(max_tokens, architecture)
+
+
+def check_length(max_tokens: int, architecture: LxmertConfig) -> None:
+    """Raise ModelError when the model cannot read that many tokens."""
     if max_tokens > architecture.max_position_embeddings:
         raise ModelError(
             f"--max-tokens {max_tokens}: the model reads at most "
@@ -125,7 +130,7 @@ def training_splits(dataset: Dataset) -> list[SplitName]:
 def _pretrained_labels(config: PruneConfig, architecture: LxmertConfig) -> Sequence[str]:
     """Return the answers of the pre-trained head; LXMERT's own file is `[{"ans": ...}, ...]`."""
     if config.pretrained_answers is None:
-        return labels_of(architecture)
+        return labels_of(architecture, "--pretrained-answers")
     path = Path(config.pretrained_answers)
     rows = read_json(path, "pre-trained answer list", ConfigError)
     rows = rows if isinstance(rows, list) else [rows]

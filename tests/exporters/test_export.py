@@ -150,7 +150,7 @@ def test_questions_without_answers(
     (data / "dataset.yaml").write_text(yaml.safe_dump(described))
     outcome = command("export", run / "ticket", "--data", data, "--variant", "sparse-fp16")
     assert outcome.code == 0, outcome
-    assert "no answers" in outcome.out
+    assert "not measured" in outcome.out
     record = read_report(run / "ticket")["files"]["model_sparse_fp16.onnx"]
     assert record["accuracy"] is None and record["relative_logit_difference"] > 0
 
@@ -166,7 +166,7 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise AssertionError("a model was loaded")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "load_model", fail)
+        patch.setattr(module.Source, "load", fail)
         yield
 
 

@@ -77,7 +77,6 @@ def remove(name: str) -> Callable[[Path], None]:
         (None, "nowhere", None, None, ModelError, "nowhere is neither a run directory nor a model"),
         (None, "result.json", None, None, ModelError, "result.json is neither a run directory"),
         (None, "logs", "d", None, ModelError, "logs is not a model folder: it has no config.json"),
-        (None, "ticket", None, None, ConfigError, "ticket is a model folder; give --data, the"),
         (None, "", "d", None, ConfigError, "a run has its own data and settings; leave out --data"),
         (None, "", None, 9, ConfigError, "a run has its own data and settings"),
         (remove("result.json"), "", None, None, RunError, "has no finished ticket; `lxcompress pr"),

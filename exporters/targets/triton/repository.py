@@ -78,6 +78,8 @@ def check_triton(source: Source, folder: Path, hub: Path | None = None) -> None:
         raise ConfigError(
             f"--triton needs a ticket; {source.dense} is a dense model: it has no {MASK_FILE}"
         )
+    if source.data is None:
+        raise ConfigError("--triton needs --data, which tells what clients must send")
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--triton {folder} is a file; choose a folder")
     used = (source.dense, source.ticket, source.onnx, hub)

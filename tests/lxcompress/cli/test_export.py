@@ -165,7 +165,16 @@ def with_large_weight(run: Path) -> None:
             ["{}/ticket", "--data", "DATA", "--variant", "fp32"],
             "--variant fp32 needs an unpruned model",
         ),
-        (None, ["{}/dense"], "{}/dense is a model folder; give --data"),
+        (None, ["{}", "--answers", "lxmert-vqa"], "a run has its own answers; leave out --answers"),
+        (None, ["{}/dense", "--answers", "lxmert-vqa"], "lists 3129 answers, the model's head has"),
+        (None, ["{}/dense", "--answers", "{}/none"], "answer list not found: {}/none"),
+        (None, ["{}/dense", "--tokenizer", "{}/none"], "cannot load {}/none"),
+        (None, ["{}/ticket", "--triton", "{}/triton"], "--triton needs --data"),
+        (
+            None,
+            ["nobody/nothing"],
+            "there is no folder nobody/nothing, and the Hugging Face Hub did not",
+        ),
         (None, ["{}/ticket", "--data", "{}/none"], "{}/none"),
         (None, ["{}/logs", "--data", "DATA"], "{}/logs is not a model folder"),
         (None, ["{}/nothing"], "{}/nothing is neither a run directory nor a model folder"),
@@ -297,7 +306,7 @@ def test_verify_rejects(
         (lambda run: retrain(run / "ticket"), "sparse-int8", [], "is not the model's, to the bit"),
         (unfinished, "fp32", [], "has no finished ticket"),
         (with_pruned_weight_of_one, "sparse-int8", [], "are not zero"),
-        (None, "sparse-int8", ["--run", "{}/dense"], "{}/dense is a model folder; give --data"),
+        (None, "sparse-int8", ["--run", "{}/dense"], "needs a mask, which is not there"),
         (
             None,
             "sparse-int8",
@@ -342,4 +351,6 @@ def test_verify_against_another_architecture(
 def test_verify_with_data_alone(tiny_exported: Path, tiny_data: Path, command: Command) -> None:
     path = tiny_exported / "onnx" / "model.onnx"
     error = command("verify", path, "--data", tiny_data).error
-    assert error == "--data and --device need --run, the model to compare with"
+    assert error == (
+        "--data, --answers, --tokenizer and --device need --run, the model to compare with"
+    )

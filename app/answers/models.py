@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit
 
+from app.answers.answering import likeliest
 from exporters.graph.onnx_file import OnnxFile
 from exporters.runtime import OnnxVqaModel, pad_regions
 from lxcompress.errors import ModelError
 from lxcompress.vision.regions import Regions
 
-_TOP_ANSWERS = 5
 # Of two models that take a millisecond each, the first one finds cold CPU caches and appears five
 # times as slow. A latency is therefore the median of up to 3 runs, in about 20 ms altogether.
 _MAX_RUNS, _TIMING_BUDGET_MS = 3, 20.0
@@ -86,10 +85,7 @@ class Model:
             inputs = self._model.encode([question]) | pad_regions([regions])
             (logits,), (attention,) = self._model.logits_and_attention(inputs)
             milliseconds.append(1000 * (time.perf_counter() - start))
-        top = np.argsort(-logits, kind="stable")[:_TOP_ANSWERS]
-        probabilities = expit(logits[top])
-        likeliest = [(self.labels[i], float(p)) for i, p in zip(top, probabilities, strict=True)]
-        return Answer(likeliest, statistics.median(milliseconds), attention)
+        return Answer(likeliest(self.labels, logits), statistics.median(milliseconds), attention)
 
 
 @dataclass(frozen=True)

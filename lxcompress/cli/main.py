@@ -10,19 +10,19 @@ import typer
 
 import lxcompress
 from lxcompress.cli import (
+    ask,
     bench,
-    convert,
     data,
     demo,
     evaluate,
     export,
-    pack,
     pretrain,
     prune,
     score,
     sweep,
 )
 from lxcompress.cli.doctor.command import doctor
+from lxcompress.cli.models import convert, pack
 from lxcompress.errors import Interrupted, LxcompressError
 from lxcompress.system import cache
 from lxcompress.system.interrupts import sigterm_interrupts
@@ -40,6 +40,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("verify")(export.verify)
 app.command("bench")(bench.bench)
+app.command("ask")(ask.ask)
 app.command("demo")(demo.demo)
 app.command("sweep")(sweep.sweep)
 app.command("score")(score.score)

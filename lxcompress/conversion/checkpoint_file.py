@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from lxcompress.errors import ModelError
+from lxcompress.system.files import check_regular
 
 # Where training scripts keep the state dict when they save more than it.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -27,6 +28,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give the .pth file in it")
+    check_regular(path, ModelError)
     content = _load(path)
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
@@ -46,6 +48,8 @@ def _load(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ModelError(f"checkpoint not found: {path}") from None
+    except OSError as problem:
+        raise ModelError(f"checkpoint cannot be read: {path} ({problem.strerror})") from None
     except Exception as problem:  # a damaged file fails in many ways
         refused = _REFUSED.search(str(problem))
         if refused:

@@ -61,6 +61,15 @@ def load_network(source: str | Path, architecture: Architecture) -> tuple[Bottom
     return network, digest
 
 
+def weights_digest(source: str | Path) -> str:
+    """Return the SHA-256 of the weights of a folder or hub id, which identifies the network.
+
+    Raises:
+        ModelError: they are not available.
+    """
+    return sha256(_find(source)[1])
+
+
 def check_config(path: Path, architecture: Architecture) -> None:
     """Raise ModelError when a `config.yaml` describes another network than this.
 

@@ -40,6 +40,8 @@ def make_artefacts(folder: Path) -> None:
     pack(folder / "small-ticket", folder / "packed")
     _write_settings(folder, model, data)
     _write_sources(folder / "sources")
+    _write_checkpoint(folder, model)
+    (folder / "questions.txt").write_text("what is this?\nis there a red shape?\n")
 
 
 def _write_model(folder: Path, dataset: Any) -> Path:
@@ -58,6 +60,17 @@ def _write_model(folder: Path, dataset: Any) -> Path:
     LxmertForQuestionAnswering(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def _write_checkpoint(folder: Path, model: Path) -> None:
+    """A fine-tuned model as LXMERT's own code saves it, with its answer list."""
+    names = {"lxmert.": "lxrt_encoder.model.bert.", "answer_head.": ""}
+    state = {}
+    for name, tensor in LxmertForQuestionAnswering.from_pretrained(model).state_dict().items():
+        prefix = name.partition(".")[0] + "."
+        state[names[prefix] + name.removeprefix(prefix)] = tensor
+    torch.save(state, folder / "BEST.pth")
+    (folder / "three.json").write_text('["yes", "no", "zebra"]')
 
 
 def _write_settings(folder: Path, model: Path, data: Path) -> None:

@@ -12,6 +12,7 @@ _DATA = ("data/dataset.yaml", "data/**/*.json", "data/**/*.safetensors", "data/*
 _MODEL = ("model/*",)
 _RUN = ("run/*.json", "run/ticket/*", "run/dense/*", "run/onnx/*")
 _SOURCES = "sources/"
+_PICTURE = "sources/pictures/COCO_train2014_000000000001.png"
 _OFFICIAL = (
     "data import --train-questions {w}/sources/train_questions.json "
     "--train-annotations {w}/sources/train_annotations.json "
@@ -75,6 +76,19 @@ SCENARIOS = (
         _RUN,
         "--triton",
         1,
+    ),
+    Scenario("export {w}/model --variant int8", _MODEL, "--output", 2),
+    Scenario(
+        "convert {w}/BEST.pth --heads 2 --answers {w}/three.json --tokenizer {w}/model",
+        ("BEST.pth", "three.json", "model/tok*"),
+        "--output",
+        3,
+    ),
+    Scenario(
+        f"ask {{w}}/run {{w}}/{_PICTURE} --questions {{w}}/questions.txt --device cpu",
+        (_PICTURE, "questions.txt", *_RUN),
+        None,
+        3,
     ),
     Scenario("verify {w}/run/onnx/model_sparse_int8.onnx", ("run/onnx/*int8*",), None, 4),
     Scenario("verify {w}/run/onnx/model_sparse_int8.onnx --run {w}/run", _RUN, None, 3),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lxcompress.cli.options import Answers
 from lxcompress.system.shell import lxcompress_command
 
 if TYPE_CHECKING:
@@ -19,12 +20,7 @@ def convert(
         typer.Argument(help="State dict of LXMERT's own code, e.g. BEST.pth, Epoch20_LXRT.pth."),
     ],
     output: Annotated[Path, typer.Option(help="New folder for the Hugging Face model.")],
-    answers: Annotated[
-        str | None,
-        typer.Option(
-            help="Answer list in the order of the outputs: a JSON file, lxmert-vqa or lxmert-gqa."
-        ),
-    ] = None,
+    answers: Answers = None,
     tokenizer: Annotated[
         str | None,
         typer.Option(help="Tokenizer folder or hub id. [default: LXMERT's, from the Hub]"),

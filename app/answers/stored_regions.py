@@ -1,0 +1,112 @@
+"""Regions of pictures on the disk, by the picture's content, kept for the next command.
+
+A detector takes seconds for a photograph, LXMERT a few hundredths. Files lie in the cache, in
+`regions/DETECTOR/SHA256.safetensors`: `features` and `boxes`, float32.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+import lxcompress
+from lxcompress.errors import DataError, ModelError
+from lxcompress.system.cache import writable_cache
+from lxcompress.system.files import atomic_path, sha256
+from lxcompress.vision.detectors import get_detector
+from lxcompress.vision.pictures import open_picture
+from lxcompress.vision.pixel import PixelDetector
+from lxcompress.vision.regions import Detector, Regions
+
+_MAX_FILES = 2_000  # of a detector; 600 MB with 36 x 2048 features
+
+
+@dataclass(frozen=True)
+class FoundRegions:
+    """The regions of a picture, and the time that they took: 0 where they were stored."""
+
+    regions: Regions
+    milliseconds: float
+    was_stored: bool
+
+
+class StoredRegions:
+    """A detector that is loaded when a picture is not stored yet."""
+
+    def __init__(self, name: str, weights: str | None, device: str, feature_size: int) -> None:
+        """Name the detector and identify its weights.
+
+        Raises:
+            ConfigError: there is no such detector, or the cache cannot be written to.
+            ModelError: its weights are not available, or the model takes other features.
+        """
+        self._feature_size = feature_size
+        device = "auto" if name == PixelDetector.name else device
+        self._load: Callable[[], Detector] = lambda: get_detector(name, weights, device)
+        self._detector: Detector | None = None
+        if name == "butd":
+            from lxcompress.vision.butd.weights import HUB_ID, weights_digest
+
+            identity = f"{name}-{weights_digest(weights or HUB_ID)[:16]}"
+        else:
+            self._open()  # what is wrong with the options is raised here
+            identity = f"{name}-{lxcompress.__version__}"
+        self._folder = writable_cache(f"regions/{identity}")
+
+    def detect(self, picture: Path) -> FoundRegions:
+        """Return the regions of a picture file.
+
+        Raises:
+            DataError: the picture cannot be read.
+        """
+        opened = open_picture(picture)  # what is wrong with it, also when its regions are stored
+        file = self._folder / f"{sha256(picture)}.safetensors"
+        regions = self._read(file)
+        if regions is not None:
+            return FoundRegions(regions, 0.0, was_stored=True)
+        detector = self._open()
+        start = time.perf_counter()
+        (regions,) = detector.detect([opened])
+        milliseconds = 1000 * (time.perf_counter() - start)
+        self._write(file, regions)
+        return FoundRegions(regions, milliseconds, was_stored=False)
+
+    def _open(self) -> Detector:
+        if self._detector is None:
+            self._detector = self._load()
+            if self._detector.feature_size != self._feature_size:
+                raise ModelError(
+                    f"the model takes regions of {self._feature_size} features, the detector "
+                    f"{self._detector.name} gives {self._detector.feature_size}; choose another "
+                    "--detector"
+                )
+        return self._detector
+
+    def _read(self, file: Path) -> Regions | None:
+        try:
+            found = load_file(file)
+            regions = Regions(found["features"], found["boxes"])
+        except (OSError, SafetensorError, KeyError):  # absent, or damaged: detected again
+            return None
+        return regions if regions.features.shape[1:] == (self._feature_size,) else None
+
+    def _write(self, file: Path, regions: Regions) -> None:
+        with atomic_path(file) as temporary:
+            save_file({"features": regions.features, "boxes": regions.boxes}, temporary)
+        stored = sorted(self._folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+        for oldest in stored[:-_MAX_FILES]:
+            oldest.unlink(missing_ok=True)
+
+
+def check_picture(path: Path) -> None:
+    """Raise DataError unless the file's header is that of a picture of an allowed size."""
+    from lxcompress.vision.pictures import picture_size
+
+    if path.suffix.lower() in (".heic", ".heif"):
+        raise DataError(f"HEIC pictures cannot be read; save it as JPEG or PNG: {path}")
+    picture_size(path)

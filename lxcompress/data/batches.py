@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from lxcompress.system.child_process import safe_path
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from lxcompress.data.regions.store import RegionBatch
+    from lxcompress.data.regions.store import RegionSource
 
 Batch = dict[str, torch.Tensor]
 
@@ -38,17 +38,6 @@ _WORKERS_FROM_BYTES = 4 << 20
 _TEXTS_AT_ONCE = 10_000
 _CPU = torch.device("cpu")
 _ALONE = "use --workers 0, which loads them in the main process"
-
-
-class RegionSource(Protocol):
-    """The regions of pictures by id: `RegionStore`, or generated ones."""
-
-    max_regions: int
-    feature_size: int
-
-    def gather(self, image_ids: Sequence[str]) -> RegionBatch:
-        """Return the regions of B pictures."""
-        ...
 
 
 class EncodedQuestions(Dataset[Batch]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,17 @@ class RegionBatch:
     features: NDArray[np.float16]
     boxes: NDArray[np.float32]
     num_regions: NDArray[np.int64]
+
+
+class RegionSource(Protocol):
+    """The regions of pictures by id: a `RegionStore`, or generated ones."""
+
+    max_regions: int
+    feature_size: int
+
+    def gather(self, image_ids: Sequence[str]) -> RegionBatch:
+        """Return the regions of B pictures (repeats allowed)."""
+        ...
 
 
 class RegionStore:

@@ -113,13 +113,12 @@ def _open_onnx(path: Path, detector: str | None, device: str) -> AnsweringModel:
     from exporters.runtime import OnnxVqaModel, pad_regions
 
     model = OnnxVqaModel(path, "cuda" if device == "cuda" else "cpu")
-    (features,) = (i for i in model.session.get_inputs() if i.name == "visual_feats")
 
     def logits(question: str, regions: Regions) -> np.ndarray:
         found: np.ndarray = model.logits(model.encode([question]) | pad_regions([regions]))[0]
         return found
 
-    size = int(features.shape[-1])
+    size = model.feature_size
     return AnsweringModel(model.labels, size, detector or _detector_of(size), logits)
 
 

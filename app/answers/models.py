@@ -66,8 +66,7 @@ class Model:
         self.sparsity: float | None = sparsity and sparsity["prunable"]
         self.labels = self._model.labels
         self.tokenizer = self._model.tokenizer
-        (features,) = (i for i in self._model.session.get_inputs() if i.name == "visual_feats")
-        self.feature_size: int = features.shape[-1]
+        self.feature_size = self._model.feature_size
         self._timed_runs = 1
 
     def warm_up(self) -> None:

@@ -67,6 +67,12 @@ class OnnxVqaModel:
             self.tokenizer = Tokenizer.from_str(self.metadata["tokenizer"])
             self.session = _open_decoded(opened, device, threads, attention)
 
+    @property
+    def feature_size(self) -> int:
+        """Number of features of a region."""
+        (features,) = (i for i in self.session.get_inputs() if i.name == "visual_feats")
+        return int(features.shape[-1])
+
     def encode(self, questions: Sequence[str]) -> dict[str, np.ndarray]:
         """Return int64 `input_ids`, `attention_mask`, `token_type_ids`, each `[batch, tokens]`."""
         encoded = self.tokenizer.encode_batch(list(questions))

@@ -12,7 +12,10 @@ from lxcompress.cli.options import Answers, OtherTokenizer
 
 def evaluate(
     model: Annotated[
-        str, typer.Argument(help="Model folder (a run's ticket/ or dense/) or hub id.")
+        str,
+        typer.Argument(
+            help="Model folder (a run's ticket/ or dense/), hub id, or exported .onnx file."
+        ),
     ],
     answers: Answers = None,
     tokenizer: OtherTokenizer = None,
@@ -67,6 +70,8 @@ def evaluate(
     run = Run(Path(model))
     if run.exists():
         raise ModelError(f"{model} is a run directory; give one of its models, e.g. {run.ticket}")
+    if Path(model).suffix == ".onnx" and (answers or tokenizer):
+        raise ConfigError(f"{model} has its own answers; leave out --answers and --tokenizer")
     dataset = open_dataset(data)
     if split not in dataset.splits:
         raise ConfigError(f"--split {split}: {dataset.name} has no such split")
@@ -77,18 +82,24 @@ def evaluate(
             f"the {split} questions have no answers to score against; give --predictions FILE, "
             "which writes the model's, and no --json"
         )
-    source = ModelSource.open(model, answers, tokenizer)
-    loaded = source.load_model()
-    if is_ticket(source.folder):
-        mask = load_mask(source.folder, loaded)
-        print(f"ticket: {100 * mask.sparsity:.1f}% of the prunable weights are zero")
-    words = source.load_tokenizer()
-    check_fit(loaded.config, dataset, [split], words, max_tokens)
-    dataset.prepare_regions(split)
-    encoded = EncodedQuestions(
-        questions, dataset.split(split).regions, words, max_tokens=max_tokens
-    )
-    found = predict(loaded, encoded, torch.device(resolve_device(device)), workers=workers)
+    if Path(model).suffix == ".onnx":
+        from exporters.runtime.predict_split import predict_split
+
+        on = "cuda" if resolve_device(device) == "cuda" else "cpu"
+        found = predict_split(Path(model), dataset, split, on, workers)
+    else:
+        source = ModelSource.open(model, answers, tokenizer)
+        loaded = source.load_model()
+        if is_ticket(source.folder):
+            mask = load_mask(source.folder, loaded)
+            print(f"ticket: {100 * mask.sparsity:.1f}% of the prunable weights are zero")
+        words = source.load_tokenizer()
+        check_fit(loaded.config, dataset, [split], words, max_tokens)
+        dataset.prepare_regions(split)
+        encoded = EncodedQuestions(
+            questions, dataset.split(split).regions, words, max_tokens=max_tokens
+        )
+        found = predict(loaded, encoded, torch.device(resolve_device(device)), workers=workers)
     if predictions is not None:
         write_results(predictions, found)
         print(f"predictions: {predictions}")

@@ -75,10 +75,12 @@ def _import_and_shorten() -> None:
     import importlib
     from contextlib import contextmanager
 
-    for module in ("bench", "data", "evaluate", "export", "pack", "pretrain", "prune", "sweep"):
+    commands = ("ask", "bench", "data", "evaluate", "export", "pretrain", "prune", "sweep")
+    for module in (*commands, "models.convert", "models.pack"):
         importlib.import_module(f"lxcompress.cli.{module}")
     for module in (
         *("lxcompress.lottery", "lxcompress.ticket", "lxcompress.preflight"),
+        *("app.answers.answering", "app.answers.stored_regions", "lxcompress.conversion.convert"),
         *("app.answers.open_run", "app.server", "benchmarks.bench.run", "exporters.export"),
     ):
         importlib.import_module(module)

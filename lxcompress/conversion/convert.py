@@ -18,7 +18,12 @@ from lxcompress.model.answer_list import find_answers
 from lxcompress.model.locate import quiet_transformers
 from lxcompress.model.lxmert import save_model
 from lxcompress.model.prunable import prunable_parameters
-from lxcompress.model.tokenizer import check_vocabulary, load_base_tokenizer, load_tokenizer
+from lxcompress.model.tokenizer import (
+    BASE_VOCABULARY,
+    check_vocabulary,
+    load_base_tokenizer,
+    load_tokenizer,
+)
 from lxcompress.pruning.mask import Mask
 from lxcompress.run import MASK_FILE
 from lxcompress.system.files import atomic_path
@@ -130,7 +135,9 @@ def _fill(architecture: Architecture, state: Mapping[str, torch.Tensor], path: P
 
 
 def _tokenizer(source: str | None, config: LxmertConfig) -> PreTrainedTokenizerBase | None:
-    tokenizer = load_tokenizer(source) if source else load_base_tokenizer(config)
+    if source is None and config.vocab_size != BASE_VOCABULARY:
+        return None
+    tokenizer = load_tokenizer(source) if source else load_base_tokenizer()
     if tokenizer is not None:
         check_vocabulary(tokenizer, config)
     return tokenizer

@@ -13,7 +13,12 @@ from lxcompress.model.answer_head import has_labels, set_labels
 from lxcompress.model.answer_list import answer_file, find_answers
 from lxcompress.model.locate import locate
 from lxcompress.model.lxmert import load_model, read_config
-from lxcompress.model.tokenizer import BASE_TOKENIZERS, load_tokenizer
+from lxcompress.model.tokenizer import (
+    BASE_TOKENIZERS,
+    TOKENIZER_FILES,
+    load_base_tokenizer,
+    load_tokenizer,
+)
 from lxcompress.system.files import sha256
 from lxcompress.system.hub import download, is_hub_id
 
@@ -26,7 +31,6 @@ PUBLISHED = {
 _CONFIG = "config.json"
 _SAFETENSORS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
 _PICKLES = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
-_SMALL = (_CONFIG, "tokenizer*.json", "vocab.txt", "special_tokens_map.json", "added_tokens.json")
 _MASK = "mask.safetensors"
 
 
@@ -95,7 +99,14 @@ class ModelSource:
         except ModelError:
             if self.name not in PUBLISHED:
                 raise
-        return load_published_tokenizer(self.name)
+        tokenizer = load_base_tokenizer()
+        if tokenizer is None:
+            raise ModelError(
+                f"{self.name} has no tokenizer of its own, and {' or '.join(BASE_TOKENIZERS)}, "
+                "whose tokenizer it takes, cannot be had (offline?): connect and try again, or "
+                "give one with --tokenizer"
+            )
+        return tokenizer
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of what replaces the model's own answers and tokenizer, by option."""
@@ -116,20 +127,6 @@ class ModelSource:
             set_labels(config, find_answers(answers, config.num_qa_labels))
 
 
-def load_published_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a published fine-tuned model, which is the base model's."""
-    problems = []
-    for base in BASE_TOKENIZERS:
-        try:
-            return load_tokenizer(base)
-        except ModelError as problem:
-            problems.append(problem)
-    raise ModelError(
-        f"{name} has no tokenizer of its own, and that of {' or '.join(BASE_TOKENIZERS)} cannot be "
-        "had (offline?); connect and try again, or give one with --tokenizer"
-    ) from problems[0]
-
-
 def _find_folder(name: str) -> Path:
     located = Path(locate(name))
     if located.exists():
@@ -138,9 +135,9 @@ def _find_folder(name: str) -> Path:
         raise ModelError(f"{name} is a file, not a model folder")
     if not is_hub_id(name):
         raise ModelError(f"cannot load {name}: there is no such model folder")
-    folder = download(name, (*_SMALL, *_SAFETENSORS, _MASK))
+    folder = download(name, (*TOKENIZER_FILES, *_SAFETENSORS, _MASK))
     if not any(any(folder.glob(pattern)) for pattern in _SAFETENSORS):
-        folder = download(name, (*_SMALL, *_PICKLES))
+        folder = download(name, (*TOKENIZER_FILES, *_PICKLES))
     if not (folder / _CONFIG).exists():
         raise ModelError(f"{name} on the Hugging Face Hub is not a model: it has no {_CONFIG}")
     return folder

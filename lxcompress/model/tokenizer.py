@@ -18,10 +18,16 @@ from transformers import (
 
 from lxcompress.errors import ModelError
 from lxcompress.model.locate import locate, model_errors, quiet_transformers
+from lxcompress.system.hub import download
 
 # LXMERT reads BERT's uncased vocabulary; the second is the tokenizer that its own code loads.
 BASE_TOKENIZERS = ("unc-nlp/lxmert-base-uncased", "google-bert/bert-base-uncased")
-_BASE_VOCABULARY = 30_522
+BASE_VOCABULARY = 30_522
+# With the configuration, by which transformers knows the tokenizer's class.
+TOKENIZER_FILES = (
+    *("config.json", "tokenizer*.json", "vocab.txt"),
+    *("special_tokens_map.json", "added_tokens.json"),
+)
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -57,16 +63,11 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_base_tokenizer(config: LxmertConfig) -> PreTrainedTokenizerBase | None:
-    """Load LXMERT's own tokenizer from the cache or the Hub.
-
-    None where it cannot be had, or where the model has another vocabulary.
-    """
-    if config.vocab_size != _BASE_VOCABULARY:
-        return None
+def load_base_tokenizer() -> PreTrainedTokenizerBase | None:
+    """Load LXMERT's own tokenizer from the Hub or its cache; None where it cannot be had."""
     for name in BASE_TOKENIZERS:
         with suppress(ModelError):
-            return load_tokenizer(name)
+            return load_tokenizer(download(name, TOKENIZER_FILES))
     return None
 
 

@@ -88,7 +88,6 @@ def run(finished: Path, tmp_path: Path) -> Path:
 _HELP_OF_ALL = """
 import contextlib, io, sys
 from lxcompress.cli import main as cli
-from torch.utils.data import DataLoader
 from typer.main import get_command
 
 def commands(command, path):

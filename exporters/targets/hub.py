@@ -18,10 +18,12 @@ from exporters.targets.model_card import ONNX_FOLDER, model_card
 from exporters.targets.onnx_copy import copy_onnx_file
 from exporters.targets.output_folder import check_output_folder
 from exporters.variants import VARIANTS
+from lxcompress.config import EMBEDDED_MODEL
 from lxcompress.errors import ConfigError, LxcompressError
 from lxcompress.model.lxmert import read_config
 from lxcompress.run import MASK_FILE, MODEL_CONFIG, MODEL_WEIGHTS, Run
 from lxcompress.system.files import atomic_path
+from lxcompress.system.hub import is_hub_id
 from lxcompress.system.proxies import explain_proxy
 from lxcompress.system.text import one_line
 
@@ -45,7 +47,8 @@ def check_hub(
         ConfigError: `write_hub_folder` or `push` would fail.
     """
     run = Run(source)
-    if source.is_dir() and not run.exists():
+    is_model = source.is_dir() or str(source) == EMBEDDED_MODEL or is_hub_id(str(source))
+    if is_model and not run.exists():
         raise ConfigError(
             f"--hub needs a run directory, because the model card reports its result; {source} is "
             "not one"

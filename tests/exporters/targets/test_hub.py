@@ -142,6 +142,7 @@ def test_wrong_options_are_rejected_before_the_export(
         ([run.folder, "--hub", new, "--variant", "zzz"], "--variant zzz: choose fp32"),
         ([run.ticket, "--hub", new], "--hub needs a run directory, because the model card"),
         ([run.ticket, "--hub", new, "--data", tiny_data], "--hub needs a run directory"),
+        (["some/model", "--hub", new], "--hub needs a run directory"),
         ([tmp_path / "none", "--hub", new], "is neither a run directory nor a model folder"),
         ([run.folder, "--push", "a/b"], "--push needs --hub, the folder to upload"),
         ([run.folder, "--hub", new, "--push", "ticket"], "--push ticket: give OWNER/NAME"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 
 import numpy as np
 import onnx
 import torch
+from onnx import helper
 
 from exporters.encodings.base import DOMAIN
 from exporters.encodings.decode_model import EncodedWeights
 from exporters.encodings.dense import Dense
+from exporters.encodings.int8 import weight_of
 from exporters.encodings.registry import describe
 from exporters.graph.metadata import CONTENT_DIGEST, content_digest, read_labels
 from exporters.graph.onnx_file import OnnxFile, file_hashes, wrap_parse_errors
@@ -99,6 +102,7 @@ def _check_weights(file: OnnxFile, mask: Mask | None) -> StructureCheck:
         describe(weights.encodings.values(), compact=bool(structure.kept)),
     )
     _check_shapes(file, structure.shapes(hidden_size), shapes)
+    _check_heads(file, structure)
     if mask is not None:
         _check_mask(file, structure, names, shapes, mask)
     stated = _check_sparsity(
@@ -140,6 +144,32 @@ def _check_shapes(
                 f"{file.path} states other heads or neurons than it has: {name} is "
                 f"{found.get(name)}, not {shape}"
             )
+
+
+def _check_heads(file: OnnxFile, structure: Structure) -> None:
+    """Check that attention splits what remains of queries and keys into the stated heads."""
+    counts = structure.counts
+    heads = {
+        f"{layer.first[0]}.weight": counts[layer.name]
+        for layer in structure.kept
+        if layer.kind == "heads"
+    }
+    readers = defaultdict(list)
+    for node in file.model.graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    for node in file.model.graph.node:
+        query = weight_of(node)
+        if query in heads:
+            (biased,) = readers[node.output[0]]
+            (attention,) = readers[biased.output[0]]
+            for attribute in ("q_num_heads", "kv_num_heads"):
+                found = helper.get_node_attr_value(attention, attribute)
+                if found != heads[query]:
+                    raise ModelError(
+                        f"{file.path} states other heads or neurons than it has: {attribute} of "
+                        f"{query} is {found}, not {heads[query]}"
+                    )
 
 
 def _check_mask(

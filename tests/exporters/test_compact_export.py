@@ -257,6 +257,20 @@ def test_false_statements_about_units(
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("attribute", ["q_num_heads", "kv_num_heads"])
+def test_attention_that_splits_into_other_heads(run: Path, tmp_path: Path, attribute: str) -> None:
+    def split(model: ModelProto) -> None:
+        """Two heads of 8 elements, where the metadata state one of 16."""
+        first = next(node for node in model.graph.node if node.op_type == "Attention")
+        for found in first.attribute:
+            if found.name == attribute or attribute == "q_num_heads":
+                found.i = 2 * found.i if found.name.endswith("num_heads") else found.i
+
+    file = altered(path_of(run, "sparse-fp16"), tmp_path, split)
+    with pytest.raises(ModelError, match="other heads or neurons|not a valid ONNX model"):
+        check_structure(file)
+
+
 def test_a_structure_that_is_not_json(run: Path, tmp_path: Path) -> None:
     for text in ("{", "[]", '{"lxmert.encoder.layer.0.intermediate": 3}', '{"x": {"neurons": 1}}'):
         file = altered(path_of(run, "sparse-fp16"), tmp_path, set_metadata("structure", text))

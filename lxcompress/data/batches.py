@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +14,7 @@ from lxcompress.data.questions.answers import label_index, target_scores
 from lxcompress.data.questions.question import Question
 from lxcompress.errors import DataError, LxcompressError
 from lxcompress.system.child_process import safe_path
+from lxcompress.system.interrupts import leave_signals_to_parent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -236,7 +234,7 @@ class Batches:
             sampler=batches,
             num_workers=workers,
             collate_fn=_unchanged,
-            worker_init_fn=_leave_signals_to_parent,
+            worker_init_fn=leave_signals_to_parent,
         )
 
     def __len__(self) -> int:
@@ -265,23 +263,6 @@ class Batches:
             if explanation is None:
                 raise
             raise LxcompressError(explanation) from problem
-
-
-def _leave_signals_to_parent(worker: int) -> None:
-    """Ignore what a terminal or a service manager sends to all processes of a command at once.
-
-    The parent decides when to stop, and then ends its workers with a SIGTERM of its own.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # not on macOS
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_when_parent_terminates, daemon=True).start()
-
-
-def _end_when_parent_terminates() -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
-    os._exit(0)
 
 
 def explain_killed_worker(problem: BaseException) -> str | None:

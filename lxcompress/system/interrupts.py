@@ -7,6 +7,7 @@ whose terminal a Ctrl-C is then meant for something else.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -38,6 +39,24 @@ def sigterm_interrupts() -> Iterator[None]:
     """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, while the block runs."""
     with _handled_by(signal.default_int_handler, signal.SIGTERM):
         yield
+
+
+def leave_signals_to_parent(worker: int) -> None:
+    """Ignore what a terminal or a service manager sends to all processes of a command at once.
+
+    For `worker_init_fn` of a DataLoader: the parent decides when to stop, and then ends its workers
+    with a SIGTERM of its own.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_parent_terminates, daemon=True).start()
+
+
+def _end_when_parent_terminates() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def _stopping_signals() -> list[int]:

@@ -152,18 +152,18 @@ class Lottery:
         measured = (self.run.pruned_accuracy(level).exists() for level in levels)
         is_done = saved.exists() and all(measured)
         mask = Mask.load(saved, weights) if is_done else None
+        # Once: scores of a network that has lost units and was not trained since are worse.
+        scores = {} if is_done else self.trainer.scores(model)
         steps = []
         for level in levels:
             if not is_done:
-                scores = self.trainer.scores(model)
                 mask = find_mask(model, scores, level, self.config, previous)
                 self.apply(mask, model)
                 previous = mask
             accuracy = self.trainer.accuracy(pruned_name(level), lambda: model)
             assert mask is not None
-            # Kept, because a resumed run has the last level's mask only.
-            name = f"{pruned_name(level)}-sparsity"
-            sparsity = self.run.once(name, partial(float, mask.sparsity))
+            reached = f"{pruned_name(level)}-sparsity"  # of each level, also when resumed
+            sparsity = self.run.once(reached, partial(float, mask.sparsity))
             steps.append(PruningStep(sparsity=sparsity, accuracy=accuracy))
         assert mask is not None
         mask.save(saved)
@@ -226,9 +226,9 @@ class Lottery:
         With `--rewind lr` the ticket is trained longer in all than the dense model. What the
         longer training alone gains is the difference of this control to the dense model.
         """
+        trained = self.run.dense
         if self.config.rewind != Rewind.LR or not self.config.control:
             return None
-        trained = self.run.dense
         for number in range(1, rounds + 1):
             stage, start = f"control-{number}", trained
             trained = self.run.retrained(stage)

@@ -54,7 +54,7 @@ _SPEED = {  # by whether the files are compact
     True: "Heads and neurons that are pruned whole are not in the ONNX files, whose matrix "
     "products are faster in proportion. Other pruned weights make files smaller only, and PyTorch "
     "computes with all zeros.",
-    False: "Its sparsity is unstructured: it makes files smaller, but not matrix products faster.",
+    False: "Its pruned weights make files smaller, but not matrix products faster.",
 }
 # Options that affect how a run is computed, not its result; and what every exported ticket has.
 _NOT_IN_COMMAND = {"workers", "tensorboard", "enforce-mask", "control"}

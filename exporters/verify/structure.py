@@ -185,7 +185,7 @@ def _check_mask(
         if f"{layer.output}.bias" not in shapes:
             continue  # the graph does not compute this sublayer at all
         elements = mask[f"{layer.output}.weight"].any(0) & mask[f"{layer.first[-1]}.weight"].any(1)
-        needed = elements.unflatten(0, (layer.units, layer.width)).any(1)
+        needed = layer.gather(elements).any(1)
         if torch.any(needed & ~kept):
             raise ModelError(f"{file.path}: {layer.name} lacks {layer.kind} that are not pruned")
 

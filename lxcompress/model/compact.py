@@ -48,7 +48,7 @@ def live_units(
         if layer.kind == "heads" or _maps_zero_to_zero(model.get_submodule(layer.name)):
             rows = used(f"{source}.weight").any(1)
             elements = elements & (rows | used(f"{source}.bias").to(rows.device))
-        live[layer.name] = elements.unflatten(0, (layer.units, layer.width)).any(1).cpu()
+        live[layer.name] = layer.gather(elements).any(1).cpu()
     unread = _unread_prefixes(model, live)
     for name, units in live.items():
         if f"{name}.".startswith(unread):

@@ -14,6 +14,7 @@ from compacted import HALF, kept_units, structured_run
 from exported import FILES, graph_of, in_onnx, in_pytorch, some_inputs, stock
 from exports import Command, Outcome
 from onnx import ModelProto
+from tiny import run_lottery, settings
 from transformers import LxmertForQuestionAnswering
 from verified import altered, set_metadata
 
@@ -26,6 +27,7 @@ from exporters.source import Source
 from exporters.verify.answers import LOGIT_TOLERANCE
 from exporters.verify.structure import check_structure
 from exporters.verify.weights import check_weights
+from lxcompress.data.dataset import Dataset
 from lxcompress.errors import ModelError
 from lxcompress.model.sublayers import sublayers
 from lxcompress.pruning.mask import Mask
@@ -94,6 +96,28 @@ def test_decoding_is_folded(run: Path, name: str, tmp_path: Path) -> None:
     stock(path_of(run, name), tmp_path / "optimized.onnx")
     operators = {node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node}
     assert not operators & {"NonZero", "ScatterElements", "BitmaskDecode"}
+
+
+def test_a_run_with_structured_pruning(
+    tmp_path: Path, tiny_model: Path, tiny_data: Path, tiny_dataset: Dataset
+) -> None:
+    """What it removed is what its files lack."""
+    options = settings(tiny_model, tiny_data, sparsity=0.5, pattern="structured", control=False)
+    run, result = run_lottery(tmp_path / "run", tiny_dataset, options)
+    source = Source.of(run.folder, None, None)
+    record = module.export(source, source.variants(["sparse-fp16"]), "cpu").files[
+        "model_sparse_fp16.onnx"
+    ]
+    assert record.encoding == "compact"
+    assert record.pruned / record.prunable == result["ticket"]["sparsity"]["prunable"] >= 0.5
+    structure = json.loads(metadata_of(run.onnx / "model_sparse_fp16.onnx")["structure"])
+    for entry in result["ticket"]["structure"]:
+        kind = "heads" if "heads" in entry else "neurons"
+        kept, units = entry[kind]
+        if kept < units:
+            assert structure[entry["module"]][kind] == [kept, units]
+        else:
+            assert entry["module"] not in structure
 
 
 # -- Form -------------------------------------------------------------------------------------

@@ -31,8 +31,8 @@ from lxcompress.model.answer_head import labels_of
 from lxcompress.model.unused_branch import unused_parameters
 from lxcompress.pruning.mask import Mask
 from lxcompress.system.cache import writable_cache
-from lxcompress.system.environment import describe
 from lxcompress.system.files import locked, remove_leftovers, temporary_name
+from lxcompress.system.machine.environment import describe
 from lxcompress.system.output_folder import check_writable
 from lxcompress.ticket import load_mask
 

@@ -32,9 +32,9 @@ from lxcompress.pruning.structured import structure, zero_biases
 from lxcompress.pruning.ticket_size import ticket_sizes
 from lxcompress.result import Accuracy, Control, PruningStep, RunResult
 from lxcompress.run import MASK_FILE, Run, pruned_name
-from lxcompress.system.device import resolve_device, resolve_precision
-from lxcompress.system.environment import describe
 from lxcompress.system.files import atomic_path
+from lxcompress.system.machine.device import resolve_device, resolve_precision
+from lxcompress.system.machine.environment import describe
 from lxcompress.system.output_folder import check_writable
 from lxcompress.ticket import load_ticket
 from lxcompress.trainer import RunTrainer

@@ -23,7 +23,7 @@ from lxcompress.pruning.mask import Mask
 from lxcompress.pruning.structured import mean_squares, removed_units
 from lxcompress.result import Accuracy
 from lxcompress.run import Run
-from lxcompress.system.device import make_accelerator
+from lxcompress.system.machine.device import make_accelerator
 from lxcompress.training.loop import train
 from lxcompress.training.recipe import Recipe
 from lxcompress.training.taylor import unit_scores, weight_scores

@@ -131,7 +131,7 @@ def _open_pytorch(
     from lxcompress.evaluation.predict import pytorch_forward
     from lxcompress.model.answer_head import labels_of
     from lxcompress.model.tokenizer import check_vocabulary
-    from lxcompress.system.device import resolve_device
+    from lxcompress.system.machine.device import resolve_device
     from lxcompress.ticket import is_ticket, load_mask
 
     labels = labels_of(source.read_config())

@@ -39,12 +39,12 @@ from exporters.runtime.session import check_device
 from exporters.variants import VARIANTS
 from lxcompress.data.questions.question import QuestionId
 from lxcompress.errors import ConfigError
-from lxcompress.system.device import resolve_device
-from lxcompress.system.environment import describe
 from lxcompress.system.files import atomic_path, locked, write_json
+from lxcompress.system.machine.device import resolve_device
+from lxcompress.system.machine.environment import describe
+from lxcompress.system.machine.threads import set_torch_threads
 from lxcompress.system.output_folder import check_writable
 from lxcompress.system.shell import lxcompress_command
-from lxcompress.system.threads import set_torch_threads
 
 BATCH_SIZES = {"cpu": (1, 8), "cuda": (1, 8, 32, 128)}
 

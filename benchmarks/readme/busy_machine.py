@@ -3,7 +3,7 @@
     python -m benchmarks.readme.busy_machine --output benchmarks/results/busy_machine.json
 
 Threads that wait for each other spin. When another process needs one of the cores, the thread with
-work to do waits for a core while others spin on theirs. `lxcompress.system.threads`,
+work to do waits for a core while others spin on theirs. `lxcompress.system.machine.threads`,
 `lxcompress/__init__.py` and `exporters.runtime.session` change what the libraries do by default;
 both are measured in turn, alone and beside an endless loop that this benchmark starts. Trainings
 also hash their weights after a few steps: neighbours must not change a bit.
@@ -40,7 +40,7 @@ from lxcompress.data.batches import Batch, EncodedQuestions, model_arrays, train
 from lxcompress.data.dataset import open_dataset
 from lxcompress.model.answer_head import set_labels
 from lxcompress.system.child_process import run_module
-from lxcompress.system.threads import set_torch_threads
+from lxcompress.system.machine.threads import set_torch_threads
 from lxcompress.training.start_weights import start_weights, training_splits
 
 MODULE = "benchmarks.readme.busy_machine"

@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lxcompress.system.environment import describe
 from lxcompress.system.files import write_json
+from lxcompress.system.machine.environment import describe
 
 
 def options(module: str, description: str | None) -> argparse.ArgumentParser:

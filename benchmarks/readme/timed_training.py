@@ -11,7 +11,7 @@ from transformers import LxmertForQuestionAnswering
 from benchmarks.readme.speed_report import seconds
 from lxcompress.data.batches import Batch
 from lxcompress.pruning.mask import MaskEnforcer
-from lxcompress.system.device import make_accelerator
+from lxcompress.system.machine.device import make_accelerator
 from lxcompress.training.buckets import ParameterBuckets
 from lxcompress.training.optimizer import BertAdam
 from lxcompress.training.step import answer_loss, training_step

@@ -35,7 +35,7 @@ class Table:
 def machine_table(about: Sequence[tuple[str, str]], environment: Mapping[str, Any]) -> Table:
     """The rows of `about`, then the machine and the versions of an `environment`.
 
-    `environment` is that of `lxcompress.system.environment.describe`.
+    `environment` is that of `lxcompress.system.machine.environment.describe`.
     """
     memory = environment["memory_bytes"]
     versions = environment["versions"].items()

@@ -19,8 +19,8 @@ from benchmarks.sweep.schema import Report
 from lxcompress.config import first_difference
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.errors import DataError, Interrupted, RunError
-from lxcompress.system.device import make_accelerator, resolve_device, resolve_precision
 from lxcompress.system.files import locked, read_json, write_json
+from lxcompress.system.machine.device import make_accelerator, resolve_device, resolve_precision
 from lxcompress.system.output_folder import check_writable
 from lxcompress.system.progress import progress
 

@@ -78,7 +78,7 @@ class Report(Record):
     `wall_seconds` is the duration of the last invocation that ran any cells, and `cells_run` their
     number; cells that were finished before are not counted. `settings` are the options by name,
     with `subnetworks`, `sparsities` and `seeds` as lists. `environment` is from
-    `lxcompress.system.environment.describe`.
+    `lxcompress.system.machine.environment.describe`.
     """
 
     schema_: Literal["lxcompress-sweep/1"] = Field(alias="schema")

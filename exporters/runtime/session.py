@@ -10,8 +10,8 @@ import onnxruntime
 from exporters.encodings.registry import ENCODINGS
 from exporters.graph.onnx_file import OnnxFile, data_file
 from lxcompress.errors import DeviceError, ModelError
-from lxcompress.system.onnx_providers import why_unusable
-from lxcompress.system.threads import threads_for
+from lxcompress.system.machine.onnx_providers import why_unusable
+from lxcompress.system.machine.threads import threads_for
 
 _BYTES_PER_PARAMETER = 4  # of a file whose precision is not known yet
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}

@@ -64,7 +64,7 @@ def ask(
     from app.answers.answering import open_answering
     from app.answers.stored_regions import StoredRegions, check_picture
     from lxcompress.errors import ConfigError
-    from lxcompress.system.device import resolve_device
+    from lxcompress.system.machine.device import resolve_device
     from lxcompress.system.progress import progress
 
     if device not in ("auto", "cpu", "cuda"):

@@ -55,8 +55,8 @@ def evaluate(
     from lxcompress.evaluation.scoring import score, write_results
     from lxcompress.model.source import ModelSource
     from lxcompress.run import Run
-    from lxcompress.system.device import resolve_device
     from lxcompress.system.files import write_json
+    from lxcompress.system.machine.device import resolve_device
     from lxcompress.ticket import is_ticket, load_mask
     from lxcompress.training.start_weights import check_fit
 

@@ -14,8 +14,8 @@ from lxcompress.data.questions.question import QuestionId
 from lxcompress.errors import ModelError
 from lxcompress.evaluation.scoring import Score, score
 from lxcompress.model.answer_head import labels_of
+from lxcompress.system.machine.threads import set_torch_threads
 from lxcompress.system.progress import progress
-from lxcompress.system.threads import set_torch_threads
 
 _BATCH_SIZE = 512
 

@@ -22,8 +22,8 @@ from lxcompress.data.batches import EncodedQuestions, training_batches
 from lxcompress.errors import DataError, Interrupted
 from lxcompress.pruning.mask import Mask
 from lxcompress.system.interrupts import deferred_interrupt
+from lxcompress.system.machine.threads import set_torch_threads
 from lxcompress.system.progress import progress
-from lxcompress.system.threads import set_torch_threads
 from lxcompress.training.buckets import ParameterBuckets
 from lxcompress.training.checkpoint import CheckpointSaver, load_checkpoint, training_state
 from lxcompress.training.log import TrainingLog

@@ -27,9 +27,9 @@ from lxcompress.model.answer_head import labels_of, set_labels
 from lxcompress.model.attention import use_fast_attention
 from lxcompress.model.lxmert import load_pretraining_model, save_model
 from lxcompress.model.tokenizer import load_tokenizer
-from lxcompress.system.device import make_accelerator
-from lxcompress.system.environment import describe
 from lxcompress.system.files import atomic_path, read_json, write_json
+from lxcompress.system.machine.device import make_accelerator
+from lxcompress.system.machine.environment import describe
 from lxcompress.training.loop import train
 from lxcompress.training.recipe import Recipe
 from lxcompress.training.start_weights import check_fit, from_scratch, training_splits

@@ -21,8 +21,8 @@ from transformers import LxmertForQuestionAnswering
 from lxcompress.data.batches import EncodedQuestions, training_batches
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.sublayers import sublayers, unit_sizes
+from lxcompress.system.machine.threads import set_torch_threads
 from lxcompress.system.progress import progress
-from lxcompress.system.threads import set_torch_threads
 from lxcompress.training.recipe import Recipe
 from lxcompress.training.step import answer_loss
 

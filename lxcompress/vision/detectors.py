@@ -34,7 +34,7 @@ def get_detector(name: str, weights: str | Path | None = None, device: str = "au
             raise ConfigError("--device cuda: the detector pixel runs on the CPU only")
         return PixelDetector()
     if name == "butd":
-        from lxcompress.system.device import resolve_device
+        from lxcompress.system.machine.device import resolve_device
         from lxcompress.vision.butd.detector import HUB_ID, BottomUpDetector
 
         definite = resolve_device(device)

@@ -28,7 +28,7 @@ from lxcompress.data.shapes.scenes import make_scene, render
 from lxcompress.errors import ConfigError
 from lxcompress.result import RunResult
 from lxcompress.run import Run
-from lxcompress.system.onnx_providers import why_unusable
+from lxcompress.system.machine.onnx_providers import why_unusable
 
 QUESTIONS = ("how many shapes are there?", "is there a red circle?", "what color is the square?")
 

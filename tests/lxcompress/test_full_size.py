@@ -17,7 +17,7 @@ from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.tokenizer import build_tokenizer
 from lxcompress.model.unused_branch import skip_unused_branch
 from lxcompress.pruning.magnitude import magnitude_mask
-from lxcompress.system.device import make_accelerator
+from lxcompress.system.machine.device import make_accelerator
 from lxcompress.training.log import TrainingLog
 from lxcompress.training.loop import train
 from lxcompress.training.recipe import Recipe

@@ -18,7 +18,7 @@ from lxcompress.preflight import check_dataset
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run
 from lxcompress.system.files import atomic_path, write_json
-from lxcompress.system.threads import choose_threads
+from lxcompress.system.machine.threads import choose_threads
 
 # The worker of a killed sweep may live on for a moment, perhaps on another machine.
 _LOCK_TIMEOUT_SECONDS = 60.0

@@ -11,8 +11,8 @@ import torch
 from packaging.requirements import Requirement
 
 from lxcompress.system.cache import cache_folder, why_cache_not_writable
-from lxcompress.system.environment import describe, installed_version
-from lxcompress.system.onnx_providers import why_unusable
+from lxcompress.system.machine.environment import describe, installed_version
+from lxcompress.system.machine.onnx_providers import why_unusable
 
 # Three fp32 model folders and a checkpoint (weights and two moments) of 214 M parameters.
 _FULL_SIZE_DISK = 6 * 4 * 214_000_000

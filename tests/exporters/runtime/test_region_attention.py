@@ -25,7 +25,7 @@ from exporters.runtime import OnnxVqaModel
 from exporters.runtime.region_attention import REGION_ATTENTION, add_region_attention
 from lxcompress.errors import ModelError
 from lxcompress.model.compact import compact
-from lxcompress.system.onnx_providers import why_unusable
+from lxcompress.system.machine.onnx_providers import why_unusable
 
 TOLERANCE = {"fp32": 1e-5, "fp16": 5e-3, "int8": 0.1}
 

@@ -13,7 +13,7 @@ from verified import MATRIX, altered
 from exporters.runtime import OnnxVqaModel, session
 from exporters.runtime.session import check_device, folded_session, stock_session
 from lxcompress.errors import DeviceError, ModelError
-from lxcompress.system.onnx_providers import why_unusable
+from lxcompress.system.machine.onnx_providers import why_unusable
 
 
 def file_of(run: Path, name: str) -> Path:

@@ -28,7 +28,7 @@ from exporters.verify.structure import check_structure
 from lxcompress.errors import LxcompressError
 from lxcompress.model.lxmert import read_config
 from lxcompress.system.files import sha256
-from lxcompress.system.onnx_providers import why_unusable
+from lxcompress.system.machine.onnx_providers import why_unusable
 
 DENSE = [*FILES][:3]
 PRUNED = "lxmert.pooler.dense.weight"

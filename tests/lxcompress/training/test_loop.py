@@ -24,7 +24,7 @@ from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.tokenizer import load_tokenizer
 from lxcompress.model.unused_branch import unused_parameters
 from lxcompress.pruning.mask import Mask
-from lxcompress.system.device import make_accelerator
+from lxcompress.system.machine.device import make_accelerator
 from lxcompress.training import loop
 from lxcompress.training.log import TrainingLog
 from lxcompress.training.loop import train

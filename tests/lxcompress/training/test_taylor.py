@@ -14,7 +14,7 @@ from lxcompress.data.dataset import Dataset
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.sublayers import sublayers, unit_sizes
 from lxcompress.model.tokenizer import load_tokenizer
-from lxcompress.system.device import make_accelerator
+from lxcompress.system.machine.device import make_accelerator
 from lxcompress.training import taylor
 from lxcompress.training.recipe import Recipe
 from lxcompress.training.start_weights import start_weights

@@ -9,8 +9,8 @@ from tiny import run_lottery, settings
 
 from lxcompress.data.dataset import Dataset
 from lxcompress.errors import ConfigError
-from lxcompress.system import device
-from lxcompress.system.device import make_accelerator
+from lxcompress.system.machine import device
+from lxcompress.system.machine.device import make_accelerator
 from lxcompress.training.tensorboard import training_log
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lxcompress.errors import DeviceError
-from lxcompress.system.device import make_accelerator, resolve_device, resolve_precision
+from lxcompress.system.machine.device import make_accelerator, resolve_device, resolve_precision
 
 
 @pytest.fixture

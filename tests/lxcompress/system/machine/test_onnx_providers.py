@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 
 from lxcompress.cli.doctor.checks import usable_providers
-from lxcompress.system import onnx_providers
-from lxcompress.system.onnx_providers import why_unusable
+from lxcompress.system.machine import onnx_providers
+from lxcompress.system.machine.onnx_providers import why_unusable
 
 
 def test_the_processor_is_always_there() -> None:
@@ -91,7 +91,7 @@ def test_onnx_runtime_tells_nobody_of_its_use(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if "ORT_" not in name}
     for module in (
         "exporters.runtime.vqa_model",
-        "lxcompress.system.onnx_providers",
+        "lxcompress.system.machine.onnx_providers",
         "benchmarks.measure.loading",
     ):
         program = f"import {module}, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from lxcompress.system.threads import choose_threads, set_torch_threads, threads_for
+from lxcompress.system.machine.threads import choose_threads, set_torch_threads, threads_for
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""What this machine has: devices, threads, ONNX Runtime's providers, and its description."""

@@ -54,11 +54,11 @@ class Pattern(Choice):
 
     UNSTRUCTURED = "unstructured", "single weights; the file is smaller, but not faster"
     STRUCTURED = "structured", "whole attention heads and feed-forward neurons; smaller and faster"
-    N_OF_M = "N:M", "of every M consecutive weights of a row, N are left, for instance 2:4"
+    N_OF_M = "2:4", "two of every four consecutive weights of a row are left; any N:M is possible"
 
     @classmethod
     def of(cls, pattern: str) -> Pattern:
-        """Return the member that a setting belongs to; "2:4" is of `N_OF_M`.
+        """Return the member that a setting belongs to; any N:M is of `N_OF_M`.
 
         Raises:
             ConfigError: it is no pattern.

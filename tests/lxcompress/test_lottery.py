@@ -278,7 +278,7 @@ def test_iterative_prunes_what_each_round_trained(
         return prune(this, trained, *rest)
 
     monkeypatch.setattr(Lottery, "prune", watch)
-    watched = start(sparsity=0.25, schedule="iterative", rewind="lr")
+    watched = start(sparsity=0.25, schedule="iterative", rewind="lr", control=False)
     assert [name for name, _ in kept] == ["dense", "round-1", "round-2"]
     assert list(watched.starts) == ["dense", "round-1", "round-2", "ticket"]
     before: torch.Tensor | None = None
@@ -333,12 +333,17 @@ def test_result_json(options: dict[str, Any], find: Start) -> None:
     contract = {
         "dense", "ticket", "theta0_masked", "pruning_steps", "config", "environment", "dataset",
     }  # fmt: skip
-    assert result.keys() == contract | {"metric", "weights", "bytes"}
+    assert result.keys() == contract | {"metric", "weights", "bytes", "dense_control"}
     iterative = options.get("schedule") == "iterative"
     levels = [0.1, options["sparsity"]] if options["sparsity"] != 0.25 else [0.1, 0.2, 0.25]
     assert [step["sparsity"] for step in result["pruning_steps"]] == pytest.approx(levels, abs=1e-4)
     accuracies = [result[part]["accuracy"] for part in ("dense", "ticket", "theta0_masked")]
     accuracies += [step["accuracy"] for step in result["pruning_steps"]]
+    control = result["dense_control"]
+    assert (control is not None) == (options.get("rewind") == "lr")
+    if control:
+        assert control["epochs"] == 1 + (len(levels) if iterative else 1)
+        accuracies.append(control["accuracy"])
     if iterative:
         retrained = [step.get("retrained_accuracy") for step in result["pruning_steps"]]
         assert retrained[-1] is None and None not in retrained[:-1]

@@ -20,8 +20,8 @@ import torch
 
 from lxcompress.choices import Scope, Subnetwork
 from lxcompress.errors import ConfigError, ModelError
-from lxcompress.model.prunable import modality
 from lxcompress.pruning.mask import Mask
+from lxcompress.pruning.scope import apportion, ranked_together
 
 _LOW_BITS = 15
 _BUCKETS = 1 << 16
@@ -60,7 +60,9 @@ def magnitude_mask(
     count = pruned_weights(sum(weight.numel() for weight in weights.values()), sparsity)
     ranked = _ranked(weights, _key_maker(Subnetwork.parse(subnetwork), seed), previous)
     kept: dict[str, torch.Tensor] = {}
-    groups = [[ranked[name] for name in group] for group in _groups(weights, Scope.parse(scope))]
+    groups = [
+        [ranked[name] for name in group] for group in ranked_together(weights, Scope.parse(scope))
+    ]
     sizes = [sum(tensor.weight.numel() for tensor in group) for group in groups]
     for group, share in zip(groups, apportion(count, sizes), strict=True):
         kept.update(_keep_all_but_lowest(group, share))
@@ -155,29 +157,6 @@ def _ranked(
         kept_before = None if previous is None else previous[name]
         ranked[name] = _Ranked(name, index, weight, kept_before, make_keys)
     return ranked
-
-
-def _groups(weights: Mapping[str, torch.Tensor], scope: Scope) -> list[list[str]]:
-    """Return the names of the tensors that share one threshold, group by group."""
-    if scope == Scope.GLOBAL:
-        return [list(weights)]
-    if scope == Scope.LAYER:
-        return [[name] for name in weights]
-    parts: dict[str, list[str]] = {}
-    for name in weights:
-        parts.setdefault(modality(name), []).append(name)
-    return list(parts.values())
-
-
-def apportion(count: int, sizes: list[int]) -> list[int]:
-    """Split `count` in proportion to `sizes`, exactly (largest remainders, earlier ones first)."""
-    total = sum(sizes)
-    shares = [count * size // total for size in sizes]
-    remainders = [count * size % total for size in sizes]
-    by_remainder = sorted(range(len(sizes)), key=lambda index: -remainders[index])
-    for index in by_remainder[: count - sum(shares)]:
-        shares[index] += 1
-    return shares
 
 
 def _keep_all_but_lowest(group: Sequence[_Ranked], count: int) -> dict[str, torch.Tensor]:

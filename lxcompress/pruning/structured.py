@@ -15,10 +15,11 @@ from transformers import LxmertForQuestionAnswering
 
 from lxcompress.choices import Scope, Subnetwork
 from lxcompress.errors import ConfigError
-from lxcompress.model.prunable import modality, prunable_parameters
+from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.sublayers import Sublayer, sublayers, unit_sizes
-from lxcompress.pruning.magnitude import apportion, pruned_weights
+from lxcompress.pruning.magnitude import pruned_weights
 from lxcompress.pruning.mask import Mask
+from lxcompress.pruning.scope import apportion, ranked_together
 
 Units = dict[str, torch.Tensor]
 """By the name of a sublayer, one value for each of its units: `[units]`."""
@@ -67,7 +68,10 @@ def structured_mask(
     layers = sublayers(model)
     removed = removed_units(model, previous)
     keys = _sort_keys(Subnetwork.parse(subnetwork), layers, scores, seed)
-    groups = _groups(layers, Scope.parse(scope))
+    by_name = {layer.name: layer for layer in layers}
+    groups = [
+        [by_name[name] for name in names] for names in ranked_together(by_name, Scope.parse(scope))
+    ]
     unit_size = unit_sizes(layers, weights)
     sizes = [sum(layer.units * unit_size[layer.name] for layer in group) for group in groups]
     for group, size, share in zip(groups, sizes, apportion(target, sizes), strict=True):
@@ -150,18 +154,6 @@ def _sort_keys(
         return {layer.name: random.random(layer.units) for layer in layers}
     sign = 1.0 if subnetwork == Subnetwork.LOW else -1.0
     return {layer.name: sign * scores[layer.name].numpy() for layer in layers}
-
-
-def _groups(layers: Sequence[Sublayer], scope: Scope) -> list[list[Sublayer]]:
-    """Return the sublayers that are ranked together, group by group."""
-    if scope == Scope.GLOBAL:
-        return [list(layers)]
-    if scope == Scope.LAYER:
-        return [[layer] for layer in layers]
-    parts: dict[str, list[Sublayer]] = {}
-    for layer in layers:
-        parts.setdefault(modality(layer.name), []).append(layer)
-    return list(parts.values())
 
 
 def _remove(

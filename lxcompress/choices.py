@@ -35,7 +35,7 @@ class Choice(StrEnum):
             ) from None
 
     @classmethod
-    def help(cls, what: str, default: Choice) -> str:
+    def help(cls, what: str, default: str) -> str:
         """Return a help text: what is chosen, the values with their descriptions, the default."""
         values = "; ".join(f"{member}: {member.description}" for member in cls)
         return f"{what}. {values}. [default: {default}]"

@@ -39,7 +39,6 @@ PRESETS: dict[str, dict[str, int | float]] = {
     },
 }
 
-
 # Names that are not paths, by the option that takes them.
 _KEYWORDS = {
     "data": {EMBEDDED_DATA},
@@ -133,8 +132,7 @@ class PruneConfig(TrainingConfig):
             settings = {**settings, "model": EMBEDDED_MODEL}
         is_small = settings.get("model-config") == "small" or _is_small(settings.get("model"))
         recipe = SMALL_RECIPE if is_small else LXMERT_RECIPE
-        pattern = str(settings.get("pattern", Pattern.UNSTRUCTURED))
-        return {**recipe, **_pattern_defaults(pattern), **settings}
+        return {**recipe, **_pattern_defaults(str(settings.get("pattern"))), **settings}
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -146,16 +144,15 @@ class PruneConfig(TrainingConfig):
                 "give either --model (a pre-trained LXMERT: a folder, or a hub id such as "
                 "unc-nlp/lxmert-base-uncased) or --model-config (to train one from scratch)"
             )
-        pattern = Pattern.of(self.pattern)
-        kept = n_of_m(self.pattern)
-        if kept and abs(self.sparsity - (1 - kept[0] / kept[1])) > 1e-9:
-            raise ValueError(
-                f"--pattern {self.pattern} prunes {1 - kept[0] / kept[1]:.4g} of the weights; "
-                "leave out --sparsity"
-            )
-        if kept and self.scope != Scope.GLOBAL:
-            raise ValueError(f"--pattern {self.pattern} ranks each {kept[1]} weights by themselves")
-        if pattern == Pattern.STRUCTURED and not self.enforce_mask:
+        if Pattern.of(self.pattern) == Pattern.N_OF_M:
+            own = _pattern_defaults(self.pattern)["sparsity"]
+            if abs(self.sparsity - own) > 1e-9:
+                what = f"{own:.4g} of the weights; leave out --sparsity"
+                raise ValueError(f"--pattern {self.pattern} prunes {what}")
+            if self.scope != Scope.GLOBAL:
+                m = self.pattern.partition(":")[2]
+                raise ValueError(f"--pattern {self.pattern} ranks each {m} weights by themselves")
+        if self.prunes_units and not self.enforce_mask:
             raise ValueError("--no-enforce-mask cannot be used with --pattern structured")
         if self.rewind_step is not None and self.rewind != Rewind.LATE:
             raise ValueError("--rewind-step can only be used with --rewind late")
@@ -164,6 +161,11 @@ class PruneConfig(TrainingConfig):
         if self.pretrained_answers and not self.keep_answer_head:
             raise ValueError("--pretrained-answers can only be used with --keep-answer-head")
         return self
+
+    @property
+    def prunes_units(self) -> bool:
+        """Whether whole heads and neurons are pruned, not single weights."""
+        return self.pattern == Pattern.STRUCTURED
 
     @property
     def run_name(self) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from transformers import LxmertForQuestionAnswering
 
-from lxcompress.choices import Pattern, Rewind, Schedule
+from lxcompress.choices import Rewind, Schedule
 from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.model.lxmert import load_model, save_model
@@ -191,7 +191,7 @@ class Lottery:
     def apply(self, mask: Mask, model: LxmertForQuestionAnswering) -> None:
         """Set the pruned weights to zero, and the biases of whole units that are removed."""
         mask.apply(prunable_parameters(model))
-        if self.config.pattern == Pattern.STRUCTURED:
+        if self.config.prunes_units:
             zero_biases(model, mask)
 
     def fine_tune_ticket(
@@ -208,8 +208,8 @@ class Lottery:
             first_step = self.trainer.late_step if self.config.rewind == Rewind.LATE else 0
             description = f"Fine-tuning the ticket at {100 * mask.sparsity:.0f}% sparsity"
             enforced = mask if self.config.enforce_mask else None
-            by_units = self.config.pattern == Pattern.STRUCTURED
-            train: Any = self.trainer.train_compact if by_units else self.trainer.train
+            compact = self.config.prunes_units
+            train: Any = self.trainer.train_compact if compact else self.trainer.train
             train(model, stage, description, mask=enforced, first_step=first_step)
             if enforced:
                 enforced.verify(prunable_parameters(model), "the ticket after training")
@@ -252,7 +252,6 @@ class Lottery:
         model, mask = self.final_ticket()
         weights = prunable_parameters(model)
         parameters = sum(parameter.numel() for parameter in model.parameters())
-        by_units = self.config.pattern == Pattern.STRUCTURED
         result = RunResult.model_validate(
             {
                 "dense": {"accuracy": dense},
@@ -262,7 +261,7 @@ class Lottery:
                         "prunable": mask.sparsity,
                         "model": mask.pruned / parameters,
                     },
-                    "structure": structure(model, mask) if by_units else None,
+                    "structure": structure(model, mask) if self.config.prunes_units else None,
                 },
                 "dense_control": control,
                 "theta0_masked": {"accuracy": theta0_masked},

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
-from lxcompress.choices import Criterion, Pattern, Subnetwork
+from lxcompress.choices import Criterion, Subnetwork
 from lxcompress.config import PruneConfig
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import Dataset
@@ -113,7 +113,7 @@ class RunTrainer:
 
     def scores(self, model: LxmertForQuestionAnswering) -> Mapping[str, torch.Tensor]:
         """Return what weights, or with the structured pattern units, are ranked by."""
-        by_units = self.config.pattern == Pattern.STRUCTURED
+        by_units = self.config.prunes_units
         is_random = self.config.subnetwork == Subnetwork.RANDOM  # ranks by nothing
         if self.config.criterion == Criterion.MAGNITUDE or is_random:
             weights = {name: w.detach() for name, w in prunable_parameters(model).items()}

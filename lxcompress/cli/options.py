@@ -49,20 +49,26 @@ KeepAnswerHead = Annotated[
 PretrainedAnswers = Annotated[
     Path | None, typer.Option(help="Answer list of the pre-trained head, e.g. all_ans.json.")
 ]
+
+
+def _choice(kind: type[choices.Choice], what: str, default: str) -> Any:
+    return typer.Option(help=kind.help(what, default), rich_help_panel=LOTTERY)
+
+
+_MAGNITUDE, _TAYLOR = choices.Criterion
+_THETA0, _LR = choices.Rewind.WEIGHTS, choices.Rewind.LR
+_STRUCTURED = choices.Pattern.STRUCTURED
+
 Pattern = Annotated[
     str | None,
-    typer.Option(
-        help=choices.Pattern.help("What is pruned together", choices.Pattern.UNSTRUCTURED),
-        rich_help_panel=LOTTERY,
-    ),
+    _choice(choices.Pattern, "What is pruned together", choices.Pattern.UNSTRUCTURED),
 ]
 Criterion = Annotated[
     str | None,
-    typer.Option(
-        help=choices.Criterion.help(
-            "How weights, or heads and neurons, are ranked", choices.Criterion.MAGNITUDE
-        ).replace("]", "; structured: taylor]"),
-        rich_help_panel=LOTTERY,
+    _choice(
+        choices.Criterion,
+        "How weights, or heads and neurons, are ranked",
+        f"{_MAGNITUDE}; {_STRUCTURED}: {_TAYLOR}",
     ),
 ]
 Control = Annotated[
@@ -74,31 +80,19 @@ Control = Annotated[
     ),
 ]
 Subnetwork = Annotated[
-    str | None,
-    typer.Option(
-        help=choices.Subnetwork.help("Which weights are pruned", choices.Subnetwork.LOW),
-        rich_help_panel=LOTTERY,
-    ),
+    str | None, _choice(choices.Subnetwork, "Which weights are pruned", choices.Subnetwork.LOW)
 ]
 Scope = Annotated[
-    str | None,
-    typer.Option(
-        help=choices.Scope.help("What is ranked together", choices.Scope.GLOBAL),
-        rich_help_panel=LOTTERY,
-    ),
+    str | None, _choice(choices.Scope, "What is ranked together", choices.Scope.GLOBAL)
 ]
 Schedule = Annotated[
     str | None,
-    typer.Option(
-        help=choices.Schedule.help("How pruning and training alternate", choices.Schedule.PAPER),
-        rich_help_panel=LOTTERY,
-    ),
+    _choice(choices.Schedule, "How pruning and training alternate", choices.Schedule.PAPER),
 ]
 Rewind = Annotated[
     str | None,
-    typer.Option(
-        help=choices.Rewind.help("Where the remaining weights restart", choices.Rewind.WEIGHTS),
-        rich_help_panel=LOTTERY,
+    _choice(
+        choices.Rewind, "Where the remaining weights restart", f"{_THETA0}; {_STRUCTURED}: {_LR}"
     ),
 ]
 RewindStep = Annotated[

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from transformers import LxmertForQuestionAnswering
 
-from lxcompress.choices import Pattern, n_of_m
+from lxcompress.choices import n_of_m
 from lxcompress.config import PruneConfig
 from lxcompress.errors import ModelError
 from lxcompress.model.prunable import prunable_parameters
@@ -40,8 +40,9 @@ def find_mask(
     kept = n_of_m(config.pattern)
     if kept:
         return n_of_m_mask(scores, *kept, subnetwork=subnetwork, seed=seed)
-    by_units = config.pattern == Pattern.STRUCTURED
-    find: Callable[..., Mask] = partial(structured_mask, model) if by_units else magnitude_mask
+    find: Callable[..., Mask] = magnitude_mask
+    if config.prunes_units:
+        find = partial(structured_mask, model)
     return find(scores, sparsity, subnetwork=subnetwork, scope=scope, seed=seed, previous=previous)
 
 
@@ -50,7 +51,7 @@ def check_pattern(model: LxmertForQuestionAnswering, config: PruneConfig) -> Non
     kept = n_of_m(config.pattern)
     if kept:
         check_divides(prunable_parameters(model), kept[1])
-    elif config.pattern == Pattern.STRUCTURED:
+    elif config.prunes_units:
         # How much can be removed does not depend on the order of removal.
         any_scores = {layer.name: torch.zeros(layer.units) for layer in sublayers(model)}
         structured_mask(model, any_scores, config.sparsity, scope=config.scope)
@@ -62,7 +63,7 @@ def check_mask(model: LxmertForQuestionAnswering, mask: Mask, config: PruneConfi
     By units, the sparsity is at least the target, since the last unit may exceed it.
     """
     target = pruned_weights(mask.size, config.sparsity)
-    if config.pattern == Pattern.STRUCTURED:
+    if config.prunes_units:
         whole = mask_of_units(model, removed_units(model, mask))
         if whole.pruned != mask.pruned:
             raise ModelError("the mask does not prune whole heads and neurons only")

@@ -13,20 +13,19 @@ import lxcompress
 from exporters.generated import GENERATED, generated_questions
 from exporters.records import Provenance
 from exporters.variants import VARIANTS, Variant
-from lxcompress.config import EMBEDDED_MODEL, PruneConfig
+from lxcompress.config import EMBEDDED_MODEL, MAX_TOKENS
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.errors import ConfigError, ModelError
 from lxcompress.model.answer_head import labels_of
+from lxcompress.model.folder import MODEL_CONFIG
 from lxcompress.model.source import ModelSource
 from lxcompress.model.tokenizer import check_vocabulary
-from lxcompress.run import MODEL_CONFIG, Run
+from lxcompress.run import Run
 from lxcompress.system.files import sha256
 from lxcompress.system.hub import is_hub_id
 from lxcompress.ticket import is_ticket
 from lxcompress.training.start_weights import check_fit, check_length
-
-_MAX_TOKENS: int = PruneConfig.model_fields["max_tokens"].default
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class Source:
         ticket = model.folder if is_ticket(model.folder) else None
         dense = None if ticket else model.folder
         folder = run if model.is_folder else Run(Path(Path(path).name))
-        tokens = max_tokens or _MAX_TOKENS
+        tokens = max_tokens or MAX_TOKENS
         return cls(dense, ticket, output or folder.onnx, data, tokens, model=model)
 
     @cached_property

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lxcompress.choices import Criterion, Pattern, Rewind, Schedule, Scope, Subnetwork, n_of_m
 from lxcompress.errors import ConfigError, LxcompressError
 from lxcompress.system.files import check_regular, read_json, read_text
-from lxcompress.system.text import is_utf8
+from lxcompress.system.text import check_name
 
 EMBEDDED_DATA = "shapes"
 EMBEDDED_MODEL = "lxmert-shapes"
@@ -51,6 +51,7 @@ _KEYWORDS = {
 # Where there is no such path, these name something else: a hub id, or a preset misspelt.
 _PATHS_THAT_EXIST = {"model", "tokenizer", "model-config"}
 
+MAX_TOKENS = 20  # of a question, [CLS] and [SEP] included, as in LXMERT
 # Settings that change how a run is computed on this machine, but not what it computes.
 _FREE_SETTINGS = {"workers", "tensorboard"}
 
@@ -73,7 +74,7 @@ class TrainingConfig(BaseModel):
     epochs: int = Field(ge=1)
     batch_size: int = Field(alias="batch-size", ge=1)
     learning_rate: float = Field(alias="learning-rate", gt=0, lt=1)
-    max_tokens: int = Field(20, alias="max-tokens", ge=3)
+    max_tokens: int = Field(MAX_TOKENS, alias="max-tokens", ge=3)
     precision: Precision = "auto"
     device: Device = "auto"
     workers: int | None = Field(None, ge=0)
@@ -239,12 +240,6 @@ def first_difference(found: dict[str, Any], settings: dict[str, Any]) -> str | N
         if found.get(name) != settings.get(name):
             return f"{name} is {found.get(name)} there and {settings.get(name)} here"
     return None
-
-
-def check_name(option: str, name: str) -> None:
-    """Raise ConfigError unless `name` can be that of a file, and be written as UTF-8."""
-    if "\0" in name or not is_utf8(name):
-        raise ConfigError(f"--{option} {name!r}: not a name in UTF-8; rename it")
 
 
 def read_settings(path: Path) -> dict[str, Any]:

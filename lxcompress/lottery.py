@@ -22,6 +22,7 @@ from transformers import LxmertForQuestionAnswering
 from lxcompress.choices import Rewind, Schedule
 from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset, open_dataset
+from lxcompress.model.folder import MASK_FILE
 from lxcompress.model.lxmert import load_model, save_model
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.preflight import check_dataset, check_plan
@@ -31,7 +32,7 @@ from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.pruning.structured import structure, zero_biases
 from lxcompress.pruning.ticket_size import ticket_sizes
 from lxcompress.result import Accuracy, Control, PruningStep, RunResult
-from lxcompress.run import MASK_FILE, Run, pruned_name
+from lxcompress.run import Run, pruned_name
 from lxcompress.system.files import atomic_path
 from lxcompress.system.machine.device import resolve_device, resolve_precision
 from lxcompress.system.machine.environment import describe

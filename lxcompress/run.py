@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from lxcompress.config import EMBEDDED_DATA, PruneConfig, first_difference
 from lxcompress.errors import ConfigError, DataError, RunError
+from lxcompress.model.folder import MASK_FILE, MODEL_CONFIG
 from lxcompress.result import RunResult
 from lxcompress.system.files import locked, read_json, write_json
 from lxcompress.system.shell import lxcompress_command
@@ -28,10 +29,6 @@ from lxcompress.system.shell import lxcompress_command
 if TYPE_CHECKING:
     from lxcompress.data.dataset import Dataset
 
-# Files of a model folder, in a run or elsewhere.
-MODEL_CONFIG = "config.json"
-MODEL_WEIGHTS = "model.safetensors"
-MASK_FILE = "mask.safetensors"
 
 _SETTINGS_OF_A_RUN = {"data", "sparsity", "subnetwork"}
 

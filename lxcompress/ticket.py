@@ -6,10 +6,10 @@ from pathlib import Path
 
 from transformers import LxmertForQuestionAnswering
 
+from lxcompress.model.folder import MASK_FILE
 from lxcompress.model.lxmert import load_model
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.pruning.mask import Mask
-from lxcompress.run import MASK_FILE
 
 
 def is_ticket(folder: Path) -> bool:

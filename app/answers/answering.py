@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit
 
+from lxcompress.config import MAX_TOKENS
 from lxcompress.errors import ConfigError, ModelError
 from lxcompress.run import Run
+from lxcompress.vision.detectors import detector_of
 from lxcompress.vision.regions import Regions
 
 if TYPE_CHECKING:
     from lxcompress.model.source import ModelSource
 
 _TOP_ANSWERS = 5
-_MAX_TOKENS = 20  # LXMERT's
-# Detectors by the number of features of a region.
-_DETECTORS = {2048: "butd", 107: "pixel"}
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def open_answering(
         source = ModelSource.open(run.ticket, answers, tokenizer)
         limit = run.read_config().max_tokens
         return _open_pytorch(source, detector or data.detector, device, limit)
-    return _open_pytorch(ModelSource.open(name, answers, tokenizer), detector, device, _MAX_TOKENS)
+    return _open_pytorch(ModelSource.open(name, answers, tokenizer), detector, device, MAX_TOKENS)
 
 
 def _open_onnx(path: Path, detector: str | None, device: str) -> AnsweringModel:
@@ -119,7 +118,7 @@ def _open_onnx(path: Path, detector: str | None, device: str) -> AnsweringModel:
         return found
 
     size = model.feature_size
-    return AnsweringModel(model.labels, size, detector or _detector_of(size), logits)
+    return AnsweringModel(model.labels, size, detector or detector_of(size), logits)
 
 
 def _open_pytorch(
@@ -154,13 +153,4 @@ def _open_pytorch(
         return forward(batch)[0]
 
     size = model.config.visual_feat_dim
-    return AnsweringModel(labels, size, detector or _detector_of(size), logits)
-
-
-def _detector_of(feature_size: int) -> str:
-    if feature_size not in _DETECTORS:
-        raise ConfigError(
-            f"the model takes regions of {feature_size} features, which no detector gives; "
-            "give --detector"
-        )
-    return _DETECTORS[feature_size]
+    return AnsweringModel(labels, size, detector or detector_of(size), logits)

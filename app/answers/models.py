@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.answers.answering import likeliest
+from app.answers.answering import TimedAnswer, likeliest
 from exporters.graph.onnx_file import OnnxFile
 from exporters.runtime import OnnxVqaModel, pad_regions
 from lxcompress.errors import ModelError
@@ -22,26 +22,14 @@ _MAX_RUNS, _TIMING_BUDGET_MS = 3, 20.0
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """One model's answer to one question.
+class Answer(TimedAnswer):
+    """One model's answer to one question; the time is the median of up to three runs if short.
 
-    likeliest: the five most probable answers with their probabilities in 0-1, highest first. Each
-        is the sigmoid of the answer's own logit, as in training (binary cross-entropy for each
-        answer), so they need not sum to 1.
-    milliseconds: latency of the model alone, from the question to the logits, for given regions;
-        the median of up to three runs if they are short.
     attention: float32 `[regions]`, the answer's attention to each region; sums to 1, or all
         0 for a ticket that never looks at them.
     """
 
-    likeliest: list[tuple[str, float]]
-    milliseconds: float
     attention: np.ndarray
-
-    @property
-    def text(self) -> str:
-        """The most probable answer."""
-        return self.likeliest[0][0]
 
 
 class Model:

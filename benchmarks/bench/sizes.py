@@ -22,8 +22,9 @@ from exporters.graph.onnx_file import OnnxFile
 from exporters.records import ExportRecord
 from exporters.variants import VARIANTS
 from lxcompress.errors import ModelError
+from lxcompress.model.folder import MASK_FILE
 from lxcompress.model.prunable import modality
-from lxcompress.run import MASK_FILE, Run
+from lxcompress.run import Run
 from lxcompress.system.progress import progress
 from lxcompress.system.shell import lxcompress_command
 

@@ -27,12 +27,12 @@ from benchmarks.readme import full_size, speed_report
 from benchmarks.readme.timed_training import TimedTraining, by_part
 from lxcompress.choices import Subnetwork
 from lxcompress.errors import ModelError
+from lxcompress.model.folder import MASK_FILE
 from lxcompress.model.lxmert import load_model, save_model
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.tokenizer import build_tokenizer
 from lxcompress.pruning.magnitude import magnitude_mask
 from lxcompress.pruning.mask import Mask
-from lxcompress.run import MASK_FILE
 from lxcompress.system.child_process import run_module
 
 MODULE = "benchmarks.readme.pruning_speed"

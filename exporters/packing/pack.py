@@ -46,10 +46,11 @@ from exporters.packing.safetensors_file import (
     write,
 )
 from lxcompress.errors import ModelError
+from lxcompress.model.folder import MASK_FILE, MODEL_CONFIG, MODEL_WEIGHTS
 from lxcompress.model.lxmert import read_config
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.pruning.mask import Mask
-from lxcompress.run import MASK_FILE, MODEL_CONFIG, MODEL_WEIGHTS, Run
+from lxcompress.run import Run
 from lxcompress.system.files import atomic_path, lies_beside, sha256
 
 PACKED_FILE = "model.bitmask.safetensors"

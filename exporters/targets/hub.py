@@ -20,8 +20,9 @@ from exporters.targets.output_folder import check_output_folder
 from exporters.variants import VARIANTS
 from lxcompress.config import EMBEDDED_MODEL
 from lxcompress.errors import ConfigError, LxcompressError
+from lxcompress.model.folder import MASK_FILE, MODEL_CONFIG, MODEL_WEIGHTS
 from lxcompress.model.lxmert import read_config
-from lxcompress.run import MASK_FILE, MODEL_CONFIG, MODEL_WEIGHTS, Run
+from lxcompress.run import Run
 from lxcompress.system.files import atomic_path
 from lxcompress.system.hub import is_hub_id
 from lxcompress.system.proxies import explain_proxy

@@ -162,8 +162,9 @@ def from_file(config: Path | None, output: Path | None) -> tuple[dict[str, Any],
     Raises:
         ConfigError: the file is wrong, or its `output:` is not a name.
     """
-    from lxcompress.config import check_name, read_settings
+    from lxcompress.config import read_settings
     from lxcompress.errors import ConfigError
+    from lxcompress.system.text import check_name
 
     settings = read_settings(config) if config is not None else {}
     if "output" in settings:

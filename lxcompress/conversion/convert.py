@@ -15,6 +15,7 @@ from lxcompress.conversion.names import merge_pruned, to_hugging_face
 from lxcompress.errors import ConfigError, ModelError
 from lxcompress.model.answer_head import set_labels
 from lxcompress.model.answer_list import find_answers
+from lxcompress.model.folder import MASK_FILE
 from lxcompress.model.locate import quiet_transformers
 from lxcompress.model.lxmert import save_model
 from lxcompress.model.prunable import prunable_parameters
@@ -25,7 +26,6 @@ from lxcompress.model.tokenizer import (
     load_tokenizer,
 )
 from lxcompress.pruning.mask import Mask
-from lxcompress.run import MASK_FILE
 from lxcompress.system.files import atomic_path
 from lxcompress.system.output_folder import check_writable
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import yaml
 
-from lxcompress.config import check_name
 from lxcompress.data.dataset_config import (
     DATASET_NAME,
     SPLITS,
@@ -29,6 +28,7 @@ from lxcompress.data.split_source import SplitSource, check_pictures
 from lxcompress.errors import ConfigError, DataError
 from lxcompress.model.answer_list import read_answers
 from lxcompress.system.files import atomic_path, read_json, write_json
+from lxcompress.system.text import check_name
 from lxcompress.vision.detectors import DETECTORS
 
 _ANSWERS_NAME = "answers.json"

@@ -11,6 +11,7 @@ from lxcompress.config import EMBEDDED_MODEL
 from lxcompress.errors import ModelError
 from lxcompress.model.answer_head import has_labels, set_labels
 from lxcompress.model.answer_list import answer_file, find_answers
+from lxcompress.model.folder import MASK_FILE, MODEL_CONFIG
 from lxcompress.model.locate import locate
 from lxcompress.model.lxmert import load_model, read_config
 from lxcompress.model.tokenizer import (
@@ -28,10 +29,8 @@ PUBLISHED = {
 }
 """Fine-tuned models of the Hub that have neither answers nor a tokenizer, and their answer list."""
 
-_CONFIG = "config.json"
 _SAFETENSORS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
 _PICKLES = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
-_MASK = "mask.safetensors"
 
 
 @dataclass(frozen=True)
@@ -135,9 +134,9 @@ def _find_folder(name: str) -> Path:
         raise ModelError(f"{name} is a file, not a model folder")
     if not is_hub_id(name):
         raise ModelError(f"cannot load {name}: there is no such model folder")
-    folder = download(name, (*TOKENIZER_FILES, *_SAFETENSORS, _MASK))
+    folder = download(name, (*TOKENIZER_FILES, *_SAFETENSORS, MASK_FILE))
     if not any(any(folder.glob(pattern)) for pattern in _SAFETENSORS):
         folder = download(name, (*TOKENIZER_FILES, *_PICKLES))
-    if not (folder / _CONFIG).exists():
-        raise ModelError(f"{name} on the Hugging Face Hub is not a model: it has no {_CONFIG}")
+    if not (folder / MODEL_CONFIG).exists():
+        raise ModelError(f"{name} on the Hugging Face Hub is not a model: it has no {MODEL_CONFIG}")
     return folder

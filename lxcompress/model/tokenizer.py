@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from lxcompress.errors import ModelError
+from lxcompress.model.folder import MODEL_CONFIG
 from lxcompress.model.locate import locate, model_errors, quiet_transformers
 from lxcompress.system.hub import download
 
@@ -25,7 +26,7 @@ BASE_TOKENIZERS = ("unc-nlp/lxmert-base-uncased", "google-bert/bert-base-uncased
 BASE_VOCABULARY = 30_522
 # With the configuration, by which transformers knows the tokenizer's class.
 TOKENIZER_FILES = (
-    *("config.json", "tokenizer*.json", "vocab.txt"),
+    *(MODEL_CONFIG, "tokenizer*.json", "vocab.txt"),
     *("special_tokens_map.json", "added_tokens.json"),
 )
 

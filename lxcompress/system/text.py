@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from lxcompress.errors import ConfigError
+
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # An escaped backslash and a whole pair are consumed, so that the group is a lone surrogate only.
 _LONE_SURROGATE = re.compile(
@@ -28,6 +30,12 @@ def is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def check_name(option: str, name: str) -> None:
+    """Raise ConfigError unless `name` can be that of a file, and be written as UTF-8."""
+    if "\0" in name or not is_utf8(name):
+        raise ConfigError(f"--{option} {name!r}: not a name in UTF-8; rename it")
 
 
 def printable_path(path: Path | str) -> str:

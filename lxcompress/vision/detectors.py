@@ -7,8 +7,25 @@ from pathlib import Path
 from lxcompress.errors import ConfigError
 from lxcompress.vision.regions import Detector
 
-DETECTORS = ("pixel", "butd")
+FEATURE_SIZES = {"pixel": 107, "butd": 2048}
+"""Features of a region, by detector."""
+DETECTORS = tuple(FEATURE_SIZES)
 _DEVICES = ("auto", "cpu", "cuda")
+
+
+def detector_of(feature_size: int) -> str:
+    """Return the name of the detector whose regions have this many features.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for name, size in FEATURE_SIZES.items():
+        if size == feature_size:
+            return name
+    raise ConfigError(
+        f"the model takes regions of {feature_size} features, which no detector gives; "
+        "give --detector"
+    )
 
 
 def get_detector(name: str, weights: str | Path | None = None, device: str = "auto") -> Detector:

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lxcompress.errors import ModelError
+from lxcompress.model.folder import MASK_FILE
 from lxcompress.model.prunable import prunable_parameters
-from lxcompress.run import MASK_FILE
 from lxcompress.ticket import is_ticket, load_ticket
 
 

@@ -33,7 +33,7 @@ from exporters.targets.output_folder import check_output_folder
 from exporters.targets.triton.config import INSTANCE_KINDS, LABELS, MARKER, triton_config
 from exporters.variants import VARIANTS, Variant
 from lxcompress.errors import ConfigError
-from lxcompress.run import MASK_FILE
+from lxcompress.model.folder import MASK_FILE
 from lxcompress.system.files import atomic_path
 
 DEFAULT_VARIANTS = {"cuda": "sparse-fp16", "cpu": "sparse-int8"}  # the fastest on each device

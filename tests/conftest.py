@@ -92,28 +92,9 @@ def tiny_dataset(tiny_data: Path) -> Dataset:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset) -> Path:
     """A model folder as anyone may have it: written by Hugging Face's own code, with dropout."""
-    import torch
-    from tiny import tiny_config
-    from transformers import LxmertForQuestionAnswering
+    from tiny import write_model
 
-    from lxcompress.model.tokenizer import build_tokenizer
-
-    tokenizer = build_tokenizer(question.text for question in tiny_dataset.questions("train"))
-    labels = ["yes", "no", "zebra"]
-    config = tiny_config(
-        vocab_size=len(tokenizer),
-        visual_feat_dim=tiny_dataset.region_format("train").feature_size,
-        l_layers=1,
-        x_layers=1,
-        num_qa_labels=len(labels),
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-    )
-    torch.manual_seed(1)
-    folder = tmp_path_factory.mktemp("model") / "tiny"
-    LxmertForQuestionAnswering(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return write_model(tmp_path_factory.mktemp("model") / "tiny", tiny_dataset)
 
 
 @pytest.fixture(scope="session")
@@ -174,3 +155,25 @@ def finished_sweep(
     code, text = finish(start(sweep_arguments(folder, "--jobs", 1)))
     assert code == 0, text
     return folder
+
+
+@pytest.fixture
+def traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trace each architecture that is exported once for all tests; it takes seconds."""
+    from exported import graph_of
+
+    from exporters import export
+
+    monkeypatch.setattr(export, "build_graph", graph_of)
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+
+
+@pytest.fixture
+def exported(tiny_exported: Path, tmp_path: Path) -> Path:
+    """A copy, with its ONNX files, that a test may change."""
+    return Path(shutil.copytree(tiny_exported, tmp_path / "exported"))

@@ -42,22 +42,7 @@ DENSE, SPARSE = [*FILES][:3], [*FILES][3:]
 PRUNED = "lxmert.pooler.dense.weight"
 
 
-@pytest.fixture(autouse=True)
-def traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trace each architecture once for all tests; it takes seconds."""
-    monkeypatch.setattr(module, "build_graph", graph_of)
-
-
-@pytest.fixture
-def run(tiny_run: Path, tmp_path: Path) -> Path:
-    """A copy that a test may change."""
-    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
-
-
-@pytest.fixture
-def exported(tiny_exported: Path, tmp_path: Path) -> Path:
-    """A copy, with its ONNX files, that a test may change."""
-    return Path(shutil.copytree(tiny_exported, tmp_path / "exported"))
+pytestmark = pytest.mark.usefixtures("traced_once")
 
 
 # -- Files that are written -------------------------------------------------------------------

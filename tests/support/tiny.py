@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import LxmertConfig
+from transformers import LxmertConfig, LxmertForQuestionAnswering
 
 from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset
 from lxcompress.lottery import Lottery
+from lxcompress.model.tokenizer import build_tokenizer
 from lxcompress.run import Run
 from lxcompress.system.files import read_json
 
@@ -27,6 +28,25 @@ def tiny_config(**changes: Any) -> LxmertConfig:
         "num_qa_labels": 5,
     }
     return LxmertConfig(**(settings | changes))
+
+
+def write_model(folder: Path, dataset: Dataset) -> Path:
+    """Write a model folder as anyone may have it: by Hugging Face's own code, with dropout."""
+    tokenizer = build_tokenizer(question.text for question in dataset.questions("train"))
+    labels = ["yes", "no", "zebra"]
+    config = tiny_config(
+        vocab_size=len(tokenizer),
+        visual_feat_dim=dataset.region_format("train").feature_size,
+        l_layers=1,
+        x_layers=1,
+        num_qa_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={label: index for index, label in enumerate(labels)},
+    )
+    torch.manual_seed(1)
+    LxmertForQuestionAnswering(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def random_batch(config: LxmertConfig, seed: int = 0) -> dict[str, torch.Tensor]:

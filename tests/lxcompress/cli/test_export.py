@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 import pytest
 import torch
-from exported import FILES, graph_of
+from exported import FILES
 from exports import (
     Command,
     export_run,
@@ -22,7 +22,6 @@ from exports import (
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, LxmertForQuestionAnswering
 
-from exporters import export as module
 from exporters.graph.onnx_file import OnnxFile
 from exporters.verify.structure import check_structure
 from lxcompress.errors import LxcompressError
@@ -34,22 +33,7 @@ DENSE = [*FILES][:3]
 PRUNED = "lxmert.pooler.dense.weight"
 
 
-@pytest.fixture(autouse=True)
-def traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trace each architecture once for all tests; it takes seconds."""
-    monkeypatch.setattr(module, "build_graph", graph_of)
-
-
-@pytest.fixture
-def run(tiny_run: Path, tmp_path: Path) -> Path:
-    """A copy that a test may change."""
-    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
-
-
-@pytest.fixture
-def exported(tiny_exported: Path, tmp_path: Path) -> Path:
-    """A copy, with its ONNX files, that a test may change."""
-    return Path(shutil.copytree(tiny_exported, tmp_path / "exported"))
+pytestmark = pytest.mark.usefixtures("traced_once")
 
 
 # -- What export prints -----------------------------------------------------------------------

@@ -13,7 +13,7 @@ import yaml
 from dataset_files import write_official, write_pictures, write_samples
 from exported import graph_of, noisy_run
 from packed import make_ticket
-from tiny import tiny_config
+from tiny import write_model
 from transformers import LxmertForQuestionAnswering
 
 from exporters import export
@@ -22,7 +22,6 @@ from exporters.source import Source
 from lxcompress.data.dataset import open_dataset
 from lxcompress.data.dataset_config import SPLITS
 from lxcompress.data.shapes.dataset import make_shapes
-from lxcompress.model.tokenizer import build_tokenizer
 
 
 def make_artefacts(folder: Path) -> None:
@@ -31,7 +30,7 @@ def make_artefacts(folder: Path) -> None:
     make_shapes(data, train_images=40, val_images=15, test_images=3)
     dataset = open_dataset(data)
     dataset.prepare_regions(*SPLITS)
-    model = _write_model(folder / "model", dataset)
+    model = write_model(folder / "model", dataset)
     noisy_run(folder / "run", dataset, model, data)
     export.build_graph = graph_of
     source = Source.of(folder / "run", None, None)
@@ -42,24 +41,6 @@ def make_artefacts(folder: Path) -> None:
     _write_sources(folder / "sources")
     _write_checkpoint(folder, model)
     (folder / "questions.txt").write_text("what is this?\nis there a red shape?\n")
-
-
-def _write_model(folder: Path, dataset: Any) -> Path:
-    tokenizer = build_tokenizer(question.text for question in dataset.questions("train"))
-    labels = ["yes", "no", "zebra"]
-    config = tiny_config(
-        vocab_size=len(tokenizer),
-        visual_feat_dim=dataset.region_format("train").feature_size,
-        l_layers=1,
-        x_layers=1,
-        num_qa_labels=len(labels),
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-    )
-    torch.manual_seed(1)
-    LxmertForQuestionAnswering(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 def _write_checkpoint(folder: Path, model: Path) -> None:

@@ -7,6 +7,7 @@ and LayerNorm remain. Only the last head through which the picture reaches the a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -74,15 +75,19 @@ def structured_mask(
     ]
     unit_size = unit_sizes(layers, weights)
     sizes = [sum(layer.units * unit_size[layer.name] for layer in group) for group in groups]
+    short = []
     for group, size, share in zip(groups, sizes, apportion(target, sizes), strict=True):
         pruned = _remove(group, unit_size, share, keys, removed)
         if pruned < share:
-            names = "the model" if len(groups) == 1 else f"the group of {group[0].name}"
-            raise ConfigError(
-                f"--sparsity {sparsity:g} cannot be reached with --pattern structured: heads and "
-                f"neurons of {names} have {size:,} weights, of which {pruned:,} can go; "
-                f"{share:,} would have to"
-            )
+            short.append((sparsity * pruned / share, group[0].name, size, pruned, share))
+    if short:
+        largest, first, size, pruned, share = min(short)
+        names = "the model" if len(groups) == 1 else f"the group of {first}"
+        raise ConfigError(
+            f"--sparsity {sparsity:g} cannot be reached with --pattern structured: heads and "
+            f"neurons of {names} have {size:,} weights, of which {pruned:,} can go; {share:,} "
+            f"would have to. Choose at most {math.floor(1000 * largest) / 1000:g}"
+        )
     return mask_of_units(model, removed, previous)
 
 

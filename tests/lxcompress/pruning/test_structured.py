@@ -157,8 +157,14 @@ def test_the_last_way_from_the_picture_to_the_answer_is_kept() -> None:
 @pytest.mark.parametrize("scope", Scope)
 def test_too_much_is_one_line(scope: Scope) -> None:
     beyond = REMOVABLE / TOTAL + 0.001
-    with pytest.raises(ConfigError, match=r"\A--sparsity 0\.\d+ cannot be reached .* can go; "):
+    with pytest.raises(
+        ConfigError, match=r"\A--sparsity 0\.\d+ cannot be reached .* can go; "
+    ) as caught:
         structured_mask(MODEL, random_scores(0), beyond, scope=scope)
+    largest = float(str(caught.value).rpartition("Choose at most ")[2])
+    assert (
+        structured_mask(MODEL, random_scores(0), largest, scope=scope).pruned >= largest * TOTAL - 1
+    )
 
 
 def test_mean_squares_are_those_of_the_groups_weights() -> None:

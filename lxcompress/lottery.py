@@ -19,7 +19,7 @@ from typing import Any
 
 from transformers import LxmertForQuestionAnswering
 
-from lxcompress.choices import Rewind, Schedule
+from lxcompress.choices import Rewind
 from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.model.folder import MASK_FILE
@@ -28,11 +28,11 @@ from lxcompress.model.prunable import prunable_parameters
 from lxcompress.preflight import check_dataset, check_plan
 from lxcompress.pruning.find_mask import check_mask, find_mask
 from lxcompress.pruning.mask import Mask
-from lxcompress.pruning.schedule import pruning_levels
+from lxcompress.pruning.schedule import training_rounds
 from lxcompress.pruning.structured import structure, zero_biases
 from lxcompress.pruning.ticket_size import ticket_sizes
 from lxcompress.result import Accuracy, Control, PruningStep, RunResult
-from lxcompress.run import Run, pruned_name
+from lxcompress.run import Run, control_name, pruned_name
 from lxcompress.system.files import atomic_path
 from lxcompress.system.machine.device import resolve_device, resolve_precision
 from lxcompress.system.machine.environment import describe
@@ -75,11 +75,7 @@ class Lottery:
             self.run.tidy()
             return self.run.read_result()
         dense_accuracy = self.find_dense()  # steps 1 and 2
-        levels = pruning_levels(self.config.sparsity, self.config.pattern)
-        # The paper prunes in steps of 10% and fine-tunes once, at the end. The iterative schedule
-        # of Frankle & Carbin repeats steps 3 to 5 for each 10%.
-        is_paper = self.config.schedule == Schedule.PAPER
-        rounds = [levels] if is_paper else [[level] for level in levels]
+        rounds = training_rounds(self.config)
         trained, steps = self.run.dense, list[PruningStep]()
         mask: Mask | None = None
         for number, round_levels in enumerate(rounds, start=1):
@@ -227,19 +223,22 @@ class Lottery:
         With `--rewind lr` the ticket is trained longer in all than the dense model. What the
         longer training alone gains is the difference of this control to the dense model.
         """
-        trained = self.run.dense
         if self.config.rewind != Rewind.LR or not self.config.control:
             return None
-        for number in range(1, rounds + 1):
-            stage, start = f"control-{number}", trained
-            trained = self.run.retrained(stage)
+        accuracy = self.trainer.accuracy(control_name(rounds), partial(self.train_control, rounds))
+        return Control(accuracy=accuracy, epochs=self.config.epochs * (1 + rounds))
+
+    def train_control(self, rounds: int) -> LxmertForQuestionAnswering:
+        """Train the dense model `rounds` times again."""
+        trained = self.run.dense
+        for stage in map(control_name, range(1, rounds + 1)):
+            start, trained = trained, self.run.retrained(stage)
             if not trained.exists():
                 model = load_model(start)
                 self.trainer.train(model, stage, "Fine-tuning the dense model as long again")
                 save_model(model, self.trainer.tokenizer, trained)
                 self.run.checkpoint(stage).unlink(missing_ok=True)
-        accuracy = self.trainer.accuracy("dense_control", partial(load_model, trained))
-        return Control(accuracy=accuracy, epochs=self.config.epochs * (1 + rounds))
+        return load_model(trained)
 
     def conclude(
         self,

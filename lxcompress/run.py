@@ -4,7 +4,7 @@ config.json             effective settings; written first, identifies the run
 theta0/                 θ0: start weights (Hugging Face model folder, as are the next two)
 dense/                  fine-tuned without a mask
 ticket/                 fine-tuned from θ0 under ticket/mask.safetensors
-predictions/            answers of the dense model and the ticket, in EvalAI's result format
+predictions/            answers of the dense model, its control and the ticket (EvalAI's format)
 logs/                   training losses
 result.json             accuracies, sparsities, sizes; written last, marks the run as finished
 onnx/  bench/           written by `lxcompress export` and `lxcompress bench`
@@ -108,7 +108,7 @@ class Run:
         return self.logs / f"{stage}.jsonl"
 
     def predictions(self, stage: str) -> Path:
-        """Return the result file of the "dense" model or the "ticket" on the validation split."""
+        """Return the answers of "dense", "ticket" or "control-1"… on the validation split."""
         return self.folder / "predictions" / f"{stage}.json"
 
     def dense_artefacts(self) -> list[Path]:
@@ -291,3 +291,8 @@ class Run:
 def pruned_name(level: float) -> str:
     """Return the name under which `Run.once` keeps the accuracy right after pruning to `level`."""
     return f"pruned-{level}"
+
+
+def control_name(rounds: int) -> str:
+    """Return the name of the control, the dense model that was trained `rounds` times again."""
+    return f"control-{rounds}"

@@ -32,6 +32,8 @@ from lxcompress.training.tensorboard import training_log
 # Late rewinding goes back to this fraction of the training steps (Frankle et al. 2020, section 4).
 _LATE_REWINDING = 0.05
 
+_WITH_PREDICTIONS = ("dense", "ticket", "control")  # models that are compared by question
+
 
 class RunTrainer:
     """Trains and evaluates the models of a run with its settings, on its dataset."""
@@ -91,7 +93,7 @@ class RunTrainer:
         """Return the validation accuracy by answer type in percent.
 
         It is measured once and saved under `name`; `model` is called only to measure it. The
-        predictions of "dense" and "ticket" are saved too.
+        predictions of "dense", "ticket" and "control-1"… are saved too.
         """
 
         def measure() -> Accuracy:
@@ -104,7 +106,7 @@ class RunTrainer:
                 workers=self.config.workers,
             )
             scored = score(predictions, data.questions)
-            if name in ("dense", "ticket"):
+            if name.partition("-")[0] in _WITH_PREDICTIONS:
                 write_results(self.run.predictions(name), predictions)
             self.run.once("metric", lambda: scored.metric)
             return scored.accuracy()

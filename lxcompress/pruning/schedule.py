@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lxcompress.choices import Pattern
+from lxcompress.choices import Pattern, Schedule
+from lxcompress.config import PruneConfig
 
 _STEP_PERCENT = 10
 
@@ -17,3 +18,13 @@ def pruning_levels(sparsity: float, pattern: str = Pattern.UNSTRUCTURED) -> list
         return [sparsity]
     steps = [percent / 100 for percent in range(_STEP_PERCENT, 100, _STEP_PERCENT)]
     return [level for level in steps if level < sparsity - 1e-9] + [sparsity]
+
+
+def training_rounds(config: PruneConfig) -> list[list[float]]:
+    """Return the levels of each round of pruning that ends with training.
+
+    The paper prunes in steps of 10% and fine-tunes once, at the end. The iterative schedule of
+    Frankle & Carbin trains after each step.
+    """
+    levels = pruning_levels(config.sparsity, config.pattern)
+    return [levels] if config.schedule == Schedule.PAPER else [[level] for level in levels]

@@ -130,7 +130,8 @@ STRUCTURED_MOMENTS = (
     "after 1 pruned-0.1-sparsity.json",
     "before 3 control-1.checkpoint.safetensors",
     "before 1 control-1",  # the control is trained, and all but saved
-    "after 1 dense_control.json",
+    "before 1 control-1.json",  # its predictions
+    "after 2 control-1.json",  # its accuracy
 )
 
 

@@ -28,7 +28,7 @@ from lxcompress.model.prunable import prunable_parameters
 from lxcompress.preflight import check_dataset, check_plan
 from lxcompress.pruning.find_mask import check_mask, find_mask
 from lxcompress.pruning.mask import Mask
-from lxcompress.pruning.schedule import training_rounds
+from lxcompress.pruning.schedule import control_rounds, training_rounds
 from lxcompress.pruning.structured import structure, zero_biases
 from lxcompress.pruning.ticket_size import ticket_sizes
 from lxcompress.result import Accuracy, Control, PruningStep, RunResult
@@ -90,7 +90,7 @@ class Lottery:
                 pruned[-1] = pruned[-1].model_copy(update=retrained)
             steps += pruned
         assert mask is not None
-        control = self.fine_tune_control(len(rounds))
+        control = self.fine_tune_control(control_rounds(self.config))
         theta0_masked = self.trainer.accuracy(
             "theta0_masked", partial(self.masked, self.run.theta0, mask)
         )
@@ -217,13 +217,13 @@ class Lottery:
             self.run.checkpoint(stage).unlink(missing_ok=True)
         return folder
 
-    def fine_tune_control(self, rounds: int) -> Control | None:
+    def fine_tune_control(self, rounds: int | None) -> Control | None:
         """Train the dense model for as long as the ticket, where the ticket starts from it.
 
         With `--rewind lr` the ticket is trained longer in all than the dense model. What the
         longer training alone gains is the difference of this control to the dense model.
         """
-        if self.config.rewind != Rewind.LR or not self.config.control:
+        if rounds is None:
             return None
         accuracy = self.trainer.accuracy(control_name(rounds), partial(self.train_control, rounds))
         return Control(accuracy=accuracy, epochs=self.config.epochs * (1 + rounds))

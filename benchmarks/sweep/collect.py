@@ -15,7 +15,7 @@ from lxcompress.data.dataset import Dataset
 from lxcompress.errors import RunError
 from lxcompress.evaluation.scoring import Score, read_results, score_results
 from lxcompress.result import RunResult
-from lxcompress.run import Run
+from lxcompress.run import Run, control_name
 
 
 def collect(plan: Plan, dataset: Dataset, failures: Mapping[str, str], **invocation: Any) -> Report:
@@ -43,6 +43,18 @@ def collect(plan: Plan, dataset: Dataset, failures: Mapping[str, str], **invocat
     seeds = [seed for seed in plan.seeds if any(key[2] == seed for key in results)]
     dense = {seed: score(Run(plan.dense(seed)).predictions("dense")) for seed in seeds}
     tickets = {key: score(Run(plan.cell(*key)).predictions("ticket")) for key in results}
+    scores = {key: _percents(found) for key, found in tickets.items()}
+    pictures = [question.image_id for question in dataset.questions("val")]
+    controls = {
+        (seed, rounds): _percents(score(Run(plan.dense(seed)).predictions(control_name(rounds))))
+        for seed in seeds
+        for rounds in plan.controls
+    }
+    controls_of = {
+        key: controls[key[2], rounds]
+        for key in results
+        if (rounds := plan.control_rounds(key[1])) is not None
+    }
     return Report.model_validate(
         {
             "schema": SCHEMA,
@@ -62,9 +74,10 @@ def collect(plan: Plan, dataset: Dataset, failures: Mapping[str, str], **invocat
             ],
             "cells": [_cell(key, result) for key, result in results.items()],
             "against_dense": compare(
-                {seed: _percents(found) for seed, found in dense.items()},
-                {key: _percents(found) for key, found in tickets.items()},
-                [question.image_id for question in dataset.questions("val")],
+                {key: _percents(dense[key[2]]) for key in results}, scores, pictures
+            ),
+            "against_control": compare(
+                controls_of, {key: scores[key] for key in controls_of}, pictures
             ),
             # That of the runs, which may have been executed on another machine.
             "environment": next(iter(results.values())).environment,
@@ -92,4 +105,5 @@ def _cell(key: CellKey, result: RunResult) -> dict[str, Any]:
         "pruned": result.pruning_steps[-1].accuracy,
         "retrained": result.ticket.accuracy,
         "zeros": {"asked": sparsity, **result.ticket.sparsity.model_dump()},
+        "control": result.dense_control,
     }

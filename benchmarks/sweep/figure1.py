@@ -14,8 +14,9 @@ from typing import Any
 
 from benchmarks.report.svg import COLOURS, STYLE, WIDTHS, for_page, svg_file
 from benchmarks.sweep.schema import Cell, Report
-from benchmarks.sweep.tables import NAMES
-from lxcompress.choices import Subnetwork
+from benchmarks.sweep.tables import NAMES, name_of
+from lxcompress.choices import Schedule, Subnetwork
+from lxcompress.result import Accuracy
 
 # Bluish green, vermilion and slate blue are distinguishable with colour blindness.
 LIGHT = {
@@ -31,7 +32,6 @@ STAGES = {  # of a cell: colour, marker, label
     "pruned": ("mask", "s", "after pruning"),
     "reset": ("dense", "^", "reset to initial weights"),
 }
-_TITLES = {**NAMES, Subnetwork.LOW: f"{NAMES[Subnetwork.LOW]} (the ticket)"}
 _Style = dict[Any, Any]  # matplotlib's settings by name
 _DPI = 150
 _WIDTHS = {**WIDTHS, "file": 6.4}  # inches
@@ -45,10 +45,12 @@ def caption(report: Report) -> str:
         "Figure 1: overall accuracy against sparsity (the fraction of the prunable weights that is "
         "pruned) for each subnetwork. Unpruned is the dense model."
     )
+    if report.has_control:
+        text += " The control is the dense model trained for as long in all as the tickets."
     seeds = len(report.dense)
     if seeds > 1:
         text += f" Lines are means over {seeds} seeds; bands range from the lowest to the highest."
-    missing = [NAMES[name] for name in report.subnetworks if _is_partial(report, name)]
+    missing = [name_of(report, name) for name in report.subnetworks if _is_partial(report, name)]
     if missing:
         text += f" Some runs are missing: {', '.join(missing)}."
     return text
@@ -138,6 +140,8 @@ def _draw(axes: Any, report: Report, subnetwork: str, colours: Mapping[str, str]
             statistics.mean(dense), color=ink, linewidth=1.3, linestyle=(0, (4, 2)), label=label
         )
     percents = [100 * sparsity for sparsity in report.sparsities]
+    if report.has_control:
+        _draw_control(axes, report, colours["ink"])
     for order, (stage, (name, marker, label)) in enumerate(STAGES.items()):
         accuracies = [
             _values(report.select(subnetwork, sparsity), stage) for sparsity in report.sparsities
@@ -160,9 +164,27 @@ def _draw(axes: Any, report: Report, subnetwork: str, colours: Mapping[str, str]
             clip_on=False,
             zorder=5 - order,  # retrained on top
         )
-    axes.set_title(_TITLES[subnetwork], loc="left")
+    ticket = " (the ticket)" if subnetwork == Subnetwork.LOW else ""
+    axes.set_title(name_of(report, subnetwork) + ticket, loc="left")
     axes.grid(axis="y", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def _draw_control(axes: Any, report: Report, colour: str) -> None:
+    """Draw a line, which by the iterative schedule has a step at each sparsity."""
+    values = [_mean(report.controls(sparsity)) for sparsity in report.sparsities]
+    style = {"color": colour, "linewidth": 1.3, "linestyle": (0, (1, 1.5))}
+    if report.settings.get("schedule", Schedule.PAPER) == Schedule.PAPER:
+        control = next(value for value in values if not math.isnan(value))
+        axes.axhline(control, label=f"control, {control:.1f}", **style)
+    else:
+        percents = [100 * sparsity for sparsity in report.sparsities]
+        axes.plot(percents, values, label="control", marker="D", markersize=3, **style)
+
+
+def _mean(accuracies: list[Accuracy]) -> float:
+    values = [value for accuracy in accuracies if (value := accuracy["overall"]) is not None]
+    return statistics.mean(values) if values else math.nan
 
 
 def _values(cells: list[Cell], stage: str) -> list[float]:
@@ -172,5 +194,6 @@ def _values(cells: list[Cell], stage: str) -> list[float]:
 def _top(report: Report) -> float:
     """The end of the accuracy axis: the multiple of 10 above the best accuracy, at most 102."""
     found = [model.accuracy["overall"] or 0 for model in report.dense]
+    found += [cell.control.accuracy["overall"] or 0 for cell in report.cells if cell.control]
     found += [getattr(cell, stage)["overall"] or 0 for cell in report.cells for stage in STAGES]
     return min(102, 10 * math.ceil((max(found, default=98) + 2) / 10))

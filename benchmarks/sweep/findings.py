@@ -12,19 +12,20 @@ from benchmarks.sweep.schema import Comparison, Report
 from benchmarks.sweep.significance import LEVEL, below_from, is_below
 from benchmarks.sweep.tables import (
     NAMES,
+    name_of,
     nearest_to_paper,
     overall,
     percent,
     procedure,
     regrown,
 )
-from lxcompress.choices import Rewind, Schedule, Subnetwork
+from lxcompress.choices import Pattern, Rewind, Schedule, Subnetwork
 
 # Settings that two sweeps shown together usually differ in: the procedure, what was swept, and how
 # it was computed.
 _EXPECTED_DIFFERENCES = {
-    *("scope", "enforce-mask", "subnetworks", "sparsities", "seeds"),
-    *("threads", "workers", "tensorboard"),
+    *("pattern", "criterion", "scope", "schedule", "rewind", "enforce-mask", "control"),
+    *("subnetworks", "sparsities", "seeds", "threads", "workers", "tensorboard"),
 }
 
 
@@ -36,6 +37,7 @@ def summary(report: Report) -> list[str]:
     return [
         *_winning_ticket(report),
         *_significant_losses(report),
+        *_significant_losses(report, control=True),
         *_ranking(report),
         *([f"Sparsity after retraining: {' '.join(zeros)}"] if zeros else []),
         *_failures(report),
@@ -52,28 +54,36 @@ def _capitalize(text: str) -> str:
 
 
 def _winning_ticket(report: Report) -> Iterator[str]:
-    """The low-magnitude ticket at the paper's sparsity, and at the highest without loss."""
+    """The ticket at the paper's sparsity, and at the highest without loss."""
+    name = _capitalize(name_of(report, Subnetwork.LOW))
     comparisons = {found.sparsity: found for found in report.comparisons(Subnetwork.LOW)}
     nearest = nearest_to_paper(report)
     if nearest in comparisons:
         text = _capitalize(_retained(report, comparisons[nearest]))
-        yield f"Low-magnitude at {percent(nearest)}: {text}"
+        yield f"{name} at {percent(nearest)}: {text}"
+    for comparison in report.comparisons(Subnetwork.LOW, control=True):
+        if comparison.sparsity == nearest:
+            text = _capitalize(_retained(report, comparison, control=True))
+            yield f"{name} at {percent(nearest)} against the control: {text}"
     without_loss = [sparsity for sparsity, found in comparisons.items() if not is_below(found)]
     if without_loss and (highest := max(without_loss)) != nearest:
         yield (
-            f"Highest sparsity without significant loss: Low-magnitude at {percent(highest)} "
+            f"Highest sparsity without significant loss: {name} at {percent(highest)} "
             f"{_retained(report, comparisons[highest])}"
         )
 
 
-def _retained(report: Report, comparison: Comparison) -> str:
+def _retained(report: Report, comparison: Comparison, *, control: bool = False) -> str:
     cells = report.select(comparison.subnetwork, comparison.sparsity)
     accuracy = overall([cell.retrained for cell in cells])
     dense = overall([model.accuracy for model in report.dense if model.seed in comparison.seeds])
+    if control:
+        dense = overall([cell.control.accuracy for cell in cells if cell.control])
     seeds = len(comparison.seeds)
     averaged = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
     kept = comparison.kept
-    retains = "has" if kept is None else f"retains {kept:.1%} of dense accuracy,"
+    whose = "the control's" if control else "dense"
+    retains = "has" if kept is None else f"retains {kept:.1%} of {whose} accuracy,"
     return (
         f"{retains} {accuracy} against {dense} ({averaged}). The difference is "
         f"{_difference(comparison)}."
@@ -84,13 +94,13 @@ def _difference(comparison: Comparison) -> str:
     return f"{points(comparison.difference)}, adjusted p {p_value(comparison.p)}"
 
 
-def _significant_losses(report: Report) -> Iterator[str]:
-    """The sparsities at which each subnetwork is significantly below dense."""
+def _significant_losses(report: Report, *, control: bool = False) -> Iterator[str]:
+    """The sparsities at which each subnetwork is significantly below dense, or its control."""
     for subnetwork in report.subnetworks:
-        comparisons = report.comparisons(subnetwork)
+        comparisons = report.comparisons(subnetwork, control=control)
         if not comparisons:
             continue
-        last, start = comparisons[-1], below_from(report, subnetwork)
+        last, start = comparisons[-1], below_from(report, subnetwork, control=control)
         below = [found for found in comparisons if is_below(found)]
         shown, verdict = last, "Significantly below"
         if not below:
@@ -106,7 +116,8 @@ def _significant_losses(report: Report) -> Iterator[str]:
             where = f"{percent(start)}{onwards}"
             where += f", and at {_sparsities(lower)}" if lower else ""
         yield (
-            f"{NAMES[subnetwork].capitalize()} against dense: {verdict} at {where}. "
+            f"{_capitalize(name_of(report, subnetwork))} against "
+            f"{'the control' if control else 'dense'}: {verdict} at {where}. "
             f"At {percent(shown.sparsity)} the difference is {_difference(shown)}."
         )
 
@@ -138,18 +149,25 @@ def _ranking(report: Report) -> Iterator[str]:
         for seed in shared
         if all(accuracies[better][seed] > accuracies[worse][seed] for better, worse in pairs)
     ]
-    text = f"Ranking at {percent(sparsity)}: {_capitalize(_ranked(ranking, means))}"
+    names = {name: name_of(report, name) for name in means}
+    text = f"Ranking at {percent(sparsity)}: {_capitalize(_ranked(ranking, means, names))}"
     if len(shared) > 1:
         text += f"; it holds in {len(holds)} of {len(shared)} seeds"
     same = "the same ranking" if ranking == their_ranking else "another ranking"
     yield (
         f"{text}. The paper reports {same} at {percent(paper.sparsity)} on VQA v2, test-dev: "
-        f"{_ranked(their_ranking, theirs)}."
+        f"{_ranked(their_ranking, theirs, NAMES)}."
     )
 
 
-def _ranked(ranking: list[str], accuracies: dict[str, float]) -> str:
-    return ", ".join(f"{NAMES[name]} {accuracies[name]:.2f}" for name in ranking)
+def _ranked(ranking: list[str], accuracies: dict[str, float], names: Mapping[str, str]) -> str:
+    return ", ".join(f"{names[name]} {accuracies[name]:.2f}" for name in ranking)
+
+
+def is_unenforced(report: Report) -> bool:
+    """Whether masks were not enforced, here or in the sweep beside."""
+    sweeps = (report, *([report.beside] if report.beside else []))
+    return not all(sweep.settings.get("enforce-mask", True) for sweep in sweeps)
 
 
 def regrowth(report: Report) -> list[str]:
@@ -157,6 +175,7 @@ def regrowth(report: Report) -> list[str]:
     sentences = []
     for sweep in (report, *([report.beside] if report.beside else [])):
         networks, how = _count(len(sweep.cells), "network"), procedure(sweep)
+        more = " or slightly above" if sweep.pattern == Pattern.STRUCTURED else ""
         if lost := regrown(sweep):
             target = _range([cell.zeros.target for cell in lost])
             final = _range([cell.zeros.prunable for cell in lost])
@@ -166,7 +185,7 @@ def regrowth(report: Report) -> list[str]:
                 "after retraining. Their accuracy is not that of a sparse network."
             )
         elif report.beside or not sweep.settings.get("enforce-mask", True):
-            sentences.append(f"With {how}, all {networks} ended at the target sparsity.")
+            sentences.append(f"With {how}, all {networks} ended at the target sparsity{more}.")
     if report.beside and (others := _differences(report, report.beside)):
         sentences.append(f"The two sweeps also differ in {'; '.join(others)}.")
     return sentences
@@ -238,10 +257,16 @@ def method(report: Report) -> list[str]:
         f"{report.metric}, on {report.questions:,} questions of the validation split of "
         f"{report.dataset['name']}, the same for every network.",
         f"The subnetworks of a seed share θ0 and the dense model. {_stages(report.settings)}",
-        "Differences are paired: retrained minus dense for each question, averaged over seeds. "
-        "Intervals are 95% percentile bootstrap intervals over pictures; all questions about a "
-        "picture are resampled together. p is from a one-sided sign-flip test over pictures, "
-        "adjusted by Holm's method for the sparsities of the subnetwork. Significantly below "
-        f"dense means p < {LEVEL} and an interval below 0. Neither accounts for the choice of "
-        "seeds; the ± in the tables shows how much seeds differ.",
+        *(
+            ["The control is the dense model trained for as many epochs in all as the tickets."]
+            if report.has_control
+            else []
+        ),
+        "Differences are paired: retrained minus dense, or its control, for each question, "
+        "averaged over seeds. Intervals are 95% percentile bootstrap intervals over pictures;"
+        " all questions about a picture are resampled together. p is from a one-sided sign-"
+        "flip test over pictures, adjusted by Holm's method for the sparsities of the "
+        f"subnetwork. Significantly below dense means p < {LEVEL} and an interval below 0. "
+        "Neither accounts for the choice of seeds; the ± in the tables shows how much seeds "
+        "differ.",
     ]

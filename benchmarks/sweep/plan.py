@@ -1,7 +1,7 @@
 """The runs of a sweep, and the layout of its folder.
 
 FOLDER/sweep.json          settings that all runs share, and the fingerprint of the data
-FOLDER/dense/seed0/        θ0 and the dense model of a seed, shared by the cells of that seed
+FOLDER/dense/seed0/        θ0, the dense model and its control, shared by the cells of a seed
 FOLDER/cells/low-50-seed0/ one run of `lxcompress prune` for each subnetwork, sparsity and seed
 FOLDER/logs/               progress and tracebacks of each run
 FOLDER/report.json …       the report (benchmarks.sweep.report)
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lxcompress.choices import Subnetwork
+from lxcompress.choices import Subnetwork, n_of_m
 from lxcompress.config import PruneConfig
 from lxcompress.errors import ConfigError
-from lxcompress.run import Run
+from lxcompress.pruning.schedule import control_rounds
+from lxcompress.run import Run, control_name
 
 SUBNETWORKS = tuple(str(subnetwork) for subnetwork in Subnetwork)
 SPARSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -34,7 +35,8 @@ class Task:
     """One run to execute: a cell or, where `dense` is None, the dense model of a seed.
 
     `dense` is the folder of the seed's dense model. `siblings` are the folders of the cells that
-    differ from this one in sparsity only.
+    differ from this one in sparsity only. `controls` are the numbers of rounds after which the
+    dense model's control is measured: for all cells of the seed, or for this one.
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class Task:
     threads: int
     dense: Path | None = None
     siblings: tuple[Path, ...] = ()
+    controls: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -55,9 +58,12 @@ class Task:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has its result: that of a cell, or the accuracy of a dense model."""
+        """Whether a cell has its result, or a dense model its accuracy and its control's."""
         run = Run(self.folder)
-        return run.is_finished() if self.dense else run.has_dense()
+        if self.dense:
+            return run.is_finished()
+        measured = (run.once_path(control_name(rounds)).exists() for rounds in self.controls)
+        return run.has_dense() and all(measured)
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class Plan:
         settings: Mapping[str, Any],
         *,
         subnetworks: Sequence[str],
-        sparsities: Sequence[float],
+        sparsities: Sequence[float] | None,
         seeds: Sequence[int],
         threads: int,
         output: Path | None = None,
@@ -87,12 +93,14 @@ class Plan:
 
         Args:
             settings: Options of `lxcompress prune` by name, without those that are swept.
-            subnetworks, sparsities, seeds: What is swept; duplicates are dropped.
+            subnetworks, sparsities, seeds: What is swept; duplicates are dropped. None are the
+                sparsities of the paper, or the only one that an N:M pattern has.
             threads: CPU threads of each run. Their number changes the last bits of the results,
                 so it belongs to the settings.
             output: The sweep's folder; by default runs/sweep-DATA, followed by the choices that
                 differ from the paper's procedure.
-            quick: Halve the number of epochs, unless `settings` give one.
+            quick: Halve the number of epochs, unless `settings` give one, and the paper's
+                sparsities.
 
         Raises:
             ConfigError: An option has a wrong value; the message names it.
@@ -103,6 +111,9 @@ class Plan:
         config = PruneConfig.parse(settings)
         if quick:
             config = PruneConfig.parse({"epochs": max(1, config.epochs // 2), **settings})
+        if sparsities is None:
+            papers = QUICK_SPARSITIES if quick else SPARSITIES
+            sparsities = (config.sparsity,) if n_of_m(config.pattern) else papers
         shared = {name: value for name, value in config.dump().items() if name not in _SWEPT}
         parts = ["sweep", config.data_name, *config.procedure, *(["quick"] if quick else [])]
         folder = (output or Path("runs") / "-".join(parts)).absolute()
@@ -136,25 +147,39 @@ class Plan:
         sparsities can reuse these accuracies.
         """
         dense = [
-            Task(self.dense(seed), self._config(seed=seed), self.threads) for seed in self.seeds
+            Task(self.dense(seed), self._config(seed=seed), self.threads, controls=self.controls)
+            for seed in self.seeds
         ]
         cells = [
-            Task(
-                self.cell(subnetwork, sparsity, seed),
-                self._config(subnetwork=subnetwork, sparsity=sparsity, seed=seed),
-                self.threads,
-                self.dense(seed),
-                tuple(
-                    self.cell(subnetwork, other, seed)
-                    for other in self.sparsities
-                    if other != sparsity
-                ),
-            )
+            self._cell_task(subnetwork, sparsity, seed)
             for seed in self.seeds
             for sparsity in reversed(self.sparsities)
             for subnetwork in self.subnetworks
         ]
         return dense + cells
+
+    @property
+    def controls(self) -> tuple[int, ...]:
+        """The numbers of rounds after which the control of a seed is measured, ascending."""
+        found = {self.control_rounds(sparsity) for sparsity in self.sparsities}
+        return tuple(sorted(rounds for rounds in found if rounds is not None))
+
+    def control_rounds(self, sparsity: float) -> int | None:
+        """Return how often the control of a cell is trained again; None without a control."""
+        return control_rounds(self._config(sparsity=sparsity))
+
+    def _cell_task(self, subnetwork: str, sparsity: float, seed: int) -> Task:
+        config = self._config(subnetwork=subnetwork, sparsity=sparsity, seed=seed)
+        others = (other for other in self.sparsities if other != sparsity)
+        rounds = self.control_rounds(sparsity)
+        return Task(
+            self.cell(subnetwork, sparsity, seed),
+            config,
+            self.threads,
+            dense=self.dense(seed),
+            siblings=tuple(self.cell(subnetwork, other, seed) for other in others),
+            controls=() if rounds is None else (rounds,),
+        )
 
     def dense(self, seed: int) -> Path:
         """Return the folder of a seed's θ0 and dense model."""
@@ -165,8 +190,7 @@ class Plan:
         return self.folder / "cells" / f"{subnetwork}-{100 * sparsity:g}-seed{seed}"
 
     def _config(self, **swept: Any) -> PruneConfig:
-        # A control would be trained again for every cell.
-        return PruneConfig.parse({"control": False, **self.shared, **swept})
+        return PruneConfig.parse({**self.shared, **swept})
 
 
 def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:

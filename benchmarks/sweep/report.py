@@ -105,11 +105,16 @@ def sections(report: Report) -> list[Section]:
         Section("Figure 1", [], plots=["figure1"]),
         Section("Table 1", [findings.published_rows(report)], [tables.table1(report)]),
         Section("All sparsities", [], [tables.all_sparsities(report)]),
-        Section("Comparison with dense", [], [tables.against_dense(report)]),
+        Section("Comparison with dense", [], [tables.differences(report)]),
     ]
+    if report.has_control:
+        table = tables.differences(report, control=True)
+        sections.append(Section("Comparison with the control", [], [table]))
     if regrowth:
-        sentences = [*regrowth, findings.authors_logs(), published().note]
-        both = [tables.protocol(report), tables.minival()]
+        sentences, both = [*regrowth], [tables.protocol(report)]
+        if findings.is_unenforced(report):
+            sentences += [findings.authors_logs(), published().note]
+            both.append(tables.minival())
         sections.append(Section("Sparsity after retraining", sentences, both))
     if report.failures:
         sections.append(Section("Failed runs", [], [tables.failed(report)]))

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from benchmarks.report.records import Interval
-from lxcompress.choices import Subnetwork
-from lxcompress.result import Accuracy
+from lxcompress.choices import Criterion, Pattern, Subnetwork
+from lxcompress.result import Accuracy, Control
 from lxcompress.system.record import Record
 
 SCHEMA = "lxcompress-sweep/1"
@@ -24,7 +24,8 @@ class Dense(Record):
 class Zeros(Record):
     """Sparsities as fractions (0–1): the `target` (in the JSON "asked"), and after retraining.
 
-    `target` and `prunable` are of the prunable weights, `model` is of all parameters.
+    `target` and `prunable` are of the prunable weights, `model` is of all parameters. Whole heads
+    and neurons end slightly above the target.
     """
 
     target: float = Field(alias="asked")
@@ -36,7 +37,8 @@ class Cell(Record):
     """One subnetwork of one seed.
 
     `reset` is the accuracy of θ0 under the mask, `pruned` that of the dense model under the mask,
-    `retrained` that of the ticket.
+    `retrained` that of the ticket. `control` is the dense model trained for as long in all as the
+    ticket; null where the ticket was not trained longer than the dense model.
     """
 
     seed: int
@@ -46,10 +48,13 @@ class Cell(Record):
     pruned: Accuracy
     retrained: Accuracy
     zeros: Zeros
+    control: Control | None = None
 
 
 class Comparison(Record):
-    """A retrained subnetwork compared with the dense model, on the same questions and seeds.
+    """A retrained subnetwork compared with the dense model or its control.
+
+    Both have answered the same questions and have the same seeds.
 
     `difference` is in percentage points (negative: the subnetwork is worse), averaged over seeds,
     with a paired bootstrap interval over pictures. `p` is one-sided, for "worse than dense", and
@@ -92,6 +97,7 @@ class Report(Record):
     dense: list[Dense]
     cells: list[Cell]
     against_dense: list[Comparison]
+    against_control: list[Comparison] = []
     failures: list[Failure]
     beside: Report | None
     cells_run: int
@@ -125,9 +131,34 @@ class Report(Record):
             if cell.subnetwork == subnetwork and cell.sparsity == sparsity
         ]
 
-    def comparisons(self, subnetwork: str) -> list[Comparison]:
-        """Return the comparisons of a subnetwork with dense, by ascending sparsity."""
+    @property
+    def pattern(self) -> str:
+        """What was pruned together; sweeps from before this setting pruned single weights."""
+        return str(self.settings.get("pattern", Pattern.UNSTRUCTURED))
+
+    @property
+    def criterion(self) -> str:
+        """What weights, heads or neurons were ranked by."""
+        return str(self.settings.get("criterion", Criterion.MAGNITUDE))
+
+    @property
+    def has_control(self) -> bool:
+        """Whether the dense model was also trained for as long as the tickets."""
+        return bool(self.against_control)
+
+    def controls(self, sparsity: float) -> list[Accuracy]:
+        """Return the accuracies of the controls of a sparsity's cells, one for each seed."""
+        by_seed = {
+            cell.seed: cell.control.accuracy
+            for cell in self.cells
+            if cell.sparsity == sparsity and cell.control is not None
+        }
+        return list(by_seed.values())
+
+    def comparisons(self, subnetwork: str, *, control: bool = False) -> list[Comparison]:
+        """Return the comparisons of a subnetwork with dense or its control, by sparsity."""
+        against = self.against_control if control else self.against_dense
         return sorted(
-            (found for found in self.against_dense if found.subnetwork == subnetwork),
+            (found for found in against if found.subnetwork == subnetwork),
             key=lambda comparison: comparison.sparsity,
         )

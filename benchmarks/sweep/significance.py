@@ -1,4 +1,4 @@
-"""Differences between retrained subnetworks and the dense model, and their significance.
+"""Differences of retrained subnetworks to the dense model or its control, and their significance.
 
 Pictures are resampled, each with all its questions; the seeds are fixed. VQA scores of a question
 take few values (0, 30, 60, 90 or 100%), so many differences are equal. The resampling draws how
@@ -22,19 +22,22 @@ CellKey = tuple[str, float, int]  # subnetwork, sparsity, seed
 
 
 def compare(
-    dense: Mapping[int, Scores], tickets: Mapping[CellKey, Scores], pictures: Sequence[Hashable]
+    dense: Mapping[CellKey, Scores],
+    tickets: Mapping[CellKey, Scores],
+    pictures: Sequence[Hashable],
 ) -> list[Comparison]:
     """Compare each subnetwork at each sparsity with the dense models of the same seeds.
 
     Differences are first averaged over seeds, for each question.
 
     Args:
-        dense: Percent for each question, `[N]`, by seed.
-        tickets: The same by (subnetwork, sparsity, seed); the questions are in the same order.
+        dense: Percent for each question, `[N]`, by (subnetwork, sparsity, seed): of the dense
+            model that a cell is compared with, or of its control.
+        tickets: The same of the cells; the questions are in the same order.
         pictures: The picture of each question, `[N]`.
 
     Raises:
-        ValueError: Scores differ in length, or a seed has no dense model.
+        ValueError: Scores differ in length, or a cell has no dense model.
     """
     comparisons = []
     for subnetwork in Subnetwork:
@@ -45,7 +48,7 @@ def compare(
         differences = {
             sparsity: by_picture(
                 np.mean(
-                    [_difference(tickets[subnetwork, sparsity, seed], dense, seed) for seed in of],
+                    [_difference(tickets, dense, (subnetwork, sparsity, seed)) for seed in of],
                     axis=0,
                 ),
                 pictures,
@@ -55,7 +58,8 @@ def compare(
         adjusted = holm([p_worse(values, seed=SEED) for values in differences.values()])
         for (sparsity, values), p in zip(differences.items(), adjusted, strict=True):
             interval = bootstrap_mean(values, seed=SEED)
-            base = float(np.mean([np.mean(dense[seed]) for seed in seeds[sparsity]]))
+            keys = [(str(subnetwork), sparsity, seed) for seed in seeds[sparsity]]
+            base = float(np.mean([np.mean(dense[key]) for key in keys]))
             comparisons.append(
                 Comparison(
                     subnetwork=subnetwork,
@@ -69,10 +73,12 @@ def compare(
     return comparisons
 
 
-def _difference(ticket: Scores, dense: Mapping[int, Scores], seed: int) -> np.ndarray:
-    if seed not in dense:
-        raise ValueError(f"seed {seed} has no dense model")
-    first, second = np.asarray(ticket, np.float64), np.asarray(dense[seed], np.float64)
+def _difference(
+    tickets: Mapping[CellKey, Scores], dense: Mapping[CellKey, Scores], key: CellKey
+) -> np.ndarray:
+    if key not in dense:
+        raise ValueError(f"{key} has no dense model")
+    first, second = np.asarray(tickets[key], np.float64), np.asarray(dense[key], np.float64)
     if first.ndim != 1 or first.shape != second.shape:
         raise ValueError(f"scores of shapes {first.shape} and {second.shape} cannot be paired")
     return first - second
@@ -114,13 +120,13 @@ def is_below(comparison: Comparison) -> bool:
     return comparison.p < LEVEL and comparison.difference.high < 0
 
 
-def below_from(report: Report, subnetwork: str) -> float | None:
+def below_from(report: Report, subnetwork: str, *, control: bool = False) -> float | None:
     """The lowest measured sparsity from which on the subnetwork is significantly below dense.
 
-    None if it is not significantly below dense at the highest one.
+    None if it is not significantly below dense, or with `control` its control, at the highest one.
     """
     lowest = None
-    for comparison in reversed(report.comparisons(subnetwork)):
+    for comparison in reversed(report.comparisons(subnetwork, control=control)):
         if not is_below(comparison):
             break
         lowest = comparison.sparsity

@@ -9,7 +9,7 @@ from benchmarks.report.numbers import p_value, points
 from benchmarks.report.sections import Table
 from benchmarks.sweep.published import Spread, Spreads, published
 from benchmarks.sweep.schema import Cell, Report
-from lxcompress.choices import Scope, Subnetwork
+from lxcompress.choices import Criterion, Pattern, Rewind, Schedule, Scope, Subnetwork
 from lxcompress.result import Accuracy
 
 ANSWER_TYPES = ("overall", "yes/no", "number", "other")
@@ -18,9 +18,17 @@ NAMES: dict[str, str] = {
     Subnetwork.HIGH: "high-magnitude",
     Subnetwork.RANDOM: "random",
 }
+CONTROL = "dense, trained as long"
 SPLITS = ("test-dev", "test-std")
 MISSING = "–"
 _REGROWN = 1e-3  # fraction of the prunable weights; a mask is exact to one weight
+
+
+def name_of(report: Report, subnetwork: str) -> str:
+    """Return the name of a subnetwork, by what it was ranked by."""
+    if subnetwork == Subnetwork.RANDOM or report.criterion == Criterion.MAGNITUDE:
+        return NAMES[subnetwork]
+    return f"{subnetwork}-{report.criterion.capitalize()}"
 
 
 def percent(fraction: float) -> str:
@@ -74,10 +82,12 @@ def table1(report: Report, splits: Sequence[str] = SPLITS) -> Table:
     rows = [["dense", "0%", data, *_by_type([dense.accuracy for dense in report.dense])]]
     sparsity = nearest_to_paper(report)
     if sparsity is not None:
+        if controls := report.controls(sparsity):
+            rows.append([CONTROL, "0%", data, *_by_type(controls)])
         for subnetwork in report.subnetworks:
             cells = report.select(subnetwork, sparsity)
             accuracies = _by_type([cell.retrained for cell in cells])
-            name = NAMES[subnetwork] + _seeds_note(report, cells)
+            name = name_of(report, subnetwork) + _seeds_note(report, cells)
             rows.append([name, percent(sparsity), data, *accuracies])
     for row in paper.table1:
         # "LXMERT" itself is the dense model; other methods do not prune weights.
@@ -104,6 +114,7 @@ def _published(accuracies: Spreads) -> list[str]:
 def all_sparsities(report: Report) -> Table:
     """The accuracies of all cells: retrained by answer type, and overall at the earlier stages."""
     rows = []
+    by_units = report.pattern == Pattern.STRUCTURED  # ends slightly above the target
     for subnetwork in report.subnetworks:
         for sparsity in report.sparsities:
             cells = report.select(subnetwork, sparsity)
@@ -111,12 +122,14 @@ def all_sparsities(report: Report) -> Table:
                 [
                     subnetwork + _seeds_note(report, cells),
                     percent(sparsity),
+                    *([final_sparsity(cells)] if by_units else []),
                     *_by_type([cell.retrained for cell in cells]),
                     overall([cell.pruned for cell in cells]),
                     overall([cell.reset for cell in cells]),
                 ]
             )
-    columns = ["subnetwork", "sparsity", *ANSWER_TYPES, "after pruning", "reset"]
+    sparsities = ["target sparsity", "sparsity"] if by_units else ["sparsity"]
+    columns = ["subnetwork", *sparsities, *ANSWER_TYPES, "after pruning", "reset"]
     caption = (
         "Accuracy, %: retrained, by answer type; before retraining, overall: after pruning, and "
         "reset to initial weights"
@@ -124,27 +137,29 @@ def all_sparsities(report: Report) -> Table:
     return Table(caption, columns, rows)
 
 
-def against_dense(report: Report) -> Table:
-    """Differences from the dense models of the same seeds."""
+def differences(report: Report, *, control: bool = False) -> Table:
+    """Differences from the dense models of the same seeds, or from their controls."""
     rows = [
         [
-            NAMES[subnetwork],
+            name_of(report, subnetwork),
             percent(comparison.sparsity),
             points(comparison.difference),
             p_value(comparison.p).removeprefix("= "),
             MISSING if comparison.kept is None else f"{comparison.kept:.1%}",
         ]
         for subnetwork in report.subnetworks
-        for comparison in report.comparisons(subnetwork)
+        for comparison in report.comparisons(subnetwork, control=control)
     ]
+    against = "control" if control else "dense"
     columns = [
         "subnetwork",
         "sparsity",
-        "retrained − dense",
+        f"retrained − {against}",
         "p (worse), adjusted",
-        "relative to dense",
+        f"relative to {against}",
     ]
-    return Table("Retrained subnetworks compared with dense, overall accuracy", columns, rows)
+    what = f"the control ({CONTROL})" if control else "dense"
+    return Table(f"Retrained subnetworks compared with {what}, overall accuracy", columns, rows)
 
 
 def regrown(report: Report) -> list[Cell]:
@@ -153,9 +168,21 @@ def regrown(report: Report) -> list[Cell]:
 
 
 def procedure(report: Report) -> str:
-    """Describe how a sweep pruned: whether it enforced masks, and the scope of the threshold."""
+    """Describe how a sweep pruned: whether it enforced masks, the scope, and what is unusual."""
     enforced = "enforced" if report.settings.get("enforce-mask", True) else "not enforced"
-    return f"mask {enforced}, scope {report.settings.get('scope', Scope.GLOBAL)}"
+    parts = [f"mask {enforced}", f"scope {report.settings.get('scope', Scope.GLOBAL)}"]
+    papers = {
+        "pattern": Pattern.UNSTRUCTURED,
+        "criterion": Criterion.MAGNITUDE,
+        "schedule": Schedule.PAPER,
+        "rewind": Rewind.WEIGHTS,
+    }
+    parts += [
+        f"{setting} {value}"
+        for setting, usual in papers.items()
+        if (value := report.settings.get(setting, usual)) != usual
+    ]
+    return ", ".join(parts)
 
 
 def final_sparsity(cells: Sequence[Cell]) -> str:
@@ -175,7 +202,7 @@ def protocol(report: Report) -> Table:
     pairs = {(cell.subnetwork, cell.sparsity) for cell in report.cells}
     rows = []
     for subnetwork, sparsity in sorted(pairs, key=lambda pair: (order.index(pair[0]), pair[1])):
-        row = [NAMES[subnetwork], percent(sparsity)]
+        row = [name_of(report, subnetwork), percent(sparsity)]
         for sweep in sweeps:
             cells = sweep.select(subnetwork, sparsity)
             row += [final_sparsity(cells), overall([cell.retrained for cell in cells])]

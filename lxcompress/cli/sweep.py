@@ -29,8 +29,8 @@ def sweep(
     sparsity: Annotated[
         list[float] | None,
         typer.Option(
-            help="Fraction of the prunable weights to prune; can be repeated. "
-            "[default: 0.1, 0.2 … 0.9]",
+            help="Target: fraction of the prunable weights to prune; can be repeated. "
+            "[default: 0.1, 0.2 … 0.9; with an N:M pattern its own]",
             rich_help_panel=_SWEEP,
         ),
     ] = None,
@@ -83,11 +83,14 @@ def sweep(
     tokenizer: options.Tokenizer = None,
     keep_answer_head: options.KeepAnswerHead = None,
     pretrained_answers: options.PretrainedAnswers = None,
+    pattern: options.Pattern = None,
+    criterion: options.Criterion = None,
     scope: options.Scope = None,
     schedule: options.Schedule = None,
     rewind: options.Rewind = None,
     rewind_step: options.RewindStep = None,
     enforce_mask: options.EnforceMask = None,
+    control: options.Control = None,
     epochs: options.Epochs = None,
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = None,
@@ -106,10 +109,11 @@ def sweep(
 ) -> None:
     """Run the paper's experiments: subnetworks × sparsities × seeds, with Table 1 and Figure 1.
 
-    Every cell is a run of `lxcompress prune`; the cells of a seed share θ0 and the dense model.
+    Every cell is a run of `lxcompress prune`; the cells of a seed share θ0, the dense model and its
+    control.
     When interrupted or killed, the same command continues; finished cells are not run again.
 
-    Example: lxcompress sweep --quick
+    Example: lxcompress sweep --pattern structured --sparsity 0.5 --sparsity 0.7
     """
     from benchmarks.sweep import plan as sweep_plan
     from benchmarks.sweep.launchers.launcher import Launcher
@@ -121,7 +125,7 @@ def sweep(
     plan = sweep_plan.Plan.make(
         in_file | given,
         subnetworks=subnetwork or sweep_plan.SUBNETWORKS,
-        sparsities=sparsity or (sweep_plan.QUICK_SPARSITIES if quick else sweep_plan.SPARSITIES),
+        sparsities=sparsity or None,
         seeds=seed or (sweep_plan.QUICK_SEEDS if quick else sweep_plan.SEEDS),
         threads=threads,
         output=output,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lxcompress.choices import Pattern, Schedule
+from lxcompress.choices import Pattern, Rewind, Schedule
 from lxcompress.config import PruneConfig
 
 _STEP_PERCENT = 10
@@ -28,3 +28,9 @@ def training_rounds(config: PruneConfig) -> list[list[float]]:
     """
     levels = pruning_levels(config.sparsity, config.pattern)
     return [levels] if config.schedule == Schedule.PAPER else [[level] for level in levels]
+
+
+def control_rounds(config: PruneConfig) -> int | None:
+    """Return how often the control is trained again, as often as the ticket; None without one."""
+    has_control = config.control and config.rewind == Rewind.LR
+    return len(training_rounds(config)) if has_control else None

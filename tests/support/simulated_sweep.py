@@ -54,12 +54,15 @@ def simulated_report(
     without: Sequence[tuple[str, float, int]] = (),
     enforce: bool = True,
     beside: bool = False,
+    control: bool = False,
 ) -> Report:
     """Accuracy falls with sparsity as in real sweeps.
 
-    `without` are failed cells; `beside` adds a sweep that did not enforce the mask.
+    `without` are failed cells; `beside` adds a sweep that did not enforce the mask; with `control`
+    it is one of structured tickets, with a control that is better than the dense model.
     """
     dense = {seed: simulated_scores(0.95, seed) for seed in seeds}
+    trained = {seed: simulated_scores(0.96, seed, 1) for seed in seeds}
     cells, tickets = [], {}
     for subnetwork in subnetworks:
         for sparsity in sparsities:
@@ -74,6 +77,7 @@ def simulated_report(
                 }
                 tickets[subnetwork, sparsity, seed] = scores["retrained"]
                 zeros = sparsity if enforce else 0.001 * sparsity
+                zeros += 0.004 if control else 0  # the last head or neuron exceeds the target
                 cells.append(
                     {
                         "seed": seed,
@@ -81,6 +85,9 @@ def simulated_report(
                         "sparsity": sparsity,
                         **{stage: by_type(of) for stage, of in scores.items()},
                         "zeros": {"asked": sparsity, "prunable": zeros, "model": 0.84 * zeros},
+                        "control": {"accuracy": by_type(trained[seed]), "epochs": 4}
+                        if control
+                        else None,
                     }
                 )
     return Report.model_validate(
@@ -98,10 +105,18 @@ def simulated_report(
                 "seeds": list(seeds),
                 "scope": "global" if enforce else "layer",
                 "enforce-mask": enforce,
+                **({"pattern": "structured", "criterion": "taylor"} if control else {}),
             },
             "dense": [{"seed": seed, "accuracy": by_type(of)} for seed, of in dense.items()],
             "cells": cells,
-            "against_dense": compare(dense, tickets, range(QUESTIONS)),
+            "against_dense": compare(
+                {key: dense[key[2]] for key in tickets}, tickets, range(QUESTIONS)
+            ),
+            "against_control": compare(
+                {key: trained[key[2]] for key in tickets if control},
+                tickets if control else {},
+                range(QUESTIONS),
+            ),
             "failures": [
                 {"cell": f"{name}-{100 * sparsity:g}-seed{seed}", "message": "out of memory"}
                 for name, sparsity, seed in without

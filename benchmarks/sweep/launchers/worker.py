@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import traceback
+from collections.abc import Sequence
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from lxcompress.errors import Interrupted, LxcompressError, RunError
 from lxcompress.lottery import Lottery
 from lxcompress.preflight import check_dataset
 from lxcompress.pruning.schedule import pruning_levels
-from lxcompress.run import Run
+from lxcompress.run import Run, control_name
 from lxcompress.system.files import atomic_path, write_json
 from lxcompress.system.machine.threads import choose_threads
 
@@ -62,25 +63,40 @@ def _execute(task: Task) -> None:
         if task.dense is None:
             check_dataset(run, lottery.dataset)
             lottery.find_dense()
+            for rounds in task.controls:
+                lottery.fine_tune_control(rounds)
             return
         if not run.is_finished():
-            link_dense_run(Run(task.dense), run)
+            link_dense_run(Run(task.dense), run, task.controls)
             reuse_accuracies(task, run)
         lottery.find_ticket()
 
 
-def link_dense_run(dense: Run, run: Run) -> None:
-    """Link the artefacts of the dense run into `run`, θ0 last: a run with θ0 has begun."""
+def link_dense_run(dense: Run, run: Run, controls: Sequence[int] = ()) -> None:
+    """Link the artefacts of the dense run into `run`, θ0 last: a run with θ0 has begun.
+
+    `controls` are the numbers of rounds after which its control was measured.
+    """
     if run.theta0.exists():
         return
-    pairs = list(zip(dense.dense_artefacts(), run.dense_artefacts(), strict=True))
-    for source, target in reversed(pairs):
+    sources, targets = (
+        [*of.dense_artefacts(), *(path for rounds in controls for path in _of_control(of, rounds))]
+        for of in (dense, run)
+    )
+    for source, target in reversed(list(zip(sources, targets, strict=True))):
         if source.exists() and not target.exists():
             with atomic_path(target) as temporary:
                 if source.is_dir():
                     shutil.copytree(source, temporary, copy_function=_link)
                 else:
                     _link(source, temporary)
+
+
+def _of_control(run: Run, rounds: int) -> list[Path]:
+    """The figures of a control; its weights are not needed any more."""
+    name = control_name(rounds)
+    logs = [run.log(control_name(number)) for number in range(1, rounds + 1)]
+    return [*logs, run.predictions(name), run.once_path(name)]
 
 
 def _link(source: str | Path, target: str | Path) -> None:
@@ -99,11 +115,12 @@ def reuse_accuracies(task: Task, run: Run) -> None:
     """
     if task.config.schedule != Schedule.PAPER:
         return
-    levels = pruning_levels(task.config.sparsity)
+    pattern = task.config.pattern
+    levels = pruning_levels(task.config.sparsity, pattern)
     for sibling in map(Run, task.siblings):
         with suppress(RunError):  # not finished
             result = sibling.read_result()
-            measured = pruning_levels(result.config["sparsity"])
+            measured = pruning_levels(result.config["sparsity"], pattern)
             for level, step in zip(measured, result.pruning_steps, strict=True):
                 path = run.pruned_accuracy(level)
                 if level in levels and not path.exists():

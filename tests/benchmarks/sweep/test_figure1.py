@@ -1,6 +1,7 @@
 """Figure 1 shows the accuracies of the report, and can be read by colour-blind people."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +46,23 @@ def test_figure_file_is_small_white_and_deterministic() -> None:
     assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
     assert figure1.svg(simulated_report()) == figure1.svg(simulated_report())
     assert figure1.LIGHT.items() <= palettes()[0].items()
+
+
+def test_control_is_a_line_of_its_own() -> None:
+    report = simulated_report(control=True)
+    controls = report.controls(0.5)
+    mean = np.mean([accuracy["overall"] or 0 for accuracy in controls])
+    for axes in figure1.draw(report, "file", figure1.LIGHT, {}).axes:
+        (line,) = [it for it in axes.get_lines() if it.get_label() == f"control, {mean:.1f}"]
+        assert line.get_ydata() == pytest.approx([mean, mean])
+    assert "trained for as long" in figure1.caption(report)
+
+    def iterate(figures: dict[str, Any]) -> None:
+        figures["settings"]["schedule"] = "iterative"
+
+    (axes, *_) = figure1.draw(changed(report, iterate), "file", figure1.LIGHT, {}).axes
+    (line,) = [it for it in axes.get_lines() if it.get_label() == "control"]
+    assert len(line.get_ydata()) == len(report.sparsities)
 
 
 def test_figure_of_few_or_no_cells() -> None:

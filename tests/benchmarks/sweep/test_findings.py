@@ -62,6 +62,16 @@ def test_sparsities_of_significant_losses(
     assert text in finding(report, "Random against dense")
 
 
+def test_tickets_are_compared_with_the_control() -> None:
+    report = simulated_report(control=True)
+    half = finding(report, "Low-Taylor at 50% against the control: ")
+    assert "of the control's accuracy" in half and "(mean of 3 seeds)" in half
+    assert "below at" in finding(report, "High-Taylor against the control: ")
+    assert "as many epochs in all" in " ".join(findings.method(report))
+    without = findings.summary(simulated_report()) + findings.method(simulated_report())
+    assert not any("the control" in text or "epochs in all" in text for text in without)
+
+
 def test_ranking_is_compared_with_the_papers() -> None:
     measured = finding(simulated_report(), "Ranking at 50%")
     assert re.match(r"Ranking at 50%: Low-magnitude [\d.]+, random [\d.]+, high-magn", measured)

@@ -34,6 +34,26 @@ def test_runs_are_dense_models_then_cells_by_descending_sparsity() -> None:
     assert other.tasks()[0].config.sparsity == tasks[0].config.sparsity
 
 
+def test_an_n_of_m_pattern_has_one_sparsity() -> None:
+    plan = Plan.make({"pattern": "1:4"}, subnetworks=["low"], sparsities=None, seeds=[0], threads=1)
+    assert [task.name for task in plan.tasks()] == ["dense-seed0", "low-75-seed0"]
+    with pytest.raises(ConfigError, match="--pattern 1:4 prunes 0.75 of the weights"):
+        Plan.make({"pattern": "1:4"}, subnetworks=["low"], sparsities=[0.5], seeds=[0], threads=1)
+    assert plan_of_one_cell().sparsities == (0.5,)
+
+
+def test_the_dense_task_trains_the_controls_of_all_cells() -> None:
+    def controls(**settings: Any) -> list[tuple[int, ...]]:
+        plan = Plan.make(
+            settings, subnetworks=["low"], sparsities=[0.1, 0.25], seeds=[0], threads=1
+        )
+        return [task.controls for task in plan.tasks()]
+
+    assert controls(pattern="structured") == [(1,), (1,), (1,)]
+    assert controls(rewind="lr", schedule="iterative") == [(1, 3), (3,), (1,)]
+    assert controls(pattern="structured", control=False) == controls() == [(), (), ()]
+
+
 def test_swept_settings_are_rejected_among_the_shared_ones() -> None:
     with pytest.raises(ConfigError, match="a sweep takes seed from its own options"):
         Plan.make({"seed": 1}, subnetworks=["low"], sparsities=[0.5], seeds=[0], threads=1)

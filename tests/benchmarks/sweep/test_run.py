@@ -115,6 +115,40 @@ def test_regions_are_made_before_the_runs_start(
     assert len(sweep(plan, InThisProcess(), command="").cells) == 1
 
 
+def test_structured_cells_share_one_control(
+    tiny_data: Path, tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    shared = settings(tiny_model, tiny_data, pattern="structured", workers=None)
+    plan = Plan.make(
+        shared,
+        subnetworks=["low"],
+        sparsities=[0.2, 0.4],
+        seeds=[0],
+        threads=1,
+        output=tmp_path / "sweep",
+    )
+    report = sweep(plan, InThisProcess(), command="")
+    run, result = run_lottery(tmp_path / "run", tiny_dataset, {**shared, "sparsity": 0.4})
+    cell = tmp_path / "sweep" / "cells" / "low-40-seed0"
+    found = json.loads((cell / "result.json").read_text())
+    for part in ("dense", "ticket", "dense_control", "pruning_steps", "config"):
+        assert found[part] == result[part], part
+    files = {path.relative_to(run.folder) for path in run.folder.rglob("*") if path.is_file()}
+    for file in files - {Path("result.json"), Path(".lock")}:
+        assert_same_file(cell / file, run.folder / file)
+    for name in ("logs/control-1.jsonl", "predictions/control-1.json"):
+        folders = (plan.dense(0), cell, plan.cell("low", 0.2, 0))
+        assert len({(folder / name).stat().st_ino for folder in folders}) == 1
+    for one in report.cells:
+        assert one.control and one.control.accuracy == result["dense_control"]["accuracy"]
+        assert one.zeros.prunable >= one.zeros.target == one.sparsity
+    (_, against) = report.comparisons("low", control=True)
+    difference = result["ticket"]["accuracy"]["overall"]
+    difference -= result["dense_control"]["accuracy"]["overall"]
+    assert against.difference.estimate == pytest.approx(difference)
+    assert "Comparison with the control" in (plan.folder / "report.md").read_text()
+
+
 # -- Interruptions and failures -----------------------------------------------------------------
 
 

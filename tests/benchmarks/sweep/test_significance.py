@@ -9,7 +9,9 @@ from simulated_sweep import changed, simulated_report, simulated_scores
 
 from benchmarks.measure.statistics import paired_bootstrap
 from benchmarks.sweep.schema import Report
-from benchmarks.sweep.significance import SEED, below_from, compare, holm, p_worse
+from benchmarks.sweep.significance import SEED, CellKey, below_from, compare, holm, p_worse
+
+CELL: CellKey = ("low", 0.5, 0)
 
 
 def test_holm_adjustment_by_hand() -> None:
@@ -80,7 +82,8 @@ def test_compare_by_hand() -> None:
         ("low", 0.5, 0): simulated_scores(0.89, 4),
         ("low", 0.1, 1): dense[1],
     }
-    same, half, random = compare(dense, tickets, range(len(dense[0])))
+    of_cells = {key: dense[key[2]] for key in tickets}
+    same, half, random = compare(of_cells, tickets, range(len(dense[0])))
     assert [(it.subnetwork, it.sparsity, it.seeds) for it in (same, half, random)] == [
         *(("low", 0.1, [1]), ("low", 0.5, [0, 1]), ("random", 0.5, [0]))
     ]
@@ -100,30 +103,33 @@ def test_compare_by_hand() -> None:
 def test_questions_about_a_picture_are_resampled_together() -> None:
     """Eight times the same question about a picture tells no more than it does once."""
     dense, ticket = simulated_scores(0.9, 0), simulated_scores(0.85, 1)
-    once = compare({0: dense}, {("low", 0.5, 0): ticket}, range(len(dense)))
+    once = compare({CELL: dense}, {CELL: ticket}, range(len(dense)))
     eight = compare(
-        {0: np.repeat(dense, 8)},
-        {("low", 0.5, 0): np.repeat(ticket, 8)},
+        {CELL: np.repeat(dense, 8)},
+        {CELL: np.repeat(ticket, 8)},
         np.repeat(np.arange(len(dense)), 8).tolist(),
     )
     assert eight == once
 
 
 def test_no_share_is_retained_of_zero_dense_accuracy() -> None:
-    (found,) = compare({0: [0.0, 0.0]}, {("low", 0.5, 0): [0.0, 100.0]}, ["a", "b"])
+    (found,) = compare({CELL: [0.0, 0.0]}, {CELL: [0.0, 100.0]}, ["a", "b"])
     assert found.kept is None
     assert found.difference.estimate == 50
 
 
 @pytest.mark.parametrize(
     ("dense", "ticket", "message"),
-    [({1: [1.0]}, [1.0], "no dense model"), ({0: [1.0, 2.0]}, [1.0], "cannot be paired")],
+    [
+        ({("low", 0.5, 1): [1.0]}, [1.0], "no dense model"),
+        ({CELL: [1.0, 2.0]}, [1.0], "cannot be paired"),
+    ],
 )
 def test_unpaired_scores_are_rejected(
-    dense: dict[int, list[float]], ticket: list[float], message: str
+    dense: dict[CellKey, list[float]], ticket: list[float], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        compare(dense, {("low", 0.5, 0): ticket}, range(len(ticket)))
+        compare(dense, {CELL: ticket}, range(len(ticket)))
 
 
 def report_with_verdicts(*below: bool) -> Report:

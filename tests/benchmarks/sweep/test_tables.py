@@ -66,7 +66,7 @@ def test_missing_cells_are_dashes() -> None:
     every = rows(tables.all_sparsities(report))
     assert len(every) == 15
     assert every["low", "50%"] == ["–"] * 6
-    assert len(tables.against_dense(report).rows) == 14
+    assert len(tables.differences(report).rows) == 14
     failed = tables.failed(report).rows
     assert [row[0] for row in failed] == [
         *("low-50-seed0", "low-50-seed1", "low-50-seed2", "high-50-seed1")
@@ -76,11 +76,33 @@ def test_missing_cells_are_dashes() -> None:
 def test_differences_from_dense_are_shown_with_interval_and_p() -> None:
     report = simulated_report()
     (found,) = [it for it in report.comparisons("random") if it.sparsity == 0.5]
-    text, p, kept = rows(tables.against_dense(report))["random", "50%"]
+    text, p, kept = rows(tables.differences(report))["random", "50%"]
     difference = found.difference
     assert text.startswith(f"−{-difference.estimate:.2f} points (−{-difference.low:.2f} to ")
     assert p == "< 0.001" and found.p < 0.001
     assert found.kept and kept == f"{100 * found.kept:.1f}%"
+
+
+def test_a_control_is_a_row_of_its_own_and_a_base_of_comparison() -> None:
+    report = simulated_report(control=True)
+    found = rows(tables.table1(report))
+    control = [cell.control for cell in report.select("low", 0.5)]
+    values = np.array([it.accuracy["overall"] for it in control if it], float)
+    assert len(values) == 3
+    expected = f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
+    assert found["dense, trained as long", "0%"][1] == expected
+    assert "low-Taylor" in [row[0] for row in tables.table1(report).rows]
+    against = rows(tables.differences(report, control=True))["random", "50%"]
+    (comparison,) = [it for it in report.comparisons("random", control=True) if it.sparsity == 0.5]
+    retrained = [cell.retrained["overall"] or 0 for cell in report.select("random", 0.5)]
+    difference = statistics.mean(retrained) - values.mean()
+    assert comparison.difference.estimate == pytest.approx(difference)
+    assert against[0].startswith(f"−{-comparison.difference.estimate:.2f} points")
+    # Whole heads and neurons do not end exactly at the target.
+    every = tables.all_sparsities(report)
+    assert list(every.columns[1:3]) == ["target sparsity", "sparsity"]
+    assert rows(every)["low", "50%"][0] == "50.40%"
+    assert not tables.differences(simulated_report(), control=True).rows
 
 
 def test_protocol_shows_the_sparsity_after_retraining() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.bench.schema import Latency, LatencyOfBatch, Ratio, System
-from benchmarks.bench.systems import COMPILED, pairs
+from benchmarks.bench.systems import COMPILED, speed_pairs
 from benchmarks.measure import latency
 from benchmarks.measure.compilation import compile_for
 from benchmarks.measure.latency import Forward, Inputs
@@ -30,9 +30,16 @@ def real_batches(data: EncodedQuestions, batch_size: int, questions: int) -> lis
 
 
 def time_systems(
-    systems: Mapping[System, Forward], batches: Sequence[Inputs], *, runs: int, seconds: float
+    systems: Mapping[System, Forward],
+    batches: Sequence[Inputs],
+    *,
+    compact: bool,
+    runs: int,
+    seconds: float,
 ) -> LatencyOfBatch:
     """Time every system from a batch's arrays to logits on the host; all batches have one size.
+
+    `compact` says that the ticket's files have fewer heads and neurons.
 
     There are at least `runs` rounds, and they take at least `seconds`.
 
@@ -52,6 +59,7 @@ def time_systems(
         batch_size=size,
         batches=len(batches),
         tokens=[batch["input_ids"].shape[1] for batch in batches],
+        regions=[batch["visual_feats"].shape[1] for batch in batches],
         systems=[
             Latency(
                 system=system,
@@ -68,8 +76,7 @@ def time_systems(
                 isolates=isolates,
                 times_as_fast=median_ratio(samples[against], samples[of]),
             )
-            for of, against, isolates in pairs(samples)
-            if isolates in ("sparsity", "control")  # a gain of precision is not one of sparsity
+            for of, against, isolates in speed_pairs(samples, compact=compact)
         ],
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.bench import tables
-from benchmarks.bench.findings import EQUAL_WITHIN, NOISE
-from benchmarks.bench.plots import figure
+from benchmarks.bench.findings.speed import EQUAL_WITHIN, NOISE
+from benchmarks.bench.plots.figures import figure
 from benchmarks.bench.schema import Report
 from benchmarks.measure.statistics import CONFIDENCE
 from benchmarks.report.html import page
@@ -51,16 +51,34 @@ def sections(report: Report) -> list[Section]:
             [tables.files(report), tables.parts(report), tables.formats(report)],
             ["size"],
         ),
-        Section("Speed", findings["speed"], tables.latencies(report), ["latency"]),
+        *_structure(report),
+        Section(
+            "Speed",
+            findings["speed"],
+            [*tables.latencies(report), *tables.attribution(report)],
+            ["latency"],
+        ),
         Section("Loading", findings["loading"], [tables.loads(report)]),
         Section(
             "Accuracy",
             findings["accuracy"],
-            [tables.accuracies(report), tables.comparisons(report), tables.by_type(report)],
+            [
+                tables.accuracies(report),
+                *tables.control(report),
+                tables.comparisons(report),
+                tables.by_type(report),
+            ],
             ["accuracy"],
         ),
         Section("Method", _method(report), [machine_table(_about(report), report.environment)]),
     ]
+
+
+def _structure(report: Report) -> list[Section]:
+    """The section on heads and neurons, of a ticket that has lost any."""
+    if not report.network.units:
+        return []
+    return [Section("Structure", report.findings["structure"], tables.units(report), ["layers"])]
 
 
 def _method(report: Report) -> list[str]:
@@ -74,10 +92,14 @@ def _method(report: Report) -> list[str]:
         "at random, padded to the longest of the batch: "
         f"{min(batch.tokens)} to {max(batch.tokens)} tokens at batch {batch.batch_size}. Speedup "
         "is the median over rounds of the dense system's time divided by the ticket's, with the "
-        "exact interval of a median; above 1 the ticket is faster. Two systems are called equally "
+        "exact interval of a median; above 1 the ticket is faster. The steps from PyTorch eager to "
+        "a ticket's file are measured in the same rounds; each is such a median, so their product "
+        "may differ slightly from what they gain together. Two systems are called equally "
         f"fast if that interval includes 1 and lies within {EQUAL_WITHIN:.0%} of it, or lies "
         f"within {NOISE:.0%} of it. The control is the dense fp32 file in a second session, "
         "compared with the first.",
+        "Multiply-adds are those of the matrix products of linear layers and attention, computed "
+        "from the shapes; what no answer depends on is not counted.",
         "ONNX files run in ONNX Runtime after lxcompress has decoded their weights; on CUDA, int8 "
         "is decoded to fp16. Every load is timed in a new process, with the file in the page "
         "cache; memory is the increase over the process before the load.",

@@ -10,6 +10,7 @@ RUN/bench/work/         finished parts, from which a rerun continues; where file
 from __future__ import annotations
 
 import shutil
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,8 +19,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.bench import accuracy, latency, loading, sizes
-from benchmarks.bench.findings import findings
+from benchmarks.bench import accuracy, latency, loading, network, sizes
+from benchmarks.bench.findings.summary import findings
 from benchmarks.bench.inputs import BenchInputs
 from benchmarks.bench.parts import FinishedParts
 from benchmarks.bench.report import html, markdown
@@ -28,6 +29,7 @@ from benchmarks.bench.schema import (
     Accuracies,
     LatencyOfBatch,
     Loading,
+    Network,
     Report,
     Size,
     System,
@@ -118,7 +120,10 @@ def _measure(inputs: BenchInputs, settings: Settings, work: Path) -> Report:
     """Size, accuracy, loading, then latency; each part is kept as soon as it is finished."""
     set_torch_threads(inputs.result.weights.parameters)
     run, environment = inputs.run, describe(settings.device)
-    parts = FinishedParts(work, {"files": inputs.fingerprints(), "environment": environment})
+    parts = FinishedParts(
+        work,
+        {"schema": SCHEMA, "files": inputs.fingerprints(), "environment": environment},
+    )
     size = parts.once("size", Size, lambda: sizes.sizes(run, inputs.records), {})
     accuracies = _measure_accuracy(inputs, settings, parts)
     loads = parts.once(
@@ -127,7 +132,7 @@ def _measure(inputs: BenchInputs, settings: Settings, work: Path) -> Report:
         lambda: loading.load_times(run, inputs.variants, settings.device, settings.loads),
         {"loads": settings.loads},
     )
-    latencies = _measure_latency(inputs, settings, parts)
+    latencies = _measure_latency(inputs, settings, parts, compact=size.compact)
     report = Report(
         schema=SCHEMA,
         command=lxcompress_command("bench", run.folder, *settings.options()),
@@ -135,7 +140,9 @@ def _measure(inputs: BenchInputs, settings: Settings, work: Path) -> Report:
         run=run.folder.resolve().name,
         dataset=inputs.result.dataset,
         sparsity=inputs.result.ticket.sparsity,
+        dense_control=inputs.result.dense_control,
         size=size,
+        network=_count(inputs, latencies[0], parts),
         loading=loads,
         latency=latencies,
         accuracy=accuracies,
@@ -175,7 +182,7 @@ def _pairs(measure: Callable[[], accuracy.Answers]) -> list[tuple[QuestionId, st
 
 
 def _measure_latency(
-    inputs: BenchInputs, settings: Settings, parts: FinishedParts
+    inputs: BenchInputs, settings: Settings, parts: FinishedParts, *, compact: bool
 ) -> list[LatencyOfBatch]:
     systems: dict[System, Forward] = {}  # loaded when the first batch size needs them
 
@@ -186,13 +193,25 @@ def _measure_latency(
                 open_systems(inputs.run, inputs.variants, settings.device, threads, compiled)
             )
         batches = latency.real_batches(inputs.data, size, settings.questions)
-        return latency.time_systems(systems, batches, runs=settings.runs, seconds=settings.seconds)
+        return latency.time_systems(
+            systems, batches, compact=compact, runs=settings.runs, seconds=settings.seconds
+        )
 
     options = {name: vars(settings)[name] for name in ("runs", "seconds", "questions", "compile")}
     return [
         parts.once(f"latency-{size}", LatencyOfBatch, partial(measure, size), options)
         for size in settings.batch_sizes
     ]
+
+
+def _count(inputs: BenchInputs, measured: LatencyOfBatch, parts: FinishedParts) -> Network:
+    """Heads, neurons and multiply-adds, for a question of the measured length."""
+    question = {
+        "tokens": round(statistics.median(measured.tokens)),
+        "regions": round(statistics.median(measured.regions)),
+    }
+    count = partial(network.of_files, inputs.run, inputs.variants, **question)
+    return parts.once("network", Network, count, question)
 
 
 def _write(report: Report, folder: Path) -> None:

@@ -13,10 +13,10 @@ from pydantic import Field
 from benchmarks.measure.statistics import McNemar
 from benchmarks.report.records import Interval, Samples
 from exporters import variants
-from lxcompress.result import DatasetRecord, Sparsity
+from lxcompress.result import Control, DatasetRecord, Sparsity
 from lxcompress.system.record import Record
 
-SCHEMA: Final = "lxcompress-bench/1"
+SCHEMA: Final = "lxcompress-bench/2"
 
 Model = Annotated[Literal["dense", "ticket"], Field(description="whose weights")]
 Precision = Annotated[
@@ -24,8 +24,13 @@ Precision = Annotated[
     Field(description="of the weights; int8 is computed in fp16 on CUDA"),
 ]
 Isolates = Annotated[
-    Literal["sparsity", "precision", "both", "control"],
-    Field(description="what the two differ in; a control compares a system with itself"),
+    Literal["pruning", "sparsity", "structure", "precision", "runtime", "both", "all", "control"],
+    Field(
+        description="what the two differ in: pruning (for speed: sparsity, zeros in the same "
+        "shapes, or structure, fewer heads and neurons), precision, runtime with its graph "
+        "optimizations, both pruning and precision, or all; a control compares a system with "
+        "itself"
+    ),
 ]
 
 
@@ -56,8 +61,7 @@ class FileSize(Record):
     )
     of_dense_fp32: float = Field(description="bytes / bytes of the dense fp32 file")
     of_dense_same_precision: float = Field(
-        description="bytes / bytes of the dense file of this precision: the effect of sparsity "
-        "alone"
+        description="bytes / bytes of the dense file of this precision: the effect of pruning alone"
     )
     parts: dict[str, Weights] = Field(
         description="`weights` by part of the model: language, vision, cross-modality (pooler "
@@ -84,6 +88,35 @@ class Size(Record):
     def compact(self) -> bool:
         """Whether the ticket's files have fewer heads or neurons than the dense ones."""
         return any("compact" in file.encoding for file in self.tickets)
+
+
+class Units(Record):
+    """The units of one sublayer that the ticket's files have."""
+
+    module: str = Field(description="name of the sublayer's module in PyTorch")
+    part: Literal["language", "vision", "cross-modality"] = Field(description="of the model")
+    layer: int = Field(description="index of the layer within its part")
+    sublayer: str = Field(description="an attention or a feed-forward, and of which stream")
+    kind: Literal["heads", "neurons"] = Field(description="what the units are")
+    left: int = Field(description="units in the ticket's files")
+    of: int = Field(description="units in the dense model")
+
+
+class Network(Record):
+    """The shapes of the networks that the files compute."""
+
+    tokens: int = Field(description="of the question: the median of the first batch size")
+    regions: int = Field(description="of its picture: the median of the first batch size")
+    dense: int = Field(description="multiply-adds of the dense model for that question")
+    ticket: int = Field(description="multiply-adds of the ticket's files for that question")
+    units: list[Units] = Field(
+        description="heads and neurons of every sublayer; empty if none has lost a unit"
+    )
+
+    @property
+    def share(self) -> float:
+        """The ticket's multiply-adds as a fraction of the dense model's."""
+        return self.ticket / self.dense
 
 
 class Loading(Record):
@@ -138,8 +171,9 @@ class LatencyOfBatch(Record):
     batch_size: int = Field(description="questions in a batch")
     batches: int = Field(description="number of different batches, used cyclically")
     tokens: list[int] = Field(description="tokens of each batch: those of its longest question")
+    regions: list[int] = Field(description="regions of each batch: those of its fullest picture")
     systems: list[Latency] = Field(description="every system, each run once a round")
-    ratios: list[Ratio] = Field(description="pairs of one precision only, and the control")
+    ratios: list[Ratio] = Field(description="pairs of systems, each with what it isolates")
 
 
 class Accuracy(Record):
@@ -175,13 +209,18 @@ class Accuracies(Record):
 
 
 class Report(Record):
-    schema_: Literal["lxcompress-bench/1"] = Field(alias="schema", description="of this file")
+    schema_: Literal["lxcompress-bench/2"] = Field(alias="schema", description="of this file")
     command: str = Field(description="the command that created it, with all options")
     finished: str = Field(description="UTC, ISO 8601")
     run: str = Field(description="name of the run directory")
     dataset: DatasetRecord = Field(description="as in result.json")
     sparsity: Sparsity = Field(description="of the ticket")
+    dense_control: Control | None = Field(
+        description="as in result.json: the dense model trained as long as the ticket; null if "
+        "the run has none"
+    )
     size: Size = Field(description="bytes of the files")
+    network: Network = Field(description="heads, neurons and multiply-adds of the files")
     loading: list[Loading] = Field(description="each load in a new process")
     latency: list[LatencyOfBatch] = Field(description="one for each batch size")
     accuracy: Accuracies = Field(description="on the validation questions")

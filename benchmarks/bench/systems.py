@@ -72,8 +72,8 @@ def open_systems(
 def pairs(systems: Collection[System]) -> Iterator[tuple[System, System, Isolates]]:
     """Yield pairs (of, against) of one runtime, and what the two differ in.
 
-    A ticket is compared with the dense model of its precision, every other precision with dense
-    fp32, and the control with the system that it repeats.
+    A ticket is compared with the dense model of its precision ("pruning"), every other precision
+    with dense fp32, and the control with the system that it repeats.
     """
     for of in systems:
         if of == CONTROL:
@@ -82,9 +82,31 @@ def pairs(systems: Collection[System]) -> Iterator[tuple[System, System, Isolate
         same_precision = System.of(of.runtime, "dense", of.precision)
         dense_fp32 = System.of(of.runtime, "dense", "fp32")
         if of.model == "ticket" and same_precision in systems:
-            yield of, same_precision, "sparsity"
+            yield of, same_precision, "pruning"
         if of.precision != "fp32" and dense_fp32 in systems:
             yield of, dense_fp32, "precision" if of.model == "dense" else "both"
+
+
+def speed_pairs(
+    systems: Collection[System], *, compact: bool
+) -> Iterator[tuple[System, System, Isolates]]:
+    """Yield pairs (of, against) whose speeds are compared, and what the two differ in.
+
+    They attribute the speed of a ticket's file over the dense model in PyTorch eager ("all") to
+    the runtime, the precision, and what pruning gained: "structure" where the files are `compact`,
+    "sparsity" where both systems compute with the same shapes, as in PyTorch.
+    """
+    for of, against, isolates in pairs(systems):
+        if isolates == "pruning":
+            yield of, against, "structure" if compact and of.runtime == ONNX else "sparsity"
+        elif isolates != "both":
+            yield of, against, isolates
+    eager = System.of(EAGER, "dense", "fp32")
+    for of in systems if eager in systems else ():
+        if of == System.of(ONNX, "dense", "fp32"):
+            yield of, eager, "runtime"
+        elif of.runtime == ONNX and of.model == "ticket":
+            yield of, eager, "all"
 
 
 def pair_name(report: Report, comparison: Comparison, between: str) -> str:

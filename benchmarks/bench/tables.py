@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from benchmarks.bench.findings.accuracy import by_pruning, with_control
+from benchmarks.bench.findings.speed import PRUNING, STEPS, steps
+from benchmarks.bench.plots.layer_map import UNUSED, by_part, column, columns, layers
 from benchmarks.bench.schema import Comparison, Report
 from benchmarks.bench.sizes import PARTS
 from benchmarks.bench.systems import pair_name
@@ -12,6 +15,7 @@ from benchmarks.report.numbers import (
     milliseconds,
     p_value,
     points,
+    signed,
     three_digits,
     with_interval,
 )
@@ -66,11 +70,29 @@ def formats(report: Report) -> Table:
     return Table(caption, ["format", "size", f"of {others[0].name}", "content"], rows, ["content"])
 
 
+def units(report: Report) -> list[Table]:
+    """The heads and neurons of each layer, a table for each part of the model."""
+    tables = []
+    for part, of_part in by_part(report.network.units).items():
+        left = {(it.layer, column(it)): f"{it.left:,}" for it in of_part}
+        rows = [
+            [f"layer {layer}", *(left.get((layer, name), UNUSED) for name in columns(of_part))]
+            for layer in layers(of_part)
+        ]
+        names = [f"{sublayer}, of {total:,}" for sublayer, total in columns(of_part)]
+        tables.append(Table(f"Heads and neurons left, {part}", ["layer", *names], rows))
+    return tables
+
+
 def latencies(report: Report) -> list[Table]:
     """A table for each batch size."""
     tables = []
     for batch in report.latency:
-        speedups = {ratio.of: with_interval(ratio.times_as_fast) for ratio in batch.ratios}
+        speedups = {
+            ratio.of: with_interval(ratio.times_as_fast)
+            for ratio in batch.ratios
+            if ratio.isolates in (*PRUNING, "control")
+        }
         rows = [
             [
                 latency.system.name,
@@ -83,8 +105,38 @@ def latencies(report: Report) -> list[Table]:
             ]
             for latency in batch.systems
         ]
-        columns = ["system", "p50", "p90", "p99", "questions/s", "runs", "speedup over dense"]
+        columns = ["system", "p50", "p90", "p99", "questions/s", "runs"]
+        columns.append("speedup over dense, same precision")
         tables.append(Table(f"Batch {batch.batch_size}", columns, rows))
+    return tables
+
+
+_COMPARED = {  # by what a step isolates: the two systems, where {} is a precision
+    "runtime": "ONNX Runtime dense fp32 over PyTorch eager dense fp32",
+    "precision": "ONNX Runtime dense {} over dense fp32",
+    "structure": "ONNX Runtime ticket {0} over dense {0}",
+    "sparsity": "ONNX Runtime ticket {0} over dense {0}",
+    "all": "ONNX Runtime ticket {} over PyTorch eager dense fp32",
+}
+
+
+def attribution(report: Report) -> list[Table]:
+    """From the dense model in PyTorch eager to each ticket file: what each step gained."""
+    tables = []
+    for file in report.size.tickets:
+        by_batch = [steps(batch, file.precision) for batch in report.latency]
+        rows = [
+            [
+                STEPS[name],
+                text.format(file.precision),
+                *(with_interval(ratios[name].times_as_fast) for ratios in by_batch),
+            ]
+            for name, text in _COMPARED.items()
+            if name in by_batch[0]
+        ]
+        batches = [f"batch {batch.batch_size}" for batch in report.latency]
+        caption = f"Speedup of the {file.precision} ticket, step by step"
+        tables.append(Table(caption, ["step", "speedup of", *batches], rows, ["speedup of"]))
     return tables
 
 
@@ -128,6 +180,28 @@ def accuracies(report: Report) -> Table:
     return Table(caption, ["system", *accuracy.systems[0].accuracy], rows)
 
 
+def control(report: Report) -> list[Table]:
+    """Dense model, dense control and ticket by answer type, if there is a control."""
+    if report.dense_control is None:
+        return []
+    accuracies = with_control(report)
+    dense, trained, ticket = accuracies.values()
+    differences = {"control − dense": (trained, dense), "ticket − control": (ticket, trained)}
+    rows = [
+        [name, *("none" if it is None else f"{it:.2f}" for it in accuracy.values())]
+        for name, accuracy in accuracies.items()
+    ]
+    for name, (of, against) in differences.items():
+        rows.append([name, *(_points(of[kind], against[kind]) for kind in dense)])
+    epochs = report.dense_control.epochs
+    caption = f"Beside the dense control, trained for {epochs} epochs in all: %, and points"
+    return [Table(caption, ["model in PyTorch", *dense], rows)]
+
+
+def _points(of: float | None, against: float | None) -> str:
+    return "none" if of is None or against is None else signed(of - against)
+
+
 def comparisons(report: Report) -> Table:
     """All pairs, over all questions."""
     rows = []
@@ -156,14 +230,14 @@ def comparisons(report: Report) -> Table:
 
 
 def by_type(report: Report) -> Table:
-    """Pairs that differ in sparsity alone."""
-    chosen = [it for it in report.accuracy.comparisons if it.isolates == "sparsity"]
+    """Pairs that differ in pruning alone."""
+    chosen = by_pruning(report)
     answer_types = [name for name in chosen[0].by_type if name != "overall"]
     rows = [
         [pair_name(report, it, "−"), *(_difference(it, name) for name in answer_types)]
         for it in chosen
     ]
-    caption = "Effect of sparsity by answer type, percentage points"
+    caption = "Effect of pruning by answer type, percentage points"
     return Table(caption, ["pair", *answer_types], rows)
 
 

@@ -28,6 +28,12 @@ def three_digits(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
+def large(count: float) -> str:
+    """A count in millions, or in billions (10^9), with at least three digits."""
+    value, unit = (count / 1e9, "billion") if count >= 1e9 else (count / 1e6, "million")
+    return f"{three_digits(value)} {unit}"
+
+
 def signed(value: float, digits: int = 2) -> str:
     """With its sign; without one where the value rounds to zero."""
     text = f"{abs(value):.{digits}f}"

@@ -56,10 +56,11 @@ def svg_file(figure: Any) -> str:
     return file.getvalue()
 
 
-def for_page(svg: str, name: str, form: str, caption: str) -> str:
+def for_page(svg: str, name: str, form: str, caption: str, description: str = "") -> str:
     """An SVG file as an <svg> of the page, of class `form` ("wide" or "narrow").
 
-    `name` is unique within the page: it becomes the prefix of all ids.
+    `name` is unique within the page: it becomes the prefix of all ids. `description` says what the
+    plot shows, for those who cannot see it.
     """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -73,4 +74,8 @@ def for_page(svg: str, name: str, form: str, caption: str) -> str:
     box = re.search(r'viewBox="[^"]+"', svg)
     assert box
     label = f'class="{form}" role="img" aria-label="{escape(caption)}" {box[0]}'
-    return re.sub(r"<svg[^>]*>", f"<svg {label}>", svg, count=1)
+    if not description:
+        return re.sub(r"<svg[^>]*>", f"<svg {label}>", svg, count=1)
+    described = f'<desc id="{name}-description">{escape(description)}</desc>'
+    start = f'<svg {label} aria-describedby="{name}-description">{described}'
+    return re.sub(r"<svg[^>]*>", lambda _: start, svg, count=1)

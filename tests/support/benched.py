@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.bench.findings import findings
+from benchmarks.bench.findings.summary import findings
 from benchmarks.bench.schema import Report
 from benchmarks.measure import loading
 from lxcompress.cli.main import main
@@ -58,3 +58,50 @@ def changed(figures: dict[str, Any], *changes: Change) -> Report:
         change(copy)
     report = Report.model_validate(copy)
     return report.model_copy(update={"findings": findings(report)})
+
+
+def structured(figures: dict[str, Any]) -> None:
+    """As of a ticket whose files lack heads and neurons, and 60% of the multiply-adds."""
+    for file in figures["size"]["files"]:
+        if file["model"] == "ticket":
+            file["encoding"] = "compact+bitmask"
+    for batch in figures["latency"]:
+        for ratio in batch["ratios"]:
+            if ratio["isolates"] == "sparsity" and ratio["of"].startswith("ONNX Runtime"):
+                ratio["isolates"] = "structure"
+    network = figures["network"]
+    network["ticket"] = round(0.4 * network["dense"])
+    kept = {
+        ("language", "layer.{}.attention.self", "attention"): [1, 2],
+        ("language", "layer.{}.intermediate", "feed-forward"): [0, 48],
+        ("vision", "r_layers.{}.attention.self", "attention"): [2, 2],
+        ("cross-modality", "x_layers.{}.visual_attention.att", "cross-attention"): [1, 2],
+        ("cross-modality", "x_layers.{}.lang_inter", "language feed-forward"): [5, 48],
+    }
+    network["units"] = [
+        {
+            "module": "lxmert.encoder." + name.format(layer),
+            "part": part,
+            "layer": layer,
+            "sublayer": sublayer,
+            "kind": "neurons" if total == 48 else "heads",
+            "left": left,
+            "of": total,
+        }
+        for (part, name, sublayer), (left, total) in kept.items()
+        for layer in range(2)
+        if (layer, sublayer) != (1, "cross-attention")
+    ]
+
+
+def controlled(figures: dict[str, Any]) -> None:
+    """As of a run with a dense control, on data without numbers."""
+    figures["dense_control"] = {
+        "accuracy": {"overall": 60.0, "yes/no": 70.0, "number": None, "other": 50.0},
+        "epochs": 8,
+    }
+    accuracy = {"dense": (55.0, 65.0, None, 45.0), "ticket": (59.5, 70.0, None, 49.0)}
+    for it in figures["accuracy"]["systems"]:
+        for kind, value in zip(it["accuracy"], accuracy[it["system"]["model"]], strict=True):
+            interval = {"low": value, "estimate": value, "high": value}
+            it["accuracy"][kind] = None if value is None else interval

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
-from benched import Change, changed
+from benched import Change, changed, controlled, structured
+
+from benchmarks.bench import tables
 
 
 def speedup(low: float, middle: float, high: float) -> Change:
@@ -12,7 +14,7 @@ def speedup(low: float, middle: float, high: float) -> Change:
     def change(figures: dict[str, Any]) -> None:
         for batch in figures["latency"]:
             for ratio in batch["ratios"]:
-                if ratio["isolates"] == "sparsity":
+                if ratio["isolates"] in ("sparsity", "structure"):
                     ratio["times_as_fast"] = {"low": low, "estimate": middle, "high": high}
 
     return change
@@ -68,33 +70,114 @@ def test_speed(
     assert ("is not attributed to sparsity" in everything) == different
 
 
-def compact(figures: dict[str, Any]) -> None:
-    """As of a ticket that has lost heads and neurons."""
-    for file in figures["size"]["files"]:
-        if file["model"] == "ticket":
-            file["encoding"] = "compact+bitmask"
+FEWER = "its file has fewer heads and neurons, and 40% of the multiply-adds."
 
 
 @pytest.mark.parametrize(
-    ("interval", "says"),
+    ("interval", "verdict", "reason", "on_all"),
     [
-        ((0.99, 1.0, 1.01), "although its file has fewer heads and neurons"),
-        ((1.8, 1.9, 2.0), "is faster than the dense fp32 file"),
-        ((0.7, 0.8, 0.9), "measured slower than the dense"),
+        (
+            (0.99, 1.0, 1.01),
+            "is as fast as the dense {} file",
+            f"although {FEWER}",
+            "fewer heads and neurons, but are only as fast as",
+        ),
+        (
+            (1.8, 1.9, 2.0),
+            "is faster than the dense {} file",
+            f": {FEWER}",
+            "fewer heads and neurons, and are faster than",
+        ),
+        (
+            (0.7, 0.8, 0.9),
+            "measured slower than the dense {} file",
+            f"although {FEWER}",
+            "slower than the dense files of the same precision, although they have fewer heads",
+        ),
+        ((0.5, 1.1, 1.9), "No significant difference", "interval is wide", "intervals are wide"),
     ],
 )
-def test_speed_of_a_compact_ticket(
-    figures: dict[str, Any], interval: tuple[float, float, float], says: str
+def test_speed_of_a_structured_ticket(
+    figures: dict[str, Any],
+    interval: tuple[float, float, float],
+    verdict: str,
+    reason: str,
+    on_all: str,
 ) -> None:
-    findings = changed(figures, compact, speedup(*interval)).findings
-    (speed,) = [text for text in findings["summary"] if text.startswith("Speed: ")]
-    assert says.replace("fp32", "int8" if "dense int8" in speed else "fp32") in speed
-    everything = " ".join(findings["speed"])
-    faster = interval[0] > 1
-    assert ("fewer heads and neurons, and are faster" in everything) == faster
+    report = changed(figures, structured, speedup(*interval))
+    file = min(report.size.tickets, key=lambda ticket: ticket.bytes)
+    (speed,) = [text for text in report.findings["summary"] if text.startswith("Speed: ")]
+    assert verdict.format(file.precision) in speed and reason in speed
+    assert "same shapes" not in speed and "unstructured" not in speed
+    about = [text for text in report.findings["speed"] if "ONNX Runtime fp32" in text]
+    assert len(about) == 2 and all(on_all in text for text in about)
+    assert not any("same shapes" in text or "nstructured" in text for text in about)
     # PyTorch computes with the zeros: whatever it measured is not a gain of the structure.
-    listed = [text for text in findings["speed"] if "fewer heads and neurons" in text]
-    assert not any("PyTorch" in text for text in listed)
+    assert not any("PyTorch" in text for text in about if "fewer heads" in text)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"), [(lambda figures: None, "sparsity"), (structured, "structure")]
+)
+def test_attribution_of_speed(figures: dict[str, Any], change: Change, kind: str) -> None:
+    factors = {"runtime": 2.0, "precision": 3.0, kind: 1.5, "all": 9.0}
+
+    def factor(figures: dict[str, Any]) -> None:
+        for ratio in figures["latency"][0]["ratios"]:
+            value = factors.get(ratio["isolates"], 1.0)
+            ratio["times_as_fast"] = {"low": value - 0.05, "estimate": value, "high": value + 0.05}
+
+    def smallest(figures: dict[str, Any]) -> None:
+        for file in figures["size"]["files"]:
+            if file["variant"] == "sparse-int8":
+                file["bytes"] = 1
+
+    summary = changed(figures, smallest, change, factor).findings["summary"]
+    (text,) = [text for text in summary if text.startswith("Attribution of speed: ")]
+    assert text == (
+        "Attribution of speed: The int8 ticket in ONNX Runtime against the dense fp32 model in "
+        "PyTorch eager: speedup 9.00, 95% interval 8.95–9.05 (batch 1). The factors are runtime "
+        f"and graph 2.00, precision 3.00 and {kind} 1.50."
+    )
+    factors[kind] = 1.0
+    summary = changed(figures, smallest, change, factor).findings["summary"]
+    assert f"precision 3.00 and {kind} 1.00 (no gain)." in " ".join(summary)
+
+
+def test_structure_and_multiply_adds(figures: dict[str, Any]) -> None:
+    findings = changed(figures, structured).findings
+    assert findings["structure"] == [
+        "The ticket's files have 7 of the 10 heads (70.0%) and 10 of the 192 neurons (5.2%) of the "
+        "dense model.",
+        "Sublayers without any: language layer 0, feed-forward; language layer 1, feed-forward.",
+    ]
+    assert "40.0% of the" in findings["speed"][0]
+    unstructured = changed(figures).findings
+    assert unstructured["structure"] == []
+    assert "as many multiply-adds as the dense model's" in unstructured["speed"][0]
+
+
+def test_dense_control(figures: dict[str, Any]) -> None:
+    report = changed(figures, controlled)
+    sentence = report.findings["accuracy"][-1]
+    assert sentence == report.findings["summary"][-1]
+    assert sentence == (
+        "Dense control: trained for 8 epochs in all, as long as the ticket, the dense model "
+        "reaches 60.00% (+5.00 points: what longer training alone gains). The ticket differs from "
+        "this control by −0.50 points. Only the control's accuracies are kept, not its model, so "
+        "these differences have no interval."
+    )
+    (table,) = tables.control(report)
+    assert table.rows == [
+        ["dense", "55.00", "65.00", "none", "45.00"],
+        ["dense control", "60.00", "70.00", "none", "50.00"],
+        ["ticket", "59.50", "70.00", "none", "49.00"],
+        ["control − dense", "+5.00", "+5.00", "none", "+5.00"],
+        ["ticket − control", "−0.50", "0.00", "none", "−1.00"],
+    ]
+    without = changed(figures)
+    assert tables.control(without) == []
+    assert not any("control" in text for text in without.findings["accuracy"])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ from benchmarks.bench.schema import System
 from benchmarks.bench.systems import COMPILED, CONTROL, EAGER, ONNX
 from benchmarks.measure.latency import Forward
 
-BATCHES = [{"input_ids": np.zeros((4, length), np.int64)} for length in (5, 7)]
+BATCHES = [
+    {"input_ids": np.zeros((4, length), np.int64), "visual_feats": np.zeros((4, 6 - length, 2))}
+    for length in (5, 3)
+]
 
 
 def counting(calls: list[int]) -> Forward:
@@ -25,20 +28,22 @@ def test_only_compiled_systems_run_before_the_timing(capsys: pytest.CaptureFixtu
         System.of(COMPILED, "dense", "fp32"): [],
     }
     systems = {system: counting(of_system) for system, of_system in calls.items()}
-    time_systems(systems, BATCHES, runs=1, seconds=0)
+    time_systems(systems, BATCHES, compact=False, runs=1, seconds=0)
     eager, compiled = calls.values()
-    assert len(compiled) == len(eager) + 2 and compiled[:2] == [5, 7]
+    assert len(compiled) == len(eager) + 2 and compiled[:2] == [5, 3]
     assert "compiling 1 models" in capsys.readouterr().err
 
 
-def test_only_pairs_of_one_precision_have_a_speedup() -> None:
+def test_speedups_are_medians_over_rounds() -> None:
     dense, ticket = System.of(ONNX, "dense", "fp32"), System.of(ONNX, "ticket", "int8")
     int8 = System.of(ONNX, "dense", "int8")
     systems = {system: counting([]) for system in (dense, ticket, int8, CONTROL)}
-    batch = time_systems(systems, BATCHES, runs=7, seconds=0)
-    assert (batch.batch_size, batch.batches, batch.tokens) == (4, 2, [5, 7])
+    batch = time_systems(systems, BATCHES, compact=False, runs=7, seconds=0)
+    assert (batch.batch_size, batch.batches) == (4, 2)
+    assert (batch.tokens, batch.regions) == ([5, 3], [1, 3])
     assert [(it.of, it.against, it.isolates) for it in batch.ratios] == [
         (ticket.name, int8.name, "sparsity"),
+        (int8.name, dense.name, "precision"),
         (CONTROL.name, dense.name, "control"),
     ]
     samples = {latency.system: np.array(latency.samples) for latency in batch.systems}

@@ -3,9 +3,10 @@
 import re
 from typing import Any
 
-from benched import HOSTILE, changed
+from benched import HOSTILE, changed, controlled, structured
 from report_page import Page
 
+from benchmarks.bench import tables
 from benchmarks.bench.report import html, markdown
 
 
@@ -33,6 +34,35 @@ def test_page_is_consistent(figures: dict[str, Any]) -> None:
     assert [value for name, value in page.attributes if name == "aria-label"].count("") == 0
     for section in ("Size", "Speed", "Loading", "Accuracy", "Method"):
         assert section in page.text
+
+
+def test_a_structured_ticket_has_a_map_of_its_layers(figures: dict[str, Any]) -> None:
+    report = changed(figures, structured, controlled)
+    text = html(report)
+    page = Page(text)
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    described = [value for name, value in page.attributes if name == "aria-describedby"]
+    assert len(described) == 2 and set(described) <= set(ids)
+    assert "Heads and neurons left, cross-modality" in page.text
+    (table,) = [it for it in tables.units(report) if it.caption.endswith("cross-modality")]
+    assert table.columns == ["layer", "cross-attention, of 2", "language feed-forward, of 48"]
+    assert table.rows == [["layer 0", "1", "5"], ["layer 1", "unused", "5"]]
+    assert "## Structure" in markdown(report)
+    unstructured = changed(figures)
+    assert "Structure" not in html(unstructured) and "## Structure" not in markdown(unstructured)
+
+
+def test_steps_of_the_speedup_are_in_a_table_for_each_ticket(figures: dict[str, Any]) -> None:
+    found = {it.caption: it for it in tables.attribution(changed(figures, structured))}
+    assert len(found) == 3
+    int8 = found["Speedup of the int8 ticket, step by step"]
+    assert int8.columns == ["step", "speedup of", "batch 1", "batch 3"]
+    assert [row[0] for row in int8.rows] == [
+        *("runtime and graph", "precision", "structure", "together")
+    ]
+    fp32 = found["Speedup of the fp32 ticket, step by step"]
+    assert [row[0] for row in fp32.rows] == ["runtime and graph", "structure", "together"]
 
 
 def test_hostile_names(figures: dict[str, Any]) -> None:

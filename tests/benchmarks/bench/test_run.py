@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from pydantic import BaseModel
 import lxcompress
 from benchmarks.bench import loading, schema
 from benchmarks.bench.schema import Report
+from benchmarks.measure.multiply_adds import multiply_adds
 from exporters.variants import VARIANTS
 from lxcompress.errors import ModelError
+from lxcompress.model.lxmert import load_model
 from lxcompress.run import Run
 
 RUNTIMES = ("PyTorch eager", "ONNX Runtime")
@@ -91,7 +94,7 @@ def test_comparisons(report: Report) -> None:
         assert sum(kind.questions for kind in parts) == 120
         assert sum(kind.mcnemar.only_of for kind in parts) == test.only_of
         same = (it.of.replace("ticket", "dense") == it.against, it.of.split()[-1])
-        assert (it.isolates == "sparsity") == same[0]
+        assert (it.isolates == "pruning") == same[0]
 
 
 def test_latencies(report: Report) -> None:
@@ -103,11 +106,24 @@ def test_latencies(report: Report) -> None:
             assert it.p50 == np.median(it.samples)
             rate = 3 * batch.batch_size / sum(it.samples)
             assert it.questions_per_second == pytest.approx(rate)
-        assert len(batch.ratios) == 5
-        for ratio in batch.ratios:  # a gain of precision is not one of sparsity
-            assert ratio.of.split()[-1] == ratio.against.split()[-1]
+        expected = {"sparsity": 4, "precision": 2, "runtime": 1, "all": 3, "control": 1}
+        assert Counter(it.isolates for it in batch.ratios) == expected
+        for ratio in batch.ratios:  # a gain of precision or runtime is not one of sparsity
             assert " dense " in ratio.against
-        assert [it.isolates for it in batch.ratios].count("control") == 1
+            of, against = ratio.of.split(), ratio.against.split()
+            if ratio.isolates == "sparsity":
+                assert [*of[:2], "dense", of[-1]] == against
+            elif ratio.isolates == "precision":
+                assert [*of[:-1], "fp32"] == against
+
+
+def test_multiply_adds_are_those_of_a_measured_question(report: Report, benched: Path) -> None:
+    batch, network = report.latency[0], report.network
+    assert min(batch.tokens) <= network.tokens <= max(batch.tokens)
+    assert min(batch.regions) <= network.regions <= max(batch.regions)
+    dense = load_model(benched / "dense")
+    assert network.dense == multiply_adds(dense, network.tokens, network.regions)
+    assert (network.ticket, network.units) == (network.dense, [])
 
 
 def test_loading(report: Report) -> None:

@@ -2,6 +2,7 @@
 
 from benchmarks.report.numbers import (
     duration,
+    large,
     megabytes,
     milliseconds,
     p_value,
@@ -41,3 +42,8 @@ def test_intervals() -> None:
     difference = Interval(estimate=0.226, low=-0.2, high=0.65)
     assert points(difference) == "+0.23 points (−0.20 to +0.65)"
     assert points(difference, unit="") == "+0.23 (−0.20 to +0.65)"
+
+
+def test_large_counts() -> None:
+    counts = (31_250, 31_250_000, 12_345_000_000)
+    assert [large(count) for count in counts] == ["0.03 million", "31.2 million", "12.3 billion"]

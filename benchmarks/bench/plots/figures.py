@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from benchmarks.bench.plots.layer_map import draw_layer_map
 from benchmarks.bench.schema import Accuracy, Latency, Report
 from benchmarks.bench.systems import CONTROL
 from benchmarks.report import html
@@ -18,11 +19,15 @@ LEGENDS = {  # of each plot: colour of the page, label
         "unpruned": "unpruned weights and scales",
         "container": "graph, names, answers, tokenizer",
     },
+    "layers": {"ticket": "left in the ticket's files", "grid": "removed"},
     "latency": {"dense": "dense", "ticket": "ticket"},
     "accuracy": {"dense": "dense", "ticket": "ticket"},
 }
 CAPTIONS = {
     "size": "Size of each file in MB, and as a share of the dense fp32 file.",
+    "layers": "Attention heads and feed-forward neurons left in each layer: their number, and as a "
+    "bar their share. No answer depends on unused sublayers. The tables below give the same "
+    "numbers.",
     "latency": "Latency from arrays to logits in ms. Dot: median; thick line: to the 90th "
     "percentile; thin line: to the 99th. Left is faster.",
     "accuracy": "Accuracy in % with 95% confidence intervals. Right is better. Each panel has its "
@@ -35,7 +40,7 @@ _Rows = Mapping[str, Sequence[Measured]]  # by label: dense and ticket of one ru
 
 
 def figure(report: Report, name: str) -> str:
-    """The <figure> of the plot `name` ("size", "latency", "accuracy")."""
+    """The <figure> of the plot `name` ("size", "layers", "latency", "accuracy")."""
     drawings = [plot(report, name, form) for form in WIDTHS]
     return html.figure(CAPTIONS[name], drawings, LEGENDS[name])
 
@@ -46,6 +51,10 @@ def plot(report: Report, name: str, form: str) -> str:
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"{name}-{form}"}):
+        if name == "layers":
+            drawing = draw_layer_map(report.network.units, form)
+            description = " ".join(report.findings["structure"])
+            return for_page(svg_file(drawing), f"{name}-{form}", form, CAPTIONS[name], description)
         heights = _heights(report)[name]
         drawing = Figure(figsize=(WIDTHS[form], sum(heights)), layout="constrained")
         panels = drawing.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]

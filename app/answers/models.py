@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,13 @@ from lxcompress.errors import ModelError
 from lxcompress.vision.regions import Regions
 
 # Of two models that take a millisecond each, the first one finds cold CPU caches and appears five
-# times as slow. A latency is therefore the median of up to 3 runs, in about 20 ms altogether.
-_MAX_RUNS, _TIMING_BUDGET_MS = 3, 20.0
+# times as slow. Short runs are therefore repeated, in about 20 ms for each model.
+_MAX_ROUNDS, _TIMING_BUDGET_MS = 4, 20.0
 
 
 @dataclass(frozen=True, eq=False)
 class Answer(TimedAnswer):
-    """One model's answer to one question; the time is the median of up to three runs if short.
+    """One model's answer to one question.
 
     attention: float32 `[regions]`, the answer's attention to each region; sums to 1, or all
         0 for a ticket that never looks at them.
@@ -36,7 +37,8 @@ class Model:
     """An exported file in memory: it keeps answering after the file is deleted.
 
     bytes: size of the file.
-    sparsity: fraction of the prunable weights that are zero; None for a dense model.
+    sparsity: fraction of the prunable weights that are pruned; None for a dense model.
+    compact: whether it has fewer heads or neurons than the dense model.
     """
 
     def __init__(self, path: Path, device: str, threads: int | None) -> None:
@@ -50,37 +52,39 @@ class Model:
         self._model = OnnxVqaModel(path, device, threads=threads, attention=True)
         self.variant = self._model.metadata["variant"]
         self.precision = self._model.metadata["precision"]
+        self.compact = "compact" in self._model.metadata["encoding"]
         sparsity = json.loads(self._model.metadata["sparsity"])
         self.sparsity: float | None = sparsity and sparsity["prunable"]
         self.labels = self._model.labels
         self.tokenizer = self._model.tokenizer
         self.feature_size = self._model.feature_size
-        self._timed_runs = 1
 
-    def warm_up(self) -> None:
-        """Run once, so that the first question is not slow, and decide how often to time each."""
+    def warm_up(self) -> float:
+        """Run twice, so that the first question is not slow; return the second time in ms."""
         blank = Regions(np.zeros((1, self.feature_size), np.float32), np.zeros((1, 4), np.float32))
-        self._timed_runs = _MAX_RUNS
-        milliseconds = self.answer("what is this?", blank).milliseconds
-        self._timed_runs = min(_MAX_RUNS, max(1, int(_TIMING_BUDGET_MS / milliseconds)))
+        times = [self.answer("what is this?", blank).milliseconds for _ in range(2)]
+        return times[-1]
 
     def answer(self, question: str, regions: Regions) -> Answer:
         """Answer one question as a batch of its own: int8 logits depend on the whole batch."""
-        milliseconds = []
-        for _ in range(self._timed_runs):
-            start = time.perf_counter()
-            inputs = self._model.encode([question]) | pad_regions([regions])
-            (logits,), (attention,) = self._model.logits_and_attention(inputs)
-            milliseconds.append(1000 * (time.perf_counter() - start))
-        return Answer(likeliest(self.labels, logits), statistics.median(milliseconds), attention)
+        start = time.perf_counter()
+        inputs = self._model.encode([question]) | pad_regions([regions])
+        (logits,), (attention,) = self._model.logits_and_attention(inputs)
+        milliseconds = 1000 * (time.perf_counter() - start)
+        return Answer(likeliest(self.labels, logits), milliseconds, attention)
 
 
 @dataclass(frozen=True)
 class ModelPair:
-    """The ticket and the dense model that it is compared with."""
+    """The ticket and the dense model that it is compared with.
+
+    rounds: how often both answer a question, to be timed; with more than one, the first does not
+        count.
+    """
 
     ticket: Model
     dense: Model
+    rounds: int = 1
 
     @classmethod
     def open(cls, ticket: Path, dense: Path, device: str, threads: int | None) -> ModelPair:
@@ -96,10 +100,22 @@ class ModelPair:
                 f"{ticket} and {dense} have different answers, so they come from different runs; "
                 "export both files of one run again"
             )
-        for model in (pair.ticket, pair.dense):
-            model.warm_up()
-        return pair
+        slowest = max(model.warm_up() for model in (pair.ticket, pair.dense))
+        return replace(pair, rounds=min(_MAX_ROUNDS, max(1, int(_TIMING_BUDGET_MS / slowest))))
 
     def answer(self, question: str, regions: Regions) -> tuple[Answer, Answer]:
-        """The ticket's answer and the dense model's."""
-        return self.ticket.answer(question, regions), self.dense.answer(question, regions)
+        """The ticket's answer and the dense model's, with the medians of their times.
+
+        In each round they answer in random order, so that neither is always the first.
+        """
+        answers: dict[Model, list[Answer]] = {self.ticket: [], self.dense: []}
+        for _ in range(self.rounds):
+            for model in random.sample(list(answers), len(answers)):
+                answers[model].append(model.answer(question, regions))
+        return _median_answer(answers[self.ticket]), _median_answer(answers[self.dense])
+
+
+def _median_answer(answers: list[Answer]) -> Answer:
+    """The first of equal answers, with the median time of all but the first if there are more."""
+    times = [answer.milliseconds for answer in answers[1:] or answers]
+    return replace(answers[0], milliseconds=statistics.median(times))

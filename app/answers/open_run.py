@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.answers.known_inputs import KnownInputs
@@ -49,6 +49,17 @@ class ServedModels:
             threads,
             detector_weights,
         )
+
+    def with_comparable_dense(self, folder: Path) -> ServedModels:
+        """Serve the dense file that the ticket of a run is best compared with.
+
+        That is fp32; for a structured ticket, which is faster, the one of its own precision.
+
+        Raises:
+            RunError: `folder` is not a finished run.
+        """
+        structure = Run.open_finished(folder).read_result().ticket.structure
+        return replace(self, dense=VARIANTS[self.ticket.precision if structure else "fp32"])
 
 
 def _find_variant(option: str, name: str, *, sparse: bool) -> Variant:

@@ -9,6 +9,7 @@ from typing import Any
 from app.answers.known_inputs import KnownInputs, truncated_end, unknown_words, untruncated
 from app.answers.models import Answer, Model, ModelPair
 from app.answers.region_cache import DetectedRegions, RegionCache
+from app.answers.speedup import Speedups
 from lxcompress.errors import DataError
 
 MAX_CHARACTERS = 300
@@ -48,6 +49,7 @@ class Service:
 
     def __init__(self, pair: ModelPair, regions: RegionCache, known: KnownInputs) -> None:
         self.pair, self.regions, self.known = pair, regions, known
+        self.speedups = Speedups()
         self._untruncated = untruncated(pair.ticket.tokenizer)
 
     def detect(self, picture: Path | None) -> tuple[DetectedRegions, str | None]:
@@ -77,6 +79,9 @@ class Service:
         if objection is not None:
             return Reply(text, detected, objection)
         ticket, dense = self.pair.answer(text, detected.regions)
+        self.speedups.add(
+            dense_milliseconds=dense.milliseconds, ticket_milliseconds=ticket.milliseconds
+        )
         return Reply(text, detected, None, ticket, dense, self._notes(text))
 
     def _notes(self, question: str) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 
 from app.answers.known_inputs import KnownInputs
-from app.answers.models import Answer, Model
+from app.answers.models import Answer, Model, ModelPair
 from app.answers.service import Reply, Service
+from app.answers.speedup import FEWEST_QUESTIONS, Speedup
 
 _MAX_LISTED_ANSWERS = 200
 
@@ -73,18 +74,39 @@ def render_probabilities(reply: Reply, service: Service) -> str:
     if reply.ticket is None or reply.dense is None:
         return ""
     pair = service.pair
-    caption = "Each bar is the probability of that answer alone; they need not add up to 100%."
-    if pair.ticket.precision != pair.dense.precision:
-        caption += (
-            f" The ticket computes in {pair.ticket.precision}, the dense model in "
-            f"{pair.dense.precision}; the precision changes the latency. The zeros only make the "
-            "file smaller."
-        )
-    else:
-        caption += " The ticket’s zeros make its file smaller, not faster."
+    bars = "Each bar is the probability of that answer alone; they need not add up to 100%."
+    speed = _describe_speed(pair, service.speedups.summarize())
     ticket = _render_model("Ticket", reply.ticket, pair.ticket)
     dense = _render_model("Dense", reply.dense, pair.dense)
-    return f'<div class="lx-models">{ticket}{dense}</div><p class="lx-small">{caption}</p>'
+    return f'<div class="lx-models">{ticket}{dense}</div><p class="lx-small">{speed} {bars}</p>'
+
+
+def _describe_speed(pair: ModelPair, speedup: Speedup) -> str:
+    """How much faster the ticket is, if that is its own gain; else what explains the times."""
+    precision, other = escape(pair.ticket.precision), escape(pair.dense.precision)
+    if precision != other:
+        text = (
+            f"The ticket computes in {precision}, the dense model in {other}; the precision "
+            "changes the latency"
+        )
+        if pair.ticket.compact:
+            return (
+                f"{text} too. <code>--dense-variant {precision}</code> compares both in one "
+                "precision."
+            )
+        return f"{text}. The zeros only make the file smaller."
+    if not pair.ticket.compact:
+        return "The ticket’s zeros make its file smaller, not faster."
+    fewer = "The ticket has fewer heads and neurons than the dense model"
+    over = f"the {speedup.questions:,} questions so far (both in {precision}, in ONNX Runtime)"
+    if speedup.questions < FEWEST_QUESTIONS:
+        return (
+            f"{fewer}. How much faster that makes it is shown from {FEWEST_QUESTIONS} questions "
+            f"on; there have been {speedup.questions}."
+        )
+    if not speedup.significant:
+        return f"{fewer}, but was not measurably faster over {over}."
+    return f"{fewer} and answers <b>{speedup.median:.1f} times as fast</b>: the median over {over}."
 
 
 def _render_model(name: str, answer: Answer, model: Model) -> str:
@@ -99,7 +121,7 @@ def _render_model(name: str, answer: Answer, model: Model) -> str:
         f"<span>{escape(model.precision)}</span>"
     )
     if model.sparsity:
-        facts += f" <span>{model.sparsity:.0%} zeros</span>"
+        facts += f" <span>{model.sparsity:.0%} pruned</span>"
     return (
         f'<section class="lx-{name.lower()}"><h2>{name}</h2><p class="lx-facts">{facts}</p>'
         f"<table><caption>The {name.lower()} model’s most probable answers</caption>{rows}</table>"

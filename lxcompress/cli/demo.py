@@ -21,8 +21,12 @@ def demo(
         typer.Option(help="ONNX file of the ticket: sparse-fp32, sparse-fp16 or sparse-int8."),
     ] = "sparse-int8",
     dense_variant: Annotated[
-        str, typer.Option(help="ONNX file of the dense model: fp32, fp16 or int8.")
-    ] = "fp32",
+        str | None,
+        typer.Option(
+            help="ONNX file of the dense model: fp32, fp16 or int8. [default: fp32; for a "
+            "structured ticket that of its precision, so that their speeds can be compared]"
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[
         int | None,
@@ -80,13 +84,15 @@ def demo(
     from exporters.runtime.session import check_device
 
     # What can be checked at once is checked before minutes of work.
-    served = ServedModels.parse(variant, dense_variant, device, threads, detector_weights)
+    served = ServedModels.parse(variant, dense_variant or "fp32", device, threads, detector_weights)
     check_device(device)
     address = Address.parse(host, root_path)
     find_port(port, address.host)
     folder = run or find_newest_run(_RUNS)
     if folder is None:
         folder = _find_default_ticket()
+    if dense_variant is None:
+        served = served.with_comparable_dense(folder)
     missing = find_missing_files(folder, served)
     if missing:
         names = ", ".join(variant.file for variant in missing)

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.answers.models import Model, ModelPair
+from app.answers.models import Answer, Model, ModelPair
 from app.answers.service import Service
 from exporters.runtime import OnnxVqaModel, pad_regions
 from lxcompress.errors import ModelError
 from lxcompress.vision.pictures import open_picture
 from lxcompress.vision.pixel import PixelDetector
+from lxcompress.vision.regions import Regions
 
 
 def test_answers_and_probabilities_are_those_of_the_files(
@@ -38,6 +39,32 @@ def test_answers_and_probabilities_are_those_of_the_files(
     )
     assert service.pair.ticket.sparsity == pytest.approx(0.5, abs=0.01)
     assert service.pair.dense.sparsity is None
+
+
+@pytest.mark.parametrize(("rounds", "median"), [(1, 9.0), (2, 5.0), (4, 5.0)])
+def test_the_first_of_several_rounds_does_not_count(
+    scene: Path, rounds: int, median: float
+) -> None:
+    order = []
+
+    class Timed(Model):
+        def __init__(self, name: str) -> None:
+            self.name, self.times = name, iter([9.0, 5.0, 1.0, 7.0])
+
+        def answer(self, question: str, regions: Regions) -> Answer:
+            order.append(self.name)
+            return Answer([("yes", 1.0)], next(self.times), np.zeros(1))
+
+    (regions,) = PixelDetector().detect([open_picture(scene)])
+    firsts = set()
+    for _ in range(20):
+        pair = ModelPair(Timed("ticket"), Timed("dense"), rounds)
+        answers = pair.answer("is there a circle?", regions)
+        assert [answer.milliseconds for answer in answers] == [median, median]
+        assert sorted(order) == ["dense"] * rounds + ["ticket"] * rounds
+        firsts.add(order[0])
+        order.clear()
+    assert firsts == {"ticket", "dense"}
 
 
 def test_files_with_different_answers_are_rejected(tiny_exported: Path, tmp_path: Path) -> None:

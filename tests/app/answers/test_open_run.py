@@ -58,6 +58,17 @@ def test_missing_onnx_files_are_listed(tiny_exported: Path, tiny_run: Path, tmp_
         find_missing_files(tmp_path, SERVED_MODELS)
 
 
+def test_a_structured_ticket_is_compared_in_its_own_precision(run: Path, tmp_path: Path) -> None:
+    assert SERVED_MODELS.with_comparable_dense(run) == SERVED_MODELS
+    result = read_json(run / "result.json", "result")
+    result["ticket"]["structure"] = [{"module": "a", "heads": [1, 2]}]
+    write_json(run / "result.json", result)
+    served = SERVED_MODELS.with_comparable_dense(run)
+    assert (served.ticket.name, served.dense.name) == ("sparse-int8", "int8")
+    with pytest.raises(RunError, match="is not a run directory"):
+        SERVED_MODELS.with_comparable_dense(tmp_path / "none")
+
+
 @pytest.mark.parametrize(
     ("ticket", "dense", "message"),
     [

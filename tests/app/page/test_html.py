@@ -1,9 +1,14 @@
 """No text of a user or a run becomes markup."""
 
+import copy
 from pathlib import Path
 
+import pytest
+
 from app.answers.known_inputs import KnownInputs
+from app.answers.models import ModelPair
 from app.answers.service import Service
+from app.answers.speedup import Speedups
 from app.page import html
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -24,3 +29,38 @@ def test_no_text_becomes_markup(service: Service, scene: Path) -> None:
     ):
         assert "<script" not in text and "<img" not in text
     assert "&lt;script" in html.render_answer(reply, hostile)
+
+
+SHAPES = "has fewer heads and neurons"
+
+
+@pytest.mark.parametrize(
+    ("compact", "dense", "ratios", "says"),
+    [
+        (
+            True,
+            "int8",
+            [1.9] * 8,
+            f"{SHAPES} than the dense model and answers <b>1.9 times as fast",
+        ),
+        (True, "int8", [1.9] * 8, "over the 8 questions so far (both in int8, in ONNX Runtime)"),
+        (True, "int8", [1.1, 0.9] * 4, f"{SHAPES} than the dense model, but was not measurably"),
+        (True, "int8", [1.9] * 2, "shown from 6 questions on; there have been 2."),
+        (True, "fp32", [1.9] * 8, "<code>--dense-variant int8</code> compares both"),
+        (False, "fp32", [1.9] * 8, "The zeros only make the file smaller."),
+        (False, "int8", [1.9] * 8, "zeros make its file smaller, not faster."),
+    ],
+)
+def test_speed_is_attributed_to_fewer_heads_and_neurons_only(
+    service: Service, scene: Path, compact: bool, dense: str, ratios: list[float], says: str
+) -> None:
+    pair = ModelPair(copy.copy(service.pair.ticket), copy.copy(service.pair.dense))
+    pair.ticket.compact, pair.dense.precision = compact, dense
+    other = Service(pair, service.regions, service.known)
+    reply = other.ask(scene, "is there a circle?")
+    other.speedups = Speedups()  # of known times
+    for ratio in ratios:
+        other.speedups.add(dense_milliseconds=ratio, ticket_milliseconds=1)
+    text = html.render_probabilities(reply, other)
+    assert says in text
+    assert ("times as fast" in text) == (compact and dense == "int8" and ratios == [1.9] * 8)

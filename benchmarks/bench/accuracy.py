@@ -23,6 +23,8 @@ from lxcompress.data.questions.question import Question, QuestionId
 from lxcompress.evaluation.predict import predict, predict_labels
 from lxcompress.evaluation.scoring import ANSWER_TYPES, Score, score
 from lxcompress.model.lxmert import load_model
+from lxcompress.pruning.schedule import training_rounds
+from lxcompress.run import Run, control_name
 from lxcompress.system.progress import progress
 
 OVERALL = "overall"
@@ -46,6 +48,14 @@ def answers_in_onnx(path: Path, data: EncodedQuestions, device: str, threads: in
         data,
         description=f"Answering, {path.name}",
     )
+
+
+def answers_of_control(run: Run) -> Path | None:
+    """The file of the dense control's answers; None without a control, or if it is gone."""
+    if run.read_result().dense_control is None:
+        return None
+    path = run.predictions(control_name(len(training_rounds(run.read_config()))))
+    return path if path.exists() else None
 
 
 def compare(

@@ -64,7 +64,6 @@ def sections(report: Report) -> list[Section]:
             findings["accuracy"],
             [
                 tables.accuracies(report),
-                *tables.control(report),
                 tables.comparisons(report),
                 tables.by_type(report),
             ],

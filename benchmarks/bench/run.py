@@ -34,14 +34,15 @@ from benchmarks.bench.schema import (
     Size,
     System,
 )
-from benchmarks.bench.systems import EAGER, model_folders, onnx_system, open_systems
+from benchmarks.bench.systems import DENSE_CONTROL, EAGER, model_folders, onnx_system, open_systems
 from benchmarks.measure.compilation import check_compiler
 from benchmarks.measure.latency import Forward
 from exporters.runtime.session import check_device
 from exporters.variants import VARIANTS
 from lxcompress.data.questions.question import QuestionId
 from lxcompress.errors import ConfigError
-from lxcompress.system.files import atomic_path, locked, write_json
+from lxcompress.evaluation.scoring import read_results
+from lxcompress.system.files import atomic_path, locked, sha256, write_json
 from lxcompress.system.machine.device import resolve_device
 from lxcompress.system.machine.environment import describe
 from lxcompress.system.machine.threads import set_torch_threads
@@ -169,11 +170,15 @@ def _measure_accuracy(inputs: BenchInputs, settings: Settings, parts: FinishedPa
         # As pairs, because the keys of a JSON object cannot be numbers.
         pairs = parts.once(name, list[tuple[QuestionId, str]], partial(_pairs, measure), {})
         answers[system] = dict(pairs)
+    control = accuracy.answers_of_control(run)
+    if control is not None:
+        eager, *others = answers.items()  # beside the other models in PyTorch
+        answers = dict([eager, (DENSE_CONTROL, read_results(control)), *others])
     return parts.once(
         "accuracy",
         Accuracies,
         lambda: accuracy.compare(answers, data.questions, "val"),
-        {"resampled": "pictures"},
+        {"resampled": "pictures", "control": control and sha256(control)},
     )
 
 

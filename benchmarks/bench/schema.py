@@ -19,17 +19,31 @@ from lxcompress.system.record import Record
 SCHEMA: Final = "lxcompress-bench/2"
 
 Model = Annotated[Literal["dense", "ticket"], Field(description="whose weights")]
+SystemModel = Annotated[
+    Literal["dense", "dense control", "ticket"],
+    Field(description="whose weights; the dense control was trained as long in all as the ticket"),
+]
 Precision = Annotated[
     variants.Precision,
     Field(description="of the weights; int8 is computed in fp16 on CUDA"),
 ]
 Isolates = Annotated[
-    Literal["pruning", "sparsity", "structure", "precision", "runtime", "both", "all", "control"],
+    Literal[
+        "pruning",
+        "sparsity",
+        "structure",
+        "training",
+        "precision",
+        "runtime",
+        "both",
+        "all",
+        "control",
+    ],
     Field(
         description="what the two differ in: pruning (for speed: sparsity, zeros in the same "
-        "shapes, or structure, fewer heads and neurons), precision, runtime with its graph "
-        "optimizations, both pruning and precision, or all; a control compares a system with "
-        "itself"
+        "shapes, or structure, fewer heads and neurons), length of training, precision, runtime "
+        "with its graph optimizations, both pruning and precision, or all; a control compares a "
+        "system with itself"
     ),
 ]
 
@@ -136,11 +150,11 @@ class System(Record):
 
     name: str = Field(description="runtime, model and precision; unique within a report")
     runtime: str = Field(description="PyTorch eager, PyTorch compiled or ONNX Runtime")
-    model: Model
+    model: SystemModel
     precision: Precision
 
     @classmethod
-    def of(cls, runtime: str, model: Model, precision: Precision) -> System:
+    def of(cls, runtime: str, model: SystemModel, precision: Precision) -> System:
         name = f"{runtime} {model} {precision}"
         return cls(name=name, runtime=runtime, model=model, precision=precision)
 

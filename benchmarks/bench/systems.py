@@ -17,6 +17,8 @@ from lxcompress.run import Run
 from lxcompress.system.progress import progress
 
 EAGER, COMPILED, ONNX = "PyTorch eager", "PyTorch compiled", "ONNX Runtime"
+# Whose answers the run has kept: the dense model, trained as long in all as the ticket.
+DENSE_CONTROL = System.of(EAGER, "dense control", "fp32")
 # The dense fp32 file in a second session: what differs between the two is noise.
 CONTROL = System.of("ONNX Runtime (control)", "dense", "fp32")
 _PYTORCH_PRECISIONS: dict[str, tuple[Precision, ...]] = {"cpu": ("fp32",), "cuda": ("fp32", "fp16")}
@@ -73,16 +75,22 @@ def pairs(systems: Collection[System]) -> Iterator[tuple[System, System, Isolate
     """Yield pairs (of, against) of one runtime, and what the two differ in.
 
     A ticket is compared with the dense model of its precision ("pruning"), every other precision
-    with dense fp32, and the control with the system that it repeats.
+    with dense fp32, and the control with the system that it repeats. The dense control differs from
+    the dense model in the length of its training, and from the ticket in pruning.
     """
     for of in systems:
         if of == CONTROL:
             yield of, System.of(ONNX, of.model, of.precision), "control"
             continue
+        if of == DENSE_CONTROL:
+            yield of, System.of(EAGER, "dense", of.precision), "training"
+            continue
         same_precision = System.of(of.runtime, "dense", of.precision)
         dense_fp32 = System.of(of.runtime, "dense", "fp32")
         if of.model == "ticket" and same_precision in systems:
             yield of, same_precision, "pruning"
+        if of == System.of(EAGER, "ticket", "fp32") and DENSE_CONTROL in systems:
+            yield of, DENSE_CONTROL, "pruning"
         if of.precision != "fp32" and dense_fp32 in systems:
             yield of, dense_fp32, "precision" if of.model == "dense" else "both"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from benchmarks.bench.findings.accuracy import by_pruning, with_control
 from benchmarks.bench.findings.speed import PRUNING, STEPS, steps
 from benchmarks.bench.plots.layer_map import UNUSED, by_part, column, columns, layers
 from benchmarks.bench.schema import Comparison, Report
@@ -15,7 +14,6 @@ from benchmarks.report.numbers import (
     milliseconds,
     p_value,
     points,
-    signed,
     three_digits,
     with_interval,
 )
@@ -180,28 +178,6 @@ def accuracies(report: Report) -> Table:
     return Table(caption, ["system", *accuracy.systems[0].accuracy], rows)
 
 
-def control(report: Report) -> list[Table]:
-    """Dense model, dense control and ticket by answer type, if there is a control."""
-    if report.dense_control is None:
-        return []
-    accuracies = with_control(report)
-    dense, trained, ticket = accuracies.values()
-    differences = {"control − dense": (trained, dense), "ticket − control": (ticket, trained)}
-    rows = [
-        [name, *("none" if it is None else f"{it:.2f}" for it in accuracy.values())]
-        for name, accuracy in accuracies.items()
-    ]
-    for name, (of, against) in differences.items():
-        rows.append([name, *(_points(of[kind], against[kind]) for kind in dense)])
-    epochs = report.dense_control.epochs
-    caption = f"Beside the dense control, trained for {epochs} epochs in all: %, and points"
-    return [Table(caption, ["model in PyTorch", *dense], rows)]
-
-
-def _points(of: float | None, against: float | None) -> str:
-    return "none" if of is None or against is None else signed(of - against)
-
-
 def comparisons(report: Report) -> Table:
     """All pairs, over all questions."""
     rows = []
@@ -230,14 +206,15 @@ def comparisons(report: Report) -> Table:
 
 
 def by_type(report: Report) -> Table:
-    """Pairs that differ in pruning alone."""
-    chosen = by_pruning(report)
+    """Pairs that differ in pruning alone, or in the length of training alone."""
+    chosen = [it for it in report.accuracy.comparisons if it.isolates in ("pruning", "training")]
     answer_types = [name for name in chosen[0].by_type if name != "overall"]
     rows = [
         [pair_name(report, it, "−"), *(_difference(it, name) for name in answer_types)]
         for it in chosen
     ]
-    caption = "Effect of pruning by answer type, percentage points"
+    effect = "pruning and of longer training" if report.dense_control else "pruning"
+    caption = f"Effect of {effect} by answer type, percentage points"
     return Table(caption, ["pair", *answer_types], rows)
 
 

@@ -23,6 +23,7 @@ COLOURS = {  # CSS variable of page.html: stand-in
     "container": "#010206",
     "dense": "#010207",
     "ticket": "#010208",
+    "control": "#010209",
 }
 
 STYLE: dict[Any, Any] = {  # matplotlib's rcParams

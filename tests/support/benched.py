@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import shutil
@@ -53,10 +54,10 @@ def error_of(patch: pytest.MonkeyPatch, capsys: Any, *arguments: object) -> str:
 
 def changed(figures: dict[str, Any], *changes: Change) -> Report:
     """The report of changed figures, with the findings that follow from them."""
-    copy = json.loads(json.dumps(figures))
+    other = json.loads(json.dumps(figures))
     for change in changes:
-        change(copy)
-    report = Report.model_validate(copy)
+        change(other)
+    report = Report.model_validate(other)
     return report.model_copy(update={"findings": findings(report)})
 
 
@@ -95,13 +96,20 @@ def structured(figures: dict[str, Any]) -> None:
 
 
 def controlled(figures: dict[str, Any]) -> None:
-    """As of a run with a dense control, on data without numbers."""
-    figures["dense_control"] = {
-        "accuracy": {"overall": 60.0, "yes/no": 70.0, "number": None, "other": 50.0},
-        "epochs": 8,
-    }
-    accuracy = {"dense": (55.0, 65.0, None, 45.0), "ticket": (59.5, 70.0, None, 49.0)}
-    for it in figures["accuracy"]["systems"]:
-        for kind, value in zip(it["accuracy"], accuracy[it["system"]["model"]], strict=True):
-            interval = {"low": value, "estimate": value, "high": value}
-            it["accuracy"][kind] = None if value is None else interval
+    """As of a run with a dense control, which is 5 points better than the dense model."""
+    figures["dense_control"] = {"accuracy": {"overall": 60.0}, "epochs": 8}
+    name = "PyTorch eager {} fp32".format
+    systems, comparisons = figures["accuracy"]["systems"], figures["accuracy"]["comparisons"]
+    (dense,) = [it for it in systems if it["system"]["name"] == name("dense")]
+    control = copy.deepcopy(dense)
+    control["system"] |= {"name": name("dense control"), "model": "dense control"}
+    systems.insert(1, control)
+    (pruning,) = [it for it in comparisons if it["of"] == name("ticket")]
+    training, at_equal_training = copy.deepcopy(pruning), copy.deepcopy(pruning)
+    training |= {"of": name("dense control"), "isolates": "training"}
+    at_equal_training |= {"against": name("dense control")}
+    overall = training["by_type"]["overall"]
+    overall["difference"] = {"low": 4.0, "estimate": 5.0, "high": 6.0}
+    overall = at_equal_training["by_type"]["overall"]
+    overall["difference"] = {"low": -1.0, "estimate": -0.5, "high": 0.5}
+    comparisons += [training, at_equal_training]

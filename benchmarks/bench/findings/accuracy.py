@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.bench.schema import Comparison, Model, Report, System
-from benchmarks.bench.systems import EAGER, pair_name
-from benchmarks.report.numbers import p_value, points, signed
-from lxcompress.result import Accuracy
-
-CONTROL = "dense control"
+from benchmarks.bench.schema import Comparison, Paired, Report
+from benchmarks.bench.systems import DENSE_CONTROL, pair_name
+from benchmarks.report.numbers import p_value, points
 
 
 def accuracy(report: Report) -> list[str]:
@@ -28,31 +25,36 @@ def control(report: Report) -> list[str]:
     """What the dense control shows: how much of the ticket's accuracy longer training explains."""
     if report.dense_control is None:
         return []
-    accuracies = with_control(report)
-    dense, trained, ticket = (accuracies[name]["overall"] for name in ("dense", CONTROL, "ticket"))
-    assert dense is not None and trained is not None and ticket is not None
-    gain = trained - dense
-    alone = (
-        "what longer training alone gains" if gain > 0 else "longer training alone gains nothing"
-    )
-    return [
+    trained = (
         f"Dense control: trained for {report.dense_control.epochs} epochs in all, as long as the "
-        f"ticket, the dense model reaches {trained:.2f}% ({signed(gain)} points: {alone}). "
-        f"The ticket differs from this control by {signed(ticket - trained)} points. Only the "
-        "control's accuracies are kept, not its model, so these differences have no interval."
+        "ticket, the dense model"
+    )
+    name, comparisons = DENSE_CONTROL.name, report.accuracy.comparisons
+    training = next((it for it in comparisons if it.of == name), None)
+    ticket = next((it for it in comparisons if it.against == name), None)
+    if training is None or ticket is None:
+        accuracy = report.dense_control.accuracy["overall"]
+        return [
+            f"{trained} reaches {accuracy:.2f}%. Its answers are not in the run's predictions/, so "
+            "it is not compared."
+        ]
+    gain = _overall(training).difference
+    if gain.includes(0):
+        verdict = "longer training alone gains nothing significant"
+    elif gain.estimate > 0:
+        verdict = "what longer training alone gains"
+    else:
+        verdict = "longer training alone is a loss"
+    return [
+        f"{trained} changes by {points(gain)}: {verdict}. "
+        f"{accuracy_of(ticket, 'The ticket against this control')}"
     ]
 
 
-def with_control(report: Report) -> dict[str, Accuracy]:
-    """Accuracies in PyTorch of the dense model, the dense control if any, and the ticket."""
-    measured = {it.system: it.accuracy for it in report.accuracy.systems}
-
-    def estimates(model: Model) -> Accuracy:
-        intervals = measured[System.of(EAGER, model, "fp32")].items()
-        return {name: interval.estimate if interval else None for name, interval in intervals}
-
-    trained = {CONTROL: report.dense_control.accuracy} if report.dense_control else {}
-    return {"dense": estimates("dense"), **trained, "ticket": estimates("ticket")}
+def _overall(comparison: Comparison) -> Paired:
+    overall = comparison.by_type["overall"]
+    assert overall
+    return overall
 
 
 def by_pruning(report: Report) -> list[Comparison]:
@@ -62,8 +64,7 @@ def by_pruning(report: Report) -> list[Comparison]:
 
 def accuracy_of(comparison: Comparison, pair: str) -> str:
     """The difference over all questions, and whether it is significant."""
-    overall = comparison.by_type["overall"]
-    assert overall
+    overall = _overall(comparison)
     difference, test, questions = overall.difference, overall.mcnemar, f"{overall.questions:,}"
     if test.neither == overall.questions and difference.low == difference.high == 0:
         verdict = f"neither answers any of {questions} questions correctly: not informative"

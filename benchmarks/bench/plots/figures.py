@@ -33,6 +33,7 @@ CAPTIONS = {
     "accuracy": "Accuracy in % with 95% confidence intervals. Right is better. Each panel has its "
     "own scale.",
 }
+_OFFSETS = {"dense": -0.2, "dense control": 0.0, "ticket": 0.2}  # within a row
 _ROW, _EDGES = 0.3, 0.55  # inches: one row, and axis and title together
 
 Measured = TypeVar("Measured", Latency, Accuracy)
@@ -42,7 +43,10 @@ _Rows = Mapping[str, Sequence[Measured]]  # by label: dense and ticket of one ru
 def figure(report: Report, name: str) -> str:
     """The <figure> of the plot `name` ("size", "layers", "latency", "accuracy")."""
     drawings = [plot(report, name, form) for form in WIDTHS]
-    return html.figure(CAPTIONS[name], drawings, LEGENDS[name])
+    legend = LEGENDS[name]
+    if name == "accuracy" and report.dense_control:
+        legend = {**legend, "control": "dense control"}
+    return html.figure(CAPTIONS[name], drawings, legend)
 
 
 def plot(report: Report, name: str, form: str) -> str:
@@ -120,7 +124,8 @@ def _draw_accuracy(report: Report, panels: list[Any]) -> None:
         for y, accuracy in _positions(rows):
             interval = accuracy.accuracy[answer_type]
             assert interval
-            style = {"color": COLOURS[accuracy.system.model], "clip_on": False}
+            colour = COLOURS[accuracy.system.model.removeprefix("dense ")]
+            style = {"color": colour, "clip_on": False}
             axes.plot([interval.low, interval.high], [y, y], linewidth=2, **style)
             axes.plot([interval.estimate], [y], "o", markersize=6, **style)
         _label_rows(axes, rows)
@@ -153,11 +158,10 @@ def _rows(systems: Iterable[Measured]) -> _Rows[Measured]:
 
 
 def _positions(rows: _Rows[Measured]) -> Iterable[tuple[float, Measured]]:
-    """The vertical position of each system: dense above the ticket where they share a row."""
+    """The vertical position of each system; systems that share a row lie above each other."""
     for row, systems in enumerate(rows.values()):
         for measured in systems:
-            offset = -0.17 if measured.system.model == "dense" else 0.17
-            yield row + (offset if len(systems) > 1 else 0), measured
+            yield row + (_OFFSETS[measured.system.model] if len(systems) > 1 else 0), measured
 
 
 def _label_rows(axes: Any, rows: _Rows[Measured]) -> None:

@@ -161,23 +161,48 @@ def test_dense_control(figures: dict[str, Any]) -> None:
     report = changed(figures, controlled)
     sentence = report.findings["accuracy"][-1]
     assert sentence == report.findings["summary"][-1]
-    assert sentence == (
+    assert sentence.startswith(
         "Dense control: trained for 8 epochs in all, as long as the ticket, the dense model "
-        "reaches 60.00% (+5.00 points: what longer training alone gains). The ticket differs from "
-        "this control by −0.50 points. Only the control's accuracies are kept, not its model, so "
-        "these differences have no interval."
+        "changes by +5.00 points (+4.00 to +6.00): what longer training alone gains. The ticket "
+        "against this control: −0.50 points (−1.00 to +0.50), McNemar's p "
     )
-    (table,) = tables.control(report)
-    assert table.rows == [
-        ["dense", "55.00", "65.00", "none", "45.00"],
-        ["dense control", "60.00", "70.00", "none", "50.00"],
-        ["ticket", "59.50", "70.00", "none", "49.00"],
-        ["control − dense", "+5.00", "+5.00", "none", "+5.00"],
-        ["ticket − control", "−0.50", "0.00", "none", "−1.00"],
+    assert sentence.endswith("no significant difference over 120 questions.")
+    table = tables.by_type(report)
+    assert table.caption.startswith("Effect of pruning and of longer training by answer type")
+    assert [row[0] for row in table.rows][-2:] == [
+        "PyTorch eager, dense control fp32 − dense fp32",
+        "PyTorch eager, ticket fp32 − dense control fp32",
     ]
     without = changed(figures)
-    assert tables.control(without) == []
+    assert tables.by_type(without).caption.startswith("Effect of pruning by answer type")
     assert not any("control" in text for text in without.findings["accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        ((-0.1, 0.1, 0.3), "gains nothing significant"),
+        ((-0.3, -0.2, -0.1), "longer training alone is a loss"),
+    ],
+)
+def test_longer_training_that_gains_nothing(
+    figures: dict[str, Any], interval: tuple[float, float, float], verdict: str
+) -> None:
+    def trained(figures: dict[str, Any]) -> None:
+        for comparison in figures["accuracy"]["comparisons"]:
+            if comparison["isolates"] == "training":
+                ends = dict(zip(("low", "estimate", "high"), interval, strict=True))
+                comparison["by_type"]["overall"]["difference"] = ends
+
+    assert verdict in changed(figures, controlled, trained).findings["accuracy"][-1]
+
+
+def test_a_control_without_answers(figures: dict[str, Any]) -> None:
+    def epochs(figures: dict[str, Any]) -> None:
+        figures["dense_control"] = {"accuracy": {"overall": 60.0}, "epochs": 8}
+
+    sentence = changed(figures, epochs).findings["accuracy"][-1]
+    assert "reaches 60.00%. Its answers are not in the run's predictions/" in sentence
 
 
 @pytest.mark.parametrize(

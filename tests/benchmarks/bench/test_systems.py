@@ -1,7 +1,15 @@
 """Only systems that differ in one respect are compared as such."""
 
 from benchmarks.bench.schema import Model, Precision, System
-from benchmarks.bench.systems import COMPILED, CONTROL, EAGER, ONNX, pairs, speed_pairs
+from benchmarks.bench.systems import (
+    COMPILED,
+    CONTROL,
+    DENSE_CONTROL,
+    EAGER,
+    ONNX,
+    pairs,
+    speed_pairs,
+)
 
 MODELS: tuple[Model, Model] = ("dense", "ticket")
 PRECISIONS: tuple[Precision, Precision] = ("fp32", "int8")
@@ -66,4 +74,13 @@ def test_nothing_is_attributed_without_pytorch() -> None:
     systems = [System.of(ONNX, model, "fp32") for model in MODELS]
     assert speeds(systems, compact=True) == [
         ("ONNX Runtime ticket fp32", "ONNX Runtime dense fp32", "structure")
+    ]
+
+
+def test_the_dense_control_is_compared_in_pytorch() -> None:
+    systems = [System.of(EAGER, model, "fp32") for model in MODELS]
+    assert named([*systems, DENSE_CONTROL]) == [
+        ("PyTorch eager ticket fp32", "PyTorch eager dense fp32", "pruning"),
+        ("PyTorch eager ticket fp32", "PyTorch eager dense control fp32", "pruning"),
+        ("PyTorch eager dense control fp32", "PyTorch eager dense fp32", "training"),
     ]

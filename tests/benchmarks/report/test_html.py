@@ -70,7 +70,7 @@ def test_contrast_in_light_and_dark() -> None:
         for ground in ("page", "card"):
             for text in ("ink", "muted", "link"):
                 assert contrast(palette[text], palette[ground]) >= 4.5, text
-            for mark in ("mask", "values", "unpruned", "container", "dense", "ticket"):
+            for mark in ("mask", "values", "unpruned", "container", "dense", "ticket", "control"):
                 assert contrast(palette[mark], palette[ground]) >= 3, mark
 
 

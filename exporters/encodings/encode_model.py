@@ -14,6 +14,7 @@ from exporters.encodings.bitmask import check_pruned
 from exporters.encodings.registry import ENCODINGS, choose_encodings, describe
 from exporters.graph.half_precision import to_half
 from exporters.graph.metadata import AnswerMetadata, write_metadata
+from exporters.graph.residuals import unfused_residuals
 from exporters.graph.structure import Structure
 from exporters.graph.trace import Graph
 from exporters.variants import Variant
@@ -45,7 +46,9 @@ def encode_model(
     structure = structure if structure and variant.sparse else Structure()
     masks = structure.select_mask(mask) if mask is not None and variant.sparse else {}
     remaining = {name: int(keep.count_nonzero()) for name, keep in masks.items()}
-    model = to_half(graph.model) if variant.precision == "fp16" else _copy(graph.model)
+    # fp16 is for GPUs, whose fused kernels are fast.
+    prepare = to_half if variant.precision == "fp16" else unfused_residuals
+    model = prepare(graph.model)
     model.producer_name, model.producer_version = "lxcompress", lxcompress.__version__
     encodings = choose_encodings(graph, variant, remaining)
     for name, encoding in encodings.items():
@@ -80,12 +83,6 @@ def encode_model(
         sparsity=sparsity,
     )
     return model
-
-
-def _copy(model: ModelProto) -> ModelProto:
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    return copy
 
 
 def _in_graph(graph: Graph, name: str, tensor: torch.Tensor) -> np.ndarray:

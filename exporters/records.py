@@ -48,6 +48,10 @@ class StructureCheck(Record):
 
     bytes: int = Field(description="size of the file, external data included")
     sha256: str = Field(description="of the file; after a space, of its external data")
+    pattern: str = Field(description="of what is pruned: structured, unstructured or N:M; or dense")
+    units: dict[str, dict[str, tuple[int, int]]] = Field(
+        description='"heads" and "neurons" of each part of the model: left, of the dense model'
+    )
     parameters: int = Field(description="number of weights in the file")
     prunable: int = Field(description="prunable weights of the dense model; 0 in a dense file")
     pruned: int = Field(description="of these, weights that the ticket lacks")

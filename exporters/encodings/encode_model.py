@@ -14,6 +14,7 @@ from exporters.encodings.bitmask import check_pruned
 from exporters.encodings.registry import ENCODINGS, choose_encodings, describe
 from exporters.graph.half_precision import to_half
 from exporters.graph.metadata import AnswerMetadata, write_metadata
+from exporters.graph.pattern import UNPRUNED, find_pattern
 from exporters.graph.residuals import unfused_residuals
 from exporters.graph.structure import Structure
 from exporters.graph.trace import Graph
@@ -80,6 +81,7 @@ def encode_model(
         answers,
         encoding=describe(encodings.values(), compact=bool(structure.kept)),
         structure=structure.dumps(),
+        pattern=find_pattern(masks, compact=bool(structure.kept)) if variant.sparse else UNPRUNED,
         sparsity=sparsity,
     )
     return model

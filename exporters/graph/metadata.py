@@ -30,6 +30,7 @@ METADATA = frozenset(
         "precision",
         "encoding",  # dense, compact, bitmask or compact+bitmask (`registry.describe`)
         "structure",  # JSON: the heads and neurons that remain (`exporters.graph.structure`)
+        "pattern",  # dense, structured, unstructured or N:M (`exporters.graph.pattern`)
         "sparsity",  # JSON: of the prunable weights, of the whole model; null for a dense file
         "labels",  # JSON: the answers, in the order of the logits
         "tokenizer",  # JSON of the `tokenizers` library, with truncation and padding
@@ -71,6 +72,7 @@ def write_metadata(
     *,
     encoding: str,
     structure: str,
+    pattern: str,
     sparsity: dict[str, float] | None,
 ) -> None:
     """Set all metadata of a model that is otherwise complete, in place."""
@@ -82,6 +84,7 @@ def write_metadata(
             "precision": variant.precision,
             "encoding": encoding,
             "structure": structure,
+            "pattern": pattern,
             "sparsity": json.dumps(sparsity),
             "labels": json.dumps(answers.labels, ensure_ascii=False),
             "tokenizer": answers.tokenizer,

@@ -19,7 +19,16 @@ from transformers import LxmertConfig
 from exporters.graph.interface import OPSET
 from exporters.records import ExportRecord
 from exporters.targets.markdown import escape_markdown, fill_template
-from lxcompress.choices import Choice, Criterion, Pattern, Rewind, Schedule, Scope, Subnetwork
+from lxcompress.choices import (
+    Choice,
+    Criterion,
+    Pattern,
+    Rewind,
+    Schedule,
+    Scope,
+    Subnetwork,
+    n_of_m,
+)
 from lxcompress.config import EMBEDDED_DATA, EMBEDDED_MODEL
 from lxcompress.model.answer_head import labels_of
 from lxcompress.result import RunResult
@@ -56,6 +65,10 @@ _SPEED = {  # by whether the files are compact
     "computes with all zeros.",
     False: "Its pruned weights make files smaller, but not matrix products faster.",
 }
+_N_OF_M = (
+    " In every row, {n} of every {m} weights are left. TensorRT can use 2:4 (ONNX Runtime's option "
+    "`trt_sparsity_enable`) in a file with decoded weights; no speed was measured."
+)
 # Options that affect how a run is computed, not its result; and what every exported ticket has.
 _NOT_IN_COMMAND = {"workers", "tensorboard", "enforce-mask", "control"}
 
@@ -151,7 +164,7 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
         accuracy_table=_accuracy_table(result),
         file_table=_file_table(files),
         stored=" ".join(text for part, text in _STORED.items() if part in encodings),
-        speed=_SPEED["compact" in encodings],
+        speed=_SPEED["compact" in encodings] + _n_of_m(files),
         regions=_regions_code(data.detector),
         file=f"{ONNX_FOLDER}/{min(files, key=lambda name: files[name].bytes)}",
         opset=OPSET,
@@ -162,6 +175,12 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
         checked="; ".join(machines),
         license=_license(settings),
     )
+
+
+def _n_of_m(files: Mapping[str, ExportRecord]) -> str:
+    """What can be done with the pattern of the files, if it is N:M."""
+    pairs = {n_of_m(record.pattern) for record in files.values()}
+    return "".join(_N_OF_M.format(n=pair[0], m=pair[1]) for pair in pairs if pair)
 
 
 def _accuracy_table(result: RunResult) -> str:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 
 import numpy as np
 import onnx
 import torch
-from onnx import helper
 
 from exporters.encodings.base import DOMAIN
 from exporters.encodings.decode_model import EncodedWeights
 from exporters.encodings.dense import Dense
-from exporters.encodings.int8 import weight_of
 from exporters.encodings.registry import describe
 from exporters.graph.metadata import CONTENT_DIGEST, content_digest, read_labels
 from exporters.graph.onnx_file import OnnxFile, file_hashes, wrap_parse_errors
 from exporters.graph.structure import Structure
 from exporters.records import StructureCheck
 from exporters.variants import VARIANTS
+from exporters.verify.pattern import PatternCheck
+from exporters.verify.units import check_units
 from lxcompress.errors import ModelError
 from lxcompress.model.prunable import is_prunable
 from lxcompress.pruning.mask import Mask
@@ -73,6 +72,7 @@ def _check_weights(file: OnnxFile, mask: Mask | None) -> StructureCheck:
     variant = VARIANTS.get(file.metadata["variant"])
     sparse, encoded = variant is not None and variant.sparse, set(weights.pruned)
     expected = structure.select_mask(mask) if mask is not None else {}
+    pattern = PatternCheck(file)
     parameters = prunable = pruned = zeros = dense_zeros = 0
     dtypes, names, shapes = set(), set(), {}
     for name in weights.names:
@@ -91,8 +91,9 @@ def _check_weights(file: OnnxFile, mask: Mask | None) -> StructureCheck:
             dense_zeros += zero  # of pruning, of rounding or by chance: only the mask can say
         else:
             pruned += keep.size - int(np.count_nonzero(keep))
+        stored = weights.in_model_layout(name, weight)
+        pattern.matrix(name, keep, stored)
         if mask is not None and name in expected:
-            stored = weights.in_model_layout(name, weight)
             _check_pruned(file, name, expected[name].cpu().numpy(), keep, stored)
     hidden_size = file.array(_HIDDEN).size
     removed = structure.removed(hidden_size)
@@ -102,15 +103,18 @@ def _check_weights(file: OnnxFile, mask: Mask | None) -> StructureCheck:
         describe(weights.encodings.values(), compact=bool(structure.kept)),
     )
     _check_shapes(file, structure.shapes(hidden_size), shapes)
-    _check_heads(file, structure)
+    units = check_units(file, structure, shapes)
     if mask is not None:
         _check_mask(file, structure, names, shapes, mask)
     stated = _check_sparsity(
         file, sparse, prunable + removed, pruned + removed, dense_zeros, structure, mask
     )
+    pattern.totals(sparse=sparse, prunable=prunable, pruned=stated - removed, removed=removed)
     return StructureCheck(
         bytes=file.stored_bytes(),
         sha256=file_hashes(file.path),
+        pattern=pattern.stated,
+        units=units,
         parameters=parameters,
         prunable=prunable + removed,
         pruned=stated,
@@ -144,32 +148,6 @@ def _check_shapes(
                 f"{file.path} states other heads or neurons than it has: {name} is "
                 f"{found.get(name)}, not {shape}"
             )
-
-
-def _check_heads(file: OnnxFile, structure: Structure) -> None:
-    """Check that attention splits what remains of queries and keys into the stated heads."""
-    counts = structure.counts
-    heads = {
-        f"{layer.first[0]}.weight": counts[layer.name]
-        for layer in structure.kept
-        if layer.kind == "heads"
-    }
-    readers = defaultdict(list)
-    for node in file.model.graph.node:
-        for name in node.input:
-            readers[name].append(node)
-    for node in file.model.graph.node:
-        query = weight_of(node)
-        if query in heads:
-            (biased,) = readers[node.output[0]]
-            (attention,) = readers[biased.output[0]]
-            for attribute in ("q_num_heads", "kv_num_heads"):
-                found = helper.get_node_attr_value(attention, attribute)
-                if found != heads[query]:
-                    raise ModelError(
-                        f"{file.path} states other heads or neurons than it has: {attribute} of "
-                        f"{query} is {found}, not {heads[query]}"
-                    )
 
 
 def _check_mask(

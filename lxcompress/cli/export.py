@@ -156,9 +156,14 @@ def verify(
     found = check_structure(opened)
     print(f"{file}: {found.bytes:,} bytes, sha256 {found.sha256}")
     print(f"{found.parameters:,} weights, checksum as recorded, valid ONNX")
+    print(f"encoding: {opened.metadata['encoding']}; pattern: {found.pattern}")
     if found.prunable:
         share = found.pruned / found.prunable
         print(f"pruned: {found.pruned:,} of {found.prunable:,} prunable ({share:.1%})")
+    for kind, parts in found.units.items():
+        left, total = (sum(counts) for counts in zip(*parts.values(), strict=True))
+        by_part = [f"{part} {some:,} of {of:,}" for part, (some, of) in parts.items() if of]
+        print(f"{kind} left: {left:,} of {total:,} ({', '.join(by_part)})")
     if source is not None:
         compared = compare(opened, source, device)
         print(

@@ -19,6 +19,8 @@ _PRUNABLE = re.compile(
 
 
 _MODALITIES = {"layer": "language", "r_layers": "vision"}
+MODALITIES = (*_MODALITIES.values(), "cross-modality")
+"""The parts of the model, as `modality` names them."""
 
 
 def prunable_parameters(model: LxmertForQuestionAnswering) -> dict[str, nn.Parameter]:
@@ -44,4 +46,4 @@ def is_prunable(name: str, dimensions: int) -> bool:
 def modality(name: str) -> str:
     """Return "language", "vision" or "cross-modality" (with the pooler and the answer head)."""
     match = re.match(r"lxmert\.encoder\.(layer|r_layers)\.", name)
-    return _MODALITIES[match[1]] if match else "cross-modality"
+    return _MODALITIES[match[1]] if match else MODALITIES[-1]

@@ -18,12 +18,13 @@ from transformers.models.lxmert.modeling_lxmert import LxmertAttention
 
 from lxcompress.model.unused_branch import unused_parameters
 
-# Of a language or vision layer, and of the two streams of a cross-modality layer.
-_FEED_FORWARDS = {
+FEED_FORWARDS = {
     "intermediate": "output",
     "lang_inter": "lang_output",
     "visn_inter": "visn_output",
 }
+"""Names of the two modules of a feed-forward sublayer: of a language or vision layer, and of the
+two streams of a cross-modality layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Sublayer:
     def neurons(cls, name: str, units: int) -> Self:
         """Return LXMERT's feed-forward sublayer with `units` neurons in its module `name`."""
         parent, _, part = name.rpartition(".")
-        output = f"{parent}.{_FEED_FORWARDS[part]}.dense"
+        output = f"{parent}.{FEED_FORWARDS[part]}.dense"
         return cls(name, "neurons", units, 1, (f"{name}.dense",), output)
 
     @property
@@ -106,6 +107,6 @@ def _attentions(model: nn.Module) -> Iterator[Sublayer]:
 
 def _feed_forwards(model: nn.Module) -> Iterator[Sublayer]:
     for name, module in model.named_modules():
-        if name.rpartition(".")[2] in _FEED_FORWARDS:
+        if name.rpartition(".")[2] in FEED_FORWARDS:
             assert isinstance(module.dense, nn.Linear)
             yield Sublayer.neurons(name, module.dense.out_features)

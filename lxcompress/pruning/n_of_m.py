@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -59,3 +60,23 @@ def check_divides(weights: Mapping[str, torch.Tensor], m: int) -> None:
                 f"--pattern: the rows of {name} have {weight.shape[1]} weights, which cannot be "
                 f"divided into groups of {m}"
             )
+
+
+def find_n_of_m(masks: Mapping[str, torch.Tensor]) -> str | None:
+    """Return the N:M, of the smallest M, that all rows of all masks satisfy exactly.
+
+    masks: bool `[out, in]` by name, True where a weight remains.
+    """
+    size = sum(keep.numel() for keep in masks.values())
+    left = sum(int(keep.count_nonzero()) for keep in masks.values())
+    if not 0 < left < size:
+        return None
+    smallest = size // math.gcd(size, left)  # the denominator of the share that is left
+    columns = math.gcd(*(keep.shape[1] for keep in masks.values()))
+    for m in range(smallest, columns + 1, smallest):
+        n = m * left // size
+        if columns % m == 0 and all(
+            bool((keep.view(-1, m).count_nonzero(dim=1) == n).all()) for keep in masks.values()
+        ):
+            return f"{n}:{m}"
+    return None

@@ -108,7 +108,7 @@ def test_a_run_with_structured_pruning(
     record = module.export(source, source.variants(["sparse-fp16"]), "cpu").files[
         "model_sparse_fp16.onnx"
     ]
-    assert record.encoding == "compact"
+    assert record.encoding == "compact" and record.pattern == "structured"
     assert record.pruned / record.prunable == result["ticket"]["sparsity"]["prunable"] >= 0.5
     structure = json.loads(metadata_of(run.onnx / "model_sparse_fp16.onnx")["structure"])
     for entry in result["ticket"]["structure"]:
@@ -129,6 +129,7 @@ def test_metadata(run: Path, name: str, ticket: tuple[LxmertForQuestionAnswering
     found, sparse = metadata_of(path_of(run, name)), name.startswith("sparse")
     assert found["encoding"] == ("compact+bitmask" if sparse else "dense")
     assert record_of(run, name)["encoding"] == found["encoding"]
+    assert found["pattern"] == ("unstructured" if sparse else "dense")
     if not sparse:
         assert found["structure"] == "{}" and found["sparsity"] == "null"
         return
@@ -236,6 +237,14 @@ def verify(command: Command, run: Path) -> Any:
 def test_verify(run: Path, verify: Any, name: str) -> None:
     outcome = verify(path_of(run, name))
     assert outcome.code == 0 and outcome.out.endswith("verified\n"), outcome
+    lines = outcome.out.splitlines()
+    assert "encoding: compact+bitmask; pattern: unstructured" in lines
+    # The language's and vision's only layers have lost both heads and all neurons.
+    assert "heads left: 4 of 8 (language 0 of 2, vision 1 of 2, cross-modality 3 of 4)" in lines
+    assert (
+        "neurons left: 48 of 144 (language 32 of 48, vision 0 of 48, cross-modality 16 of 48)"
+        in lines
+    )
 
 
 def other_structure(**changes: Any) -> str:

@@ -42,6 +42,8 @@ def test_keys_and_their_order(tiny_exported: Path) -> None:
             "formula",
             "bytes",
             "sha256",
+            "pattern",
+            "units",
             "parameters",
             "prunable",
             "pruned",

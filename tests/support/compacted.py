@@ -14,6 +14,7 @@ from lxcompress.model.lxmert import load_model
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.sublayers import sublayers
 from lxcompress.pruning.mask import Mask
+from lxcompress.pruning.n_of_m import n_of_m_mask
 
 Kept = dict[str, torch.Tensor]
 
@@ -61,6 +62,19 @@ def prune_units(model: LxmertForQuestionAnswering, kept: Kept, *, dense: bool = 
     pruned = Mask(mask)
     pruned.apply(weights)
     return pruned
+
+
+def n_of_m_run(run: Path, folder: Path, n: int, m: int) -> Path:
+    """A copy of a run whose ticket has lost the smallest of every `m` weights but `n`."""
+    copy = Path(shutil.copytree(run, folder, ignore=shutil.ignore_patterns("onnx")))
+    model = load_model(copy / "ticket")
+    add_noise(model, seed=8)
+    weights = prunable_parameters(model)
+    mask = n_of_m_mask(weights, n, m)
+    mask.apply(weights)
+    model.save_pretrained(copy / "ticket")
+    mask.save(copy / "ticket" / "mask.safetensors")
+    return copy
 
 
 def structured_run(

@@ -140,6 +140,7 @@ def test_metadata(name: str, make: Make, mask: Mask, ticket: LxmertForQuestionAn
         "precision": name.removeprefix("sparse-"),
         "encoding": "bitmask" if name.startswith("sparse-") else "dense",
         "structure": "{}",
+        "pattern": "unstructured" if name.startswith("sparse-") else "dense",
         "tokenizer": '{"version": "1.0"}',
         "max_tokens": "17",
         "sha256": hashlib.sha256(text).hexdigest(),

@@ -240,6 +240,14 @@ def test_optional_parts_of_a_result(finished: Path) -> None:
     assert "a29, … |" in card.text and "a30" not in card.text
 
 
+def test_n_of_m_is_explained(finished: Path) -> None:
+    result, files, architecture = copy.deepcopy(card_inputs(finished))
+    assert "trt_sparsity_enable" not in model_card("x", result, files, architecture)
+    marked = {n: record.model_copy(update={"pattern": "2:4"}) for n, record in files.items()}
+    card = model_card("x", result, marked, architecture)
+    assert card.count("In every row, 2 of every 4 weights are left. TensorRT can use 2:4") == 1
+
+
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lxcompress.choices import Pattern, Subnetwork, n_of_m
 from lxcompress.errors import ConfigError
-from lxcompress.pruning.n_of_m import n_of_m_mask
+from lxcompress.pruning.n_of_m import find_n_of_m, n_of_m_mask
 
 
 @settings(deadline=None)
@@ -68,3 +68,29 @@ def test_patterns_are_parsed(pattern: str, expected: tuple[int, int] | None) -> 
     else:
         with pytest.raises(ConfigError, match="choose unstructured, structured or N:M"):
             Pattern.of(pattern)
+
+
+@settings(deadline=None)
+@given(m=st.integers(2, 8), groups=st.integers(3, 6), data=st.data())
+def test_the_smallest_pattern_is_found(m: int, groups: int, data: st.DataObject) -> None:
+    """Any smaller one would have to fit random masks by chance."""
+    n = data.draw(st.integers(1, m - 1))
+    generator = torch.Generator().manual_seed(0)
+    weights = {name: torch.randn(16, groups * m, generator=generator) for name in "ab"}
+    mask = n_of_m_mask(weights, n, m)
+    assert find_n_of_m(dict(mask.items())) == f"{n}:{m}"
+
+
+def test_no_pattern_is_found() -> None:
+    keep = n_of_m_mask({"a": torch.arange(1.0, 65).view(4, 16)}, 2, 4)["a"]
+    for masks in (
+        {"a": torch.ones(4, 16) > 0},
+        {"a": torch.zeros(4, 16) > 0},
+        {"a": keep, "b": torch.ones(4, 16) > 0},
+        {"a": keep, "b": torch.rand(4, 15) < 0.5},
+        {},
+    ):
+        assert find_n_of_m(masks) is None
+    assert find_n_of_m({"a": keep}) == "2:4"
+    keep[1, 0], keep[2, 2] = True, False
+    assert find_n_of_m({"a": keep}) is None

@@ -84,9 +84,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
 
-def sparse_model(small: bool) -> tuple[LxmertForQuestionAnswering, Mask]:
-    """Return a model with random weights under a mask of `SPARSITY`."""
-    model = full_size.new_model(small).eval()
+def sparse_model(
+    small: bool, layers: Mapping[str, int] | None = None
+) -> tuple[LxmertForQuestionAnswering, Mask]:
+    """Return a model with random weights under a mask of `SPARSITY`; see `full_size.new_model`."""
+    model = full_size.new_model(small, layers=layers).eval()
     set_labels(model.config, [f"answer {index}" for index in range(model.config.num_qa_labels)])
     weights = prunable_parameters(model)
     mask = magnitude_mask({name: weight.detach() for name, weight in weights.items()}, SPARSITY)

@@ -116,6 +116,38 @@ def speed() -> str:
     )
 
 
+def peers() -> str:
+    """Full-size LXMERT: multiply-adds, size and latency of PyTorch, our files, torch-pruning."""
+    report = _result("peers")
+    measured = report["measurements"]
+    batches = measured["latency"]
+    columns = ["full-size LXMERT", "multiply-adds, billions", "MB"]
+    columns += [f"batch {size}, ms" for size in batches]
+    first = next(iter(batches))
+    columns.append(f"× PyTorch, batch {first}")
+    rows, failures = [], []
+    for name, system in measured["systems"].items():
+        if "error" in system:
+            failures.append(f"{name} is missing: {escape(system['error'])}\n\n")
+            continue
+        file = measured["files"].get(name)
+        times = {size: systems[name] for size, systems in batches.items() if name in systems}
+        faster = times and times[first]["times_faster_than_pytorch_eager"]
+        rows.append(
+            [
+                name if name in ("PyTorch eager", "torch-pruning") else f"ONNX, {name}",
+                f"{system['multiply_adds'] / 1e9:.2f}",
+                "" if file is None else f"{file['bytes'] / 1e6:.0f}",
+                *(f"{1000 * times[size]['p50']:.1f}" if times else "" for size in batches),
+                f"{faster:.1f}" if faster else "",
+            ]
+        )
+    return (
+        f"{_table(columns, rows)}\n{''.join(failures)}"
+        f"{_measured_by(report['command'], report['environment'])}"
+    )
+
+
 def busy_machine() -> str:
     """Speed alone and beside a busy process, with the libraries' settings and ours."""
     report = _result("busy_machine")
@@ -206,6 +238,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         pretraining_phases,
         onnx_files,
         speed,
+        peers,
         busy_machine,
     )
 }

@@ -159,17 +159,19 @@ def all_systems(
         path = folder / variant.file
         speed_report.status(f"loading {path.name}")
         if device == "cpu" or variant.precision != "int8":
-            systems[f"stock {path.name}"] = _in_stock(folded_session(path, device, threads))
+            systems[f"stock {path.name}"] = in_stock(folded_session(path, device, threads))
         if variant.sparse:
             systems[f"runtime {path.name}"] = OnnxVqaModel(path, device, threads=threads).logits
     return systems
 
 
-def _in_stock(session: onnxruntime.InferenceSession) -> Forward:
+def in_stock(session: onnxruntime.InferenceSession) -> Forward:
+    """Return the forward pass of a session."""
     return lambda inputs: session.run([OUTPUT], dict(inputs))[0]
 
 
-def _questions(model: LxmertForQuestionAnswering, batch_size: int) -> list[Inputs]:
+def questions(model: LxmertForQuestionAnswering, batch_size: int) -> list[Inputs]:
+    """Return the batches that all systems answer."""
     source = full_size.batches(model.config, batch_size)
     return [model_arrays(next(source)) for _ in range(_DIFFERENT_BATCHES)]
 
@@ -178,7 +180,7 @@ def compare_answers(
     model: LxmertForQuestionAnswering, systems: Mapping[str, Forward]
 ) -> dict[str, dict[str, Any]]:
     """Compare the logits of every system with PyTorch's, and of sparse files with dense ones."""
-    batches = _questions(model, 8)
+    batches = questions(model, 8)
     logits = {
         name: np.concatenate([system(batch) for batch in batches])
         for name, system in systems.items()
@@ -207,7 +209,7 @@ def time_answers(
 ) -> dict[str, dict[str, Any]]:
     """Time each system from arrays to logits, on the same batches in turn."""
     speed_report.status(f"latency of {len(systems)} systems, batch {batch_size}")
-    batches = _questions(model, batch_size)
+    batches = questions(model, batch_size)
 
     samples = latency.time_in_rounds(
         {name: latency.over_batches(batches, system) for name, system in systems.items()},

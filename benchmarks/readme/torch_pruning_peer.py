@@ -1,0 +1,131 @@
+"""LXMERT pruned by torch-pruning (https://github.com/VainF/Torch-Pruning, MIT), for comparison.
+
+It follows that project's example for BERT: all widths and the numbers of heads shrink by one ratio,
+the residual stream included, at random. Nothing of lxcompress's pruning or export is used.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.export import Dim
+from transformers import LxmertForQuestionAnswering
+from transformers.models.lxmert.modeling_lxmert import LxmertAttention
+
+from benchmarks.measure.multiply_adds import multiply_adds
+from benchmarks.readme import full_size
+from exporters.graph.interface import INPUTS, OUTPUT
+from lxcompress.model.unused_branch import skip_unused_branch
+
+_TRIES = 4
+_CLOSE = 0.02  # relative difference of the multiply-adds
+
+
+def pruned_model(small: bool, target: int, tokens: int) -> LxmertForQuestionAnswering:
+    """Return a stock LXMERT that is pruned to about `target` multiply-adds a question.
+
+    Raises:
+        ImportError: torch-pruning is not installed.
+        Exception: Whatever it raises where it cannot trace or prune the model.
+    """
+    import torch_pruning  # noqa: F401  # before the large model is made
+
+    stock = full_size.new_model(small, stock=True).eval()
+    skip_unused_branch(stock)  # which torch-pruning does not see, since no answer depends on it
+    whole = multiply_adds(stock, tokens, full_size.REGIONS)
+    kept = math.sqrt(target / whole)  # both sides of a matrix shrink
+    closest, least = stock, math.inf
+    for _ in range(_TRIES):
+        model = copy.deepcopy(stock)
+        _prune(model, 1 - kept)
+        count = multiply_adds(model, tokens, full_size.REGIONS)
+        if abs(count / target - 1) < least:
+            closest, least = model, abs(count / target - 1)
+        if least < _CLOSE:
+            break
+        kept *= math.sqrt(target / count)
+    return closest
+
+
+def _prune(model: LxmertForQuestionAnswering, ratio: float) -> None:
+    import torch_pruning
+
+    attentions = [module for module in model.modules() if isinstance(module, LxmertAttention)]
+    heads = {
+        layer: attention.num_attention_heads
+        for attention in attentions
+        for layer in (attention.query, attention.key, attention.value)
+    }
+    answers = model.answer_head.logit_fc[-1]
+    torch.manual_seed(0)
+    pruner = torch_pruning.pruner.BasePruner(
+        model,
+        _example(model),
+        importance=torch_pruning.importance.RandomImportance(),
+        pruning_ratio=ratio,
+        num_heads=heads,
+        prune_num_heads=True,
+        prune_head_dims=False,
+        head_pruning_ratio=ratio,
+        ignored_layers=[answers],
+        forward_fn=lambda model, inputs: model(**inputs),
+        output_transform=lambda output: output.question_answering_score.sum(),
+    )
+    pruner.step()
+    for attention in attentions:
+        attention.head_size = attention.query.out_features
+        attention.num_attention_heads = pruner.num_heads[attention.query]
+        attention.attention_head_size = attention.head_size // attention.num_attention_heads
+
+
+def _example(model: LxmertForQuestionAnswering) -> dict[str, torch.Tensor]:
+    batch = next(full_size.batches(model.config, 2))
+    floats = {name: value.float() for name, value in batch.items() if value.is_floating_point()}
+    return {name: (batch | floats)[name] for name in INPUTS}
+
+
+class _Logits(nn.Module):
+    def __init__(self, model: LxmertForQuestionAnswering) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor,
+        visual_feats: torch.Tensor,
+        visual_pos: torch.Tensor,
+        visual_attention_mask: torch.Tensor,
+    ) -> torch.Tensor:
+        return self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            visual_feats=visual_feats,
+            visual_pos=visual_pos,
+            visual_attention_mask=visual_attention_mask,
+        ).question_answering_score
+
+
+def export(model: LxmertForQuestionAnswering, path: Path) -> None:
+    """Write the model as PyTorch's exporter does by itself, in fp32."""
+    axes = {axis: Dim(axis) for names in INPUTS.values() for axis in names}
+    program = torch.onnx.export(
+        _Logits(model).eval(),
+        kwargs=_example(model),
+        dynamo=True,
+        input_names=list(INPUTS),
+        output_names=[OUTPUT],
+        dynamic_shapes={
+            name: {index: axes[axis] for index, axis in enumerate(names)}
+            for name, names in INPUTS.items()
+        },
+        verbose=False,
+    )
+    assert program is not None
+    program.save(path, external_data=False)

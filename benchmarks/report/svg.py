@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -24,6 +25,17 @@ COLOURS = {  # CSS variable of page.html: stand-in
     "dense": "#010207",
     "ticket": "#010208",
     "control": "#010209",
+}
+
+# The same colours of the light page, for files. Those of ticket, mask and dense (bluish green,
+# vermilion and slate blue) are distinguishable with colour blindness.
+LIGHT = {
+    "ink": "#1c1f23",
+    "muted": "#59606a",
+    "grid": "#d9dce0",
+    "ticket": "#1a7f5a",
+    "mask": "#c2571a",
+    "dense": "#5d6f9c",
 }
 
 STYLE: dict[Any, Any] = {  # matplotlib's rcParams
@@ -46,6 +58,12 @@ STYLE: dict[Any, Any] = {  # matplotlib's rcParams
     "grid.color": COLOURS["grid"],
     "ytick.left": False,
 }
+
+
+def themed(colours: Mapping[str, str]) -> dict[Any, Any]:
+    """Return STYLE with other `colours`, such as LIGHT, in place of the stand-ins."""
+    by_placeholder = {COLOURS[name]: colour for name, colour in colours.items()}
+    return {key: by_placeholder.get(value, value) for key, value in STYLE.items()}
 
 
 def svg_file(figure: Any) -> str:

@@ -12,21 +12,12 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.report.svg import COLOURS, STYLE, WIDTHS, for_page, svg_file
+from benchmarks.report.svg import COLOURS, LIGHT, STYLE, WIDTHS, for_page, svg_file, themed
 from benchmarks.sweep.schema import Cell, Report
 from benchmarks.sweep.tables import NAMES, name_of
 from lxcompress.choices import Schedule, Subnetwork
 from lxcompress.result import Accuracy
 
-# Bluish green, vermilion and slate blue are distinguishable with colour blindness.
-LIGHT = {
-    "ink": "#1c1f23",
-    "muted": "#59606a",
-    "grid": "#d9dce0",
-    "ticket": "#1a7f5a",
-    "mask": "#c2571a",
-    "dense": "#5d6f9c",
-}
 STAGES = {  # of a cell: colour, marker, label
     "retrained": ("ticket", "o", "retrained"),
     "pruned": ("mask", "s", "after pruning"),
@@ -97,12 +88,10 @@ def draw(report: Report, form: str, colours: Mapping[str, str], style: _Style) -
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    by_placeholder = {COLOURS[name]: colour for name, colour in colours.items()}
-    themed = {key: by_placeholder.get(value, value) for key, value in STYLE.items()}
     names = report.subnetworks or list(NAMES)  # a report without any cell
     row = form != "narrow"
     height = _ROW_HEIGHT if row else _LEGEND_HEIGHT + _PANEL_HEIGHT * len(names)
-    with matplotlib.rc_context({**themed, **style}):
+    with matplotlib.rc_context({**themed(colours), **style}):
         # Enough space that the tick labels 100 and 0 of neighbouring panels do not touch.
         layout = ConstrainedLayoutEngine(wspace=0.06 if row else None)
         figure = Figure(figsize=(_WIDTHS[form], height), layout=layout)

@@ -16,6 +16,7 @@ from lxcompress.cli import (
     demo,
     evaluate,
     export,
+    frontier,
     pretrain,
     prune,
     score,
@@ -40,6 +41,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("verify")(export.verify)
 app.command("bench")(bench.bench)
+app.command("frontier")(frontier.frontier)
 app.command("ask")(ask.ask)
 app.command("demo")(demo.demo)
 app.command("sweep")(sweep.sweep)

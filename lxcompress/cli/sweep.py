@@ -10,6 +10,7 @@ import typer
 
 from lxcompress.choices import Subnetwork
 from lxcompress.cli import options
+from lxcompress.cli.frontier import show
 from lxcompress.system.shell import lxcompress_command
 
 _SWEEP = "Sweep"
@@ -53,6 +54,15 @@ def sweep(
             rich_help_panel=_SWEEP,
         ),
     ] = None,
+    latency: Annotated[
+        bool,
+        typer.Option(
+            "--latency",
+            help="Then export and bench the low subnetworks of the first seed, and show accuracy "
+            "over latency.",
+            rich_help_panel=_SWEEP,
+        ),
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -115,11 +125,13 @@ def sweep(
 
     Example: lxcompress sweep --pattern structured --sparsity 0.5 --sparsity 0.7
     """
+    from benchmarks.bench.run import Settings
     from benchmarks.sweep import plan as sweep_plan
+    from benchmarks.sweep.latency import check_latency, measure_latency
     from benchmarks.sweep.launchers.launcher import Launcher
     from benchmarks.sweep.run import sweep as run
 
-    own = {"subnetwork", "sparsity", "seed", "quick", "beside", "jobs", "threads", "ray"}
+    own = {"subnetwork", "sparsity", "seed", "quick", "beside", "latency", "jobs", "threads", "ray"}
     given = options.given(context, own | {"output", "config"})
     in_file, output = options.from_file(config, output)
     plan = sweep_plan.Plan.make(
@@ -132,8 +144,12 @@ def sweep(
         quick=quick,
     )
     command = lxcompress_command(*sys.argv[1:])
+    if latency:
+        check_latency(plan)
     report = run(plan, Launcher(jobs, ray), command=command, beside=beside)
     _show(report, plan.folder)
+    if latency:
+        show(measure_latency(plan, command, Settings()), plan.folder)
 
 
 def _show(report: Any, folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Accuracy over latency of the files of several runs: `lxcompress frontier`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from pathlib import Path
 
 import torch
@@ -115,17 +116,19 @@ class _Logits(nn.Module):
 def export(model: LxmertForQuestionAnswering, path: Path) -> None:
     """Write the model as PyTorch's exporter does by itself, in fp32."""
     axes = {axis: Dim(axis) for names in INPUTS.values() for axis in names}
-    program = torch.onnx.export(
-        _Logits(model).eval(),
-        kwargs=_example(model),
-        dynamo=True,
-        input_names=list(INPUTS),
-        output_names=[OUTPUT],
-        dynamic_shapes={
-            name: {index: axes[axis] for index, axis in enumerate(names)}
-            for name, names in INPUTS.items()
-        },
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about axes of equal length, and deprecated classes
+        program = torch.onnx.export(
+            _Logits(model).eval(),
+            kwargs=_example(model),
+            dynamo=True,
+            input_names=list(INPUTS),
+            output_names=[OUTPUT],
+            dynamic_shapes={
+                name: {index: axes[axis] for index, axis in enumerate(names)}
+                for name, names in INPUTS.items()
+            },
+            verbose=False,
+        )
     assert program is not None
     program.save(path, external_data=False)

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from speed_records import read_report
 
-from benchmarks.readme import blocks, peers
+from benchmarks.readme import blocks
+from benchmarks.readme.peers import measure
 
 
 def test_report_of_peers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = ["--small", "--runs", "2", "--seconds", "0"]
-    peers.main([*quick, "--output", str(tmp_path / "peers.json")])
+    measure.main([*quick, "--output", str(tmp_path / "peers.json")])
     measured = read_report(tmp_path / "peers.json")["measurements"]
     systems, files = measured["systems"], measured["files"]
     assert systems["structured 50% int8"]["multiply_adds"] < systems["dense int8"]["multiply_adds"]

@@ -23,7 +23,8 @@ from benchmarks.measure import latency
 from benchmarks.measure.latency import Forward
 from benchmarks.measure.memory import peak_bytes
 from benchmarks.measure.multiply_adds import multiply_adds
-from benchmarks.readme import full_size, onnx_files, speed_report, torch_pruning_peer
+from benchmarks.readme import full_size, onnx_files, speed_report
+from benchmarks.readme.peers import torch_pruning_peer
 from exporters.encodings.encode_model import encode_model
 from exporters.graph.onnx_file import OnnxFile, write_model
 from exporters.graph.structure import Structure
@@ -207,7 +208,3 @@ def rows(
             if name in times
         ]
     return lines
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Full-size LXMERT beside its peers: `python -m benchmarks.readme.peers`."""

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from benchmarks.bench.schema import Latency, LatencyOfBatch, Ratio, System
 from benchmarks.bench.systems import COMPILED, speed_pairs
 from benchmarks.measure import latency
 from benchmarks.measure.compilation import compile_for
 from benchmarks.measure.latency import Forward, Inputs
 from benchmarks.measure.statistics import median_ratio
-from lxcompress.data.batches import EncodedQuestions, model_arrays
 from lxcompress.system.progress import progress
-
-_SEED = 0
-
-
-def real_batches(data: EncodedQuestions, batch_size: int, questions: int) -> list[Inputs]:
-    """Arrays of about `questions` different questions drawn at random, of mixed lengths.
-
-    At least one batch; `batch_size` is at most the number of questions.
-    """
-    order = np.random.default_rng(_SEED).permutation(len(data))
-    number = max(1, min(questions, len(data)) // batch_size)
-    batches = order[: number * batch_size].reshape(number, batch_size)
-    return [model_arrays(data[rows.tolist()]) for rows in batches]
+from lxcompress.system.timing import time_in_rounds
 
 
 def time_systems(
@@ -101,4 +86,4 @@ def _time(
         running = {
             system: latency.over_batches(batches, forward) for system, forward in systems.items()
         }
-        return latency.time_in_rounds(running, rounds=runs, seconds=seconds, on_round=show)
+        return time_in_rounds(running, rounds=runs, seconds=seconds, on_round=show)

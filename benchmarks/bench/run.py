@@ -40,6 +40,7 @@ from benchmarks.measure.latency import Forward
 from exporters.runtime.session import check_device
 from exporters.variants import VARIANTS
 from lxcompress.data.questions.question import QuestionId
+from lxcompress.data.random_batches import random_batches
 from lxcompress.errors import ConfigError
 from lxcompress.evaluation.scoring import read_results
 from lxcompress.system.files import atomic_path, locked, sha256, write_json
@@ -197,7 +198,7 @@ def _measure_latency(
             systems.update(
                 open_systems(inputs.run, inputs.variants, settings.device, threads, compiled)
             )
-        batches = latency.real_batches(inputs.data, size, settings.questions)
+        batches = random_batches(inputs.data, size, settings.questions)
         return latency.time_systems(
             systems, batches, compact=compact, runs=settings.runs, seconds=settings.seconds
         )

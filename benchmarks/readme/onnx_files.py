@@ -42,6 +42,7 @@ from lxcompress.model.answer_head import labels_of, set_labels
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.pruning.magnitude import magnitude_mask
 from lxcompress.pruning.mask import Mask
+from lxcompress.system.timing import time_in_rounds
 
 MODULE = "benchmarks.readme.onnx_files"
 SPARSITY = 0.5
@@ -211,7 +212,7 @@ def time_answers(
     speed_report.status(f"latency of {len(systems)} systems, batch {batch_size}")
     batches = questions(model, batch_size)
 
-    samples = latency.time_in_rounds(
+    samples = time_in_rounds(
         {name: latency.over_batches(batches, system) for name, system in systems.items()},
         rounds=runs,
         seconds=seconds,

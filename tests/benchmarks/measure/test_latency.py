@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.measure.latency import over_batches, percentiles, time_in_rounds
+from benchmarks.measure.latency import over_batches, percentiles
+from lxcompress.system.timing import time_in_rounds
 
 
 def test_a_round_runs_every_system_once_in_random_order() -> None:

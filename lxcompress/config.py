@@ -6,38 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lxcompress.choices import Criterion, Pattern, Rewind, Schedule, Scope, Subnetwork, n_of_m
+from lxcompress.choices import Criterion, Pattern, Rewind, Schedule, Scope, Subnetwork
+from lxcompress.defaults import (
+    LXMERT_RECIPE,
+    PRESETS,
+    SMALL_RECIPE,
+    pattern_defaults,
+    target_defaults,
+)
 from lxcompress.errors import ConfigError, LxcompressError
-from lxcompress.system.files import check_regular, read_json, read_text
+from lxcompress.system.files import read_json
 from lxcompress.system.text import check_name
 
 EMBEDDED_DATA = "shapes"
 EMBEDDED_MODEL = "lxmert-shapes"
-
-# A small LXMERT trains with a higher learning rate; LXMERT's own recipe is the default otherwise.
-SMALL_RECIPE = {"epochs": 2, "batch-size": 32, "learning-rate": 2e-4}
-LXMERT_RECIPE = {"epochs": 4, "batch-size": 32, "learning-rate": 5e-5}
-
-PRESETS: dict[str, dict[str, int | float]] = {
-    "base": {},  # LxmertConfig's own defaults: 9/5/5 layers of 768, 12 heads
-    "small": {
-        "hidden_size": 128,
-        "num_attention_heads": 4,
-        "intermediate_size": 256,
-        "l_layers": 2,
-        "x_layers": 2,
-        "r_layers": 1,
-        "max_position_embeddings": 32,
-        # LXMERT's 0.02 is for a width of 768; at 128, attention would start almost uniform.
-        "initializer_range": 0.08,
-        # A model this small underfits, so dropout would only slow it down.
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-    },
-}
 
 # Names that are not paths, by the option that takes them.
 _KEYWORDS = {
@@ -47,6 +31,7 @@ _KEYWORDS = {
     "model-config": set(PRESETS),
     "pretrained-answers": set(),
     "tensorboard": set(),
+    "from": set(),
 }
 # Where there is no such path, these name something else: a hub id, or a preset misspelt.
 _PATHS_THAT_EXIST = {"model", "tokenizer", "model-config"}
@@ -57,6 +42,7 @@ _FREE_SETTINGS = {"workers", "tensorboard"}
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
+SpeedupPrecision = Literal["fp32", "int8"]
 
 
 class TrainingConfig(BaseModel):
@@ -114,7 +100,11 @@ class PruneConfig(TrainingConfig):
     model: str | None = None
     pretrained_answers: str | None = Field(None, alias="pretrained-answers")
     keep_answer_head: bool = Field(False, alias="keep-answer-head")
-    sparsity: float = Field(0.5, gt=0, lt=1)
+    from_run: str | None = Field(None, alias="from")
+    sparsity: float | None = Field(None, gt=0, lt=1)
+    speedup: float | None = Field(None, gt=1, allow_inf_nan=False)
+    speedup_precision: SpeedupPrecision | None = Field(None, alias="speedup-precision")
+    speedup_batch: int | None = Field(None, alias="speedup-batch", ge=1, le=1024)
     pattern: str = Pattern.UNSTRUCTURED
     criterion: Criterion = Criterion.MAGNITUDE
     subnetwork: Subnetwork = Subnetwork.LOW
@@ -133,7 +123,10 @@ class PruneConfig(TrainingConfig):
             settings = {**settings, "model": EMBEDDED_MODEL}
         is_small = settings.get("model-config") == "small" or _is_small(settings.get("model"))
         recipe = SMALL_RECIPE if is_small else LXMERT_RECIPE
-        return {**recipe, **_pattern_defaults(str(settings.get("pattern"))), **settings}
+        settings = {name: value for name, value in settings.items() if value is not None}
+        usual = target_defaults(settings.get("speedup"))
+        pattern = str(settings.get("pattern", usual.get("pattern")))
+        return {**recipe, **usual, **pattern_defaults(pattern), **settings}
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -145,16 +138,25 @@ class PruneConfig(TrainingConfig):
                 "give either --model (a pre-trained LXMERT: a folder, or a hub id such as "
                 "unc-nlp/lxmert-base-uncased) or --model-config (to train one from scratch)"
             )
+        self._check_speedup()
         if Pattern.of(self.pattern) == Pattern.N_OF_M:
-            own = _pattern_defaults(self.pattern)["sparsity"]
-            if abs(self.sparsity - own) > 1e-9:
+            own = pattern_defaults(self.pattern)["sparsity"]
+            if self.sparsity is None or abs(self.sparsity - own) > 1e-9:
                 what = f"{own:.4g} of the weights; leave out --sparsity"
                 raise ValueError(f"--pattern {self.pattern} prunes {what}")
             if self.scope != Scope.GLOBAL:
                 m = self.pattern.partition(":")[2]
                 raise ValueError(f"--pattern {self.pattern} ranks each {m} weights by themselves")
-        if self.prunes_units and not self.enforce_mask:
-            raise ValueError("--no-enforce-mask cannot be used with --pattern structured")
+            if self.from_run:
+                raise ValueError(f"--pattern {self.pattern} cannot go on from another mask")
+        if not self.enforce_mask and (self.prunes_units or self.from_run):
+            other = "--pattern structured" if self.prunes_units else "--from"
+            raise ValueError(f"--no-enforce-mask cannot be used with {other}")
+        if self.from_run and self.rewind == Rewind.LATE:
+            raise ValueError(
+                "--rewind late cannot be used with --from, because a finished run does not keep "
+                "these weights; choose --rewind weights or lr"
+            )
         if self.rewind_step is not None and self.rewind != Rewind.LATE:
             raise ValueError("--rewind-step can only be used with --rewind late")
         if self.keep_answer_head and self.model is None:
@@ -162,6 +164,26 @@ class PruneConfig(TrainingConfig):
         if self.pretrained_answers and not self.keep_answer_head:
             raise ValueError("--pretrained-answers can only be used with --keep-answer-head")
         return self
+
+    def _check_speedup(self) -> None:
+        if self.speedup is None:
+            if self.speedup_precision or self.speedup_batch:
+                raise ValueError("--speedup-precision and --speedup-batch need --speedup")
+            return
+        if self.sparsity is not None:
+            raise ValueError("give either --sparsity or --speedup")
+        if not self.prunes_units:
+            raise ValueError(
+                f"--speedup needs --pattern structured: {self.pattern} tickets are not faster"
+            )
+
+    @property
+    def target(self) -> float:
+        """The fraction in 0-1 to remove: of the weights, or with a speedup of the latency."""
+        if self.speedup is not None:
+            return 1 - 1 / self.speedup
+        assert self.sparsity is not None
+        return self.sparsity
 
     @property
     def prunes_units(self) -> bool:
@@ -171,7 +193,8 @@ class PruneConfig(TrainingConfig):
     @property
     def run_name(self) -> str:
         """Name of the run directory when no --output is given: data, subnetwork, sparsity, …"""
-        parts = [self.data_name, self.subnetwork, f"{100 * self.sparsity:g}", *self.procedure]
+        target = f"{100 * self.target:g}" if self.speedup is None else f"{self.speedup:g}x"
+        parts = [self.data_name, self.subnetwork, target, *self.procedure]
         if self.seed:
             parts.append(f"seed{self.seed}")
         return "-".join(parts)
@@ -184,7 +207,7 @@ class PruneConfig(TrainingConfig):
     @property
     def procedure(self) -> list[str]:
         """Where the procedure differs from the paper's, as parts of a folder's name."""
-        usual = _pattern_defaults(self.pattern)
+        usual = pattern_defaults(self.pattern)
         criterion = usual.get("criterion", Criterion.MAGNITUDE)
         rewind = usual.get("rewind", Rewind.WEIGHTS)
         defaults = (Pattern.UNSTRUCTURED, criterion, Scope.GLOBAL, Schedule.PAPER, rewind)
@@ -195,7 +218,13 @@ class PruneConfig(TrainingConfig):
             for choice, default in zip(chosen, defaults, strict=True)
             if choice != default
         ]
-        return parts if self.enforce_mask else [*parts, "unenforced"]
+        if not self.enforce_mask:
+            parts.append("unenforced")
+        if self.speedup is not None:
+            parts += [str(self.speedup_precision), f"batch{self.speedup_batch}"]
+        if self.from_run is not None:
+            parts += ["from", Path(self.from_run).name]
+        return parts
 
 
 class PretrainConfig(TrainingConfig):
@@ -207,14 +236,6 @@ class PretrainConfig(TrainingConfig):
     epochs: int = Field(7, ge=1)
     batch_size: int = Field(64, alias="batch-size", ge=1)
     learning_rate: float = Field(5e-4, alias="learning-rate", gt=0, lt=1)
-
-
-def _pattern_defaults(pattern: str) -> dict[str, Any]:
-    """Return the settings whose default depends on the pattern, by option name."""
-    if pattern == Pattern.STRUCTURED:
-        return {"criterion": Criterion.TAYLOR, "rewind": Rewind.LR}
-    kept = n_of_m(pattern)
-    return {"sparsity": 1 - kept[0] / kept[1]} if kept else {}
 
 
 def resolve_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,38 +261,6 @@ def first_difference(found: dict[str, Any], settings: dict[str, Any]) -> str | N
         if found.get(name) != settings.get(name):
             return f"{name} is {found.get(name)} there and {settings.get(name)} here"
     return None
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """Read settings from a YAML file whose keys are option names, with dashes or underscores.
-
-    Values are texts, or None; `parse` gives them their types.
-
-    Raises:
-        ConfigError: the file is missing, no regular file, not YAML, or not a mapping.
-    """
-    check_regular(path, ConfigError)
-    try:
-        settings = yaml.load(read_text(path), _TextLoader)
-    except OSError as problem:
-        raise ConfigError(f"cannot read --config {path}: {problem.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        first = str(problem).replace("\n", " ")
-        raise ConfigError(f"--config {path} is not valid YAML: {first}") from None
-    except RecursionError:
-        raise ConfigError(f"--config {path} is nested too deeply") from None
-    if not isinstance(settings, dict):
-        raise ConfigError(f"--config {path} must map option names to values")
-    return {str(key).replace("_", "-"): value for key, value in settings.items()}
-
-
-class _TextLoader(yaml.SafeLoader):
-    """Leaves plain values texts: YAML 1.1 reads the name 2024 as a number and 1e-4 as none."""
-
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
 
 
 def _is_small(model: str | None) -> bool:

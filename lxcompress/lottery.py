@@ -13,24 +13,26 @@ the run directory and is skipped when its artefact exists, so running again resu
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 from transformers import LxmertForQuestionAnswering
 
+from lxcompress import latencies
 from lxcompress.choices import Rewind
+from lxcompress.conclusion import conclude
 from lxcompress.config import PruneConfig
+from lxcompress.continuation import open_source, share_artefacts, starting_point
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.model.folder import MASK_FILE
 from lxcompress.model.lxmert import load_model, save_model
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.preflight import check_dataset, check_plan
-from lxcompress.pruning.find_mask import check_mask, find_mask
+from lxcompress.pruning.find_mask import find_mask
+from lxcompress.pruning.latency_table import LatencyTable, MeasureLatencies
 from lxcompress.pruning.mask import Mask
-from lxcompress.pruning.schedule import control_rounds, training_rounds
-from lxcompress.pruning.structured import structure, zero_biases
-from lxcompress.pruning.ticket_size import ticket_sizes
+from lxcompress.pruning.schedule import training_rounds
+from lxcompress.pruning.structured import zero_biases
 from lxcompress.result import Accuracy, Control, PruningStep, RunResult
 from lxcompress.run import Run, control_name, pruned_name
 from lxcompress.system.files import atomic_path
@@ -42,11 +44,19 @@ from lxcompress.trainer import RunTrainer
 from lxcompress.training.start_weights import start_weights, training_splits
 
 
-def find_ticket(run: Run, config: PruneConfig, *, force: bool = False) -> RunResult:
+def find_ticket(
+    run: Run,
+    config: PruneConfig,
+    *,
+    force: bool = False,
+    measure_latencies: MeasureLatencies | None = None,
+) -> RunResult:
     """Find a lottery ticket in `run`'s folder, and return its result.
 
     Steps whose artefacts exist are not repeated. With `force`, another run in the folder is
     deleted first.
+
+    measure_latencies: for a `--speedup`, as in `Lottery`.
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM; the same call continues.
@@ -55,7 +65,7 @@ def find_ticket(run: Run, config: PruneConfig, *, force: bool = False) -> RunRes
     device = resolve_device(config.device)
     config = config.on(device, resolve_precision(config.precision, device))
     check_writable("--output", run.folder)
-    lottery = Lottery(run, config, open_dataset(config.data))
+    lottery = Lottery(run, config, open_dataset(config.data), measure_latencies)
     with run.claim(config.dump(), force=force):
         return lottery.find_ticket()
 
@@ -63,10 +73,17 @@ def find_ticket(run: Run, config: PruneConfig, *, force: bool = False) -> RunRes
 class Lottery:
     """One run: a configuration, a dataset, and the directory of its artefacts."""
 
-    def __init__(self, run: Run, config: PruneConfig, dataset: Dataset) -> None:
+    def __init__(
+        self,
+        run: Run,
+        config: PruneConfig,
+        dataset: Dataset,
+        measure_latencies: MeasureLatencies | None = None,
+    ) -> None:
         """Prepare; nothing is read or written yet. The caller owns the folder (`Run.claim`)."""
         self.run, self.config, self.dataset = run, config, dataset
         self.trainer = RunTrainer(run, config, dataset)
+        self.measure_latencies = measure_latencies
 
     def find_ticket(self) -> RunResult:
         """Do the five steps, or those that are missing, and return the result."""
@@ -75,13 +92,13 @@ class Lottery:
             self.run.tidy()
             return self.run.read_result()
         dense_accuracy = self.find_dense()  # steps 1 and 2
-        rounds = training_rounds(self.config)
-        trained, steps = self.run.dense, list[PruningStep]()
-        mask: Mask | None = None
-        for number, round_levels in enumerate(rounds, start=1):
+        trained, previous, begun = starting_point(self.run, self.config, self.latencies)
+        mask, steps = previous, list[PruningStep]()
+        rounds = training_rounds(self.config, begun)
+        for number, levels in enumerate(rounds, start=1):
             is_last = number == len(rounds)
             stage = "ticket" if is_last else f"round-{number}"
-            mask, pruned = self.prune(trained, round_levels, mask, stage)  # step 3
+            mask, pruned = self.prune(trained, levels, mask, stage)  # step 3
             rewound = self.rewind(trained, mask)  # step 4
             trained = self.fine_tune_ticket(rewound, mask, stage)  # step 5
             ticket_accuracy = self.trainer.accuracy(stage, partial(load_model, trained))
@@ -90,11 +107,37 @@ class Lottery:
                 pruned[-1] = pruned[-1].model_copy(update=retrained)
             steps += pruned
         assert mask is not None
-        control = self.fine_tune_control(control_rounds(self.config))
-        theta0_masked = self.trainer.accuracy(
-            "theta0_masked", partial(self.masked, self.run.theta0, mask)
+        trainings = self.trainings(len(rounds))
+        has_control = self.config.control and self.config.rewind != Rewind.WEIGHTS
+        return conclude(
+            self.run,
+            self.config,
+            self.dataset,
+            ticket={"accuracy": ticket_accuracy, "epochs": trainings},
+            previous=previous,
+            latencies=self.latencies,
+            dense={"accuracy": dense_accuracy},
+            dense_control=self.fine_tune_control(trainings[1:] if has_control else None),
+            theta0_masked={
+                "accuracy": self.trainer.accuracy(
+                    "theta0_masked", partial(self.masked, self.run.theta0, mask)
+                )
+            },
+            pruning_steps=steps,
+            environment=describe(str(self.trainer.accelerator.device.type)),
         )
-        return self.conclude(dense_accuracy, theta0_masked, ticket_accuracy, steps, control)
+
+    @cached_property
+    def latencies(self) -> LatencyTable | None:
+        """The latencies that a speedup is reached by; None without one."""
+        return latencies.read(self.run, self.config)
+
+    def trainings(self, rounds: int) -> list[int]:
+        """Return the epochs of each training behind the ticket, from θ0 on."""
+        own = [self.config.epochs] * rounds
+        if self.config.rewind != Rewind.LR:
+            return own[-1:]
+        return [*self.run.once("trainings", lambda: [self.config.epochs]), *own]
 
     def find_dense(self) -> Accuracy:
         """Do steps 1 and 2; return the dense model's accuracy."""
@@ -106,17 +149,29 @@ class Lottery:
 
     def save_start_weights(self) -> Path:
         """Step 1: save θ0, once the whole plan is checked and before anything is trained."""
-        if not self.run.theta0.exists():
-            model, tokenizer = start_weights(self.config, self.dataset)
-            check_plan(
-                self.config, self.dataset, model, self.trainer.total_steps, self.trainer.late_step
-            )
-            self.dataset.prepare_regions(*training_splits(self.dataset))
-            # A process killed before θ0 was saved may have described another dataset.
-            self.run.tidy()
-            self.run.once("dataset", self.dataset.describe)
-            save_model(model, tokenizer, self.run.theta0)
+        if self.run.theta0.exists():
+            return self.run.theta0
+        if self.config.from_run is not None:
+            source = open_source(Path(self.config.from_run))
+            source.check_dataset(self.dataset)
+            self.check_plan(*load_ticket(source.ticket))
+            share_artefacts(source, self.run)
+            return self.run.theta0
+        model, tokenizer = start_weights(self.config, self.dataset)
+        self.check_plan(model)
+        self.dataset.prepare_regions(*training_splits(self.dataset))
+        self.run.once("dataset", self.dataset.describe)
+        save_model(model, tokenizer, self.run.theta0)
         return self.run.theta0
+
+    def check_plan(self, model: LxmertForQuestionAnswering, previous: Mask | None = None) -> None:
+        """Check what would otherwise fail after hours, and keep the latencies of a speedup."""
+        table = latencies.measure(self.trainer, model.config, self.measure_latencies)
+        steps, late_step = self.trainer.total_steps, self.trainer.late_step
+        check_plan(self.config, self.dataset, model, steps, late_step, previous, table)
+        # A process killed before θ0 was saved may have described another dataset.
+        self.run.tidy()
+        latencies.save(self.run, table)
 
     def fine_tune_dense(self, theta0: Path) -> Path:
         """Step 2: fine-tune without a mask; save the weights that late rewinding goes back to."""
@@ -154,7 +209,7 @@ class Lottery:
         steps = []
         for level in levels:
             if not is_done:
-                mask = find_mask(model, scores, level, self.config, previous)
+                mask = find_mask(model, scores, level, self.config, previous, self.latencies)
                 self.apply(mask, model)
                 previous = mask
             accuracy = self.trainer.accuracy(pruned_name(level), lambda: model)
@@ -188,7 +243,7 @@ class Lottery:
     def apply(self, mask: Mask, model: LxmertForQuestionAnswering) -> None:
         """Set the pruned weights to zero, and the biases of whole units that are removed."""
         mask.apply(prunable_parameters(model))
-        if self.config.prunes_units:
+        if self.config.enforce_mask:
             zero_biases(model, mask)
 
     def fine_tune_ticket(
@@ -205,9 +260,7 @@ class Lottery:
             first_step = self.trainer.late_step if self.config.rewind == Rewind.LATE else 0
             description = f"Fine-tuning the ticket at {100 * mask.sparsity:.0f}% sparsity"
             enforced = mask if self.config.enforce_mask else None
-            compact = self.config.prunes_units
-            train: Any = self.trainer.train_compact if compact else self.trainer.train
-            train(model, stage, description, mask=enforced, first_step=first_step)
+            self.trainer.train_ticket(model, stage, description, enforced, first_step)
             if enforced:
                 enforced.verify(prunable_parameters(model), "the ticket after training")
             with atomic_path(folder) as temporary:
@@ -217,83 +270,29 @@ class Lottery:
             self.run.checkpoint(stage).unlink(missing_ok=True)
         return folder
 
-    def fine_tune_control(self, rounds: int | None) -> Control | None:
-        """Train the dense model for as long as the ticket, where the ticket starts from it.
+    def fine_tune_control(self, again: list[int] | None) -> Control | None:
+        """Train the dense model for as long in all as a ticket that was not rewound to θ0.
 
-        With `--rewind lr` the ticket is trained longer in all than the dense model. What the
-        longer training alone gains is the difference of this control to the dense model.
+        What longer training alone gains is the difference of this control to the dense model.
+
+        again: the epochs of each further training; None without a control. A ticket of late
+            rewinding is trained as long as the dense model, which is then its own control.
         """
-        if rounds is None:
+        if again is None:
             return None
-        accuracy = self.trainer.accuracy(control_name(rounds), partial(self.train_control, rounds))
-        return Control(accuracy=accuracy, epochs=self.config.epochs * (1 + rounds))
+        name = control_name(len(again)) if again else "dense"
+        accuracy = self.trainer.accuracy(name, partial(self.train_control, again))
+        return Control(accuracy=accuracy, epochs=self.config.epochs + sum(again))
 
-    def train_control(self, rounds: int) -> LxmertForQuestionAnswering:
-        """Train the dense model `rounds` times again."""
+    def train_control(self, again: list[int]) -> LxmertForQuestionAnswering:
+        """Train the dense model again, once for each of these numbers of epochs."""
         trained = self.run.dense
-        for stage in map(control_name, range(1, rounds + 1)):
-            start, trained = trained, self.run.retrained(stage)
+        for number, epochs in enumerate(again, start=1):
+            stage, start = control_name(number), trained
+            trained = self.run.retrained(stage)
             if not trained.exists():
-                model = load_model(start)
-                self.trainer.train(model, stage, "Fine-tuning the dense model as long again")
+                model, what = load_model(start), "Fine-tuning the dense model as long again"
+                self.trainer.train(model, stage, what, epochs=epochs)
                 save_model(model, self.trainer.tokenizer, trained)
                 self.run.checkpoint(stage).unlink(missing_ok=True)
         return load_model(trained)
-
-    def conclude(
-        self,
-        dense: Accuracy,
-        theta0_masked: Accuracy,
-        ticket: Accuracy,
-        steps: list[PruningStep],
-        control: Control | None,
-    ) -> RunResult:
-        """Verify the ticket as it is on disk and write `result.json`."""
-        model, mask = self.final_ticket()
-        weights = prunable_parameters(model)
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        result = RunResult.model_validate(
-            {
-                "dense": {"accuracy": dense},
-                "ticket": {
-                    "accuracy": ticket,
-                    "sparsity": {
-                        "prunable": mask.sparsity,
-                        "model": mask.pruned / parameters,
-                    },
-                    "structure": structure(model, mask) if self.config.prunes_units else None,
-                },
-                "dense_control": control,
-                "theta0_masked": {"accuracy": theta0_masked},
-                "pruning_steps": steps,
-                "metric": self.run.once("metric", lambda: None),
-                "weights": {
-                    "pruned": mask.pruned,
-                    "prunable": mask.size,
-                    "parameters": parameters,
-                    "zeros": sum(int((weight == 0).sum()) for weight in weights.values()),
-                },
-                "bytes": ticket_sizes(model, mask),
-                "config": self.config.dump(),
-                "environment": describe(str(self.trainer.accelerator.device.type)),
-                "dataset": self.run.once("dataset", self.dataset.describe),
-            }
-        )
-        result.write(self.run.result)
-        self.run.tidy()
-        return result
-
-    def final_ticket(self) -> tuple[LxmertForQuestionAnswering, Mask]:
-        """Load the ticket and its mask; without an enforced mask, that of its nonzero weights.
-
-        Raises:
-            ModelError: a pruned weight is not zero, or the mask prunes another number of weights
-                than the sparsity.
-        """
-        if not self.config.enforce_mask:
-            model = load_model(self.run.ticket)
-            weights = prunable_parameters(model)
-            return model, Mask({name: weight.detach() != 0 for name, weight in weights.items()})
-        model, mask = load_ticket(self.run.ticket)
-        check_mask(model, mask, self.config)
-        return model, mask

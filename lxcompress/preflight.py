@@ -7,10 +7,12 @@ from transformers import LxmertForQuestionAnswering
 from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset
 from lxcompress.data.questions.answers import label_index, target_scores
-from lxcompress.errors import DataError
+from lxcompress.errors import ConfigError, DataError
 from lxcompress.model.prunable import prunable_parameters
-from lxcompress.pruning.find_mask import check_pattern
+from lxcompress.pruning.find_mask import already_removed, check_pattern
+from lxcompress.pruning.latency_table import LatencyTable
 from lxcompress.pruning.magnitude import pruned_weights
+from lxcompress.pruning.mask import Mask
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run
 
@@ -36,22 +38,38 @@ def check_plan(
     model: LxmertForQuestionAnswering,
     total_steps: int,
     late_step: int,
+    previous: Mask | None = None,
+    latencies: LatencyTable | None = None,
 ) -> None:
-    """Check sparsity, rewinding and answers. (`start_weights` has checked that all fit together.)
+    """Check target, rewinding and answers. (`start_weights` has checked that all fit together.)
 
     Args:
         total_steps: optimizer steps of one training.
         late_step: the step to which late rewinding goes back.
+        previous: the mask that the run goes on from.
+        latencies: with a speedup, those of the model.
 
     Raises:
         ConfigError: a pruning step prunes nothing, or the pattern does not fit the model.
         DataError: `--rewind-step` is too late, or as `check_answers`.
     """
     check_answers(dataset)
+    if previous is not None:
+        begun = already_removed(model, previous, latencies)
+        if config.target <= begun:
+            done = (
+                f"{100 * begun:.1f}% sparse"
+                if latencies is None
+                else f"{1 / (1 - begun):.2f} times as fast as its dense model"
+            )
+            raise ConfigError(
+                f"--from {config.from_run}: its ticket is {done} already; choose more"
+            )
     size = sum(weight.numel() for weight in prunable_parameters(model).values())
-    for level in pruning_levels(config.sparsity, config.pattern):
-        pruned_weights(size, level)
-    check_pattern(model, config)
+    if latencies is None:
+        for level in pruning_levels(config.target, config.pattern):
+            pruned_weights(size, level)
+    check_pattern(model, config, previous, latencies)
     if config.rewind == "late" and late_step >= total_steps:
         raise DataError(f"--rewind-step {late_step}: training has only {total_steps} steps")
 

@@ -27,12 +27,26 @@ class Sparsity(Record):
     model: float = Field(description="pruned weights / all parameters of the model")
 
 
+class Speedup(Record):
+    """Of the ticket over the dense model, both in ONNX Runtime on the CPU (`--speedup` only)."""
+
+    target: float = Field(description="that was required")
+    predicted: float = Field(description="by latencies measured before the ticket was found")
+    precision: str = Field(description="of the weights, fp32 or int8")
+    batch: int = Field(description="questions at once")
+    tokens: int = Field(description="length of the questions, [CLS] and [SEP] included")
+    regions: int = Field(description="regions of the pictures")
+    machine: dict[str, Any] = Field(description="that the latencies were measured on")
+
+
 class TicketResult(Measured):
+    epochs: list[int] = Field(description="of each training behind the ticket, from θ0 on")
     sparsity: Sparsity = Field(description="of the mask that the ticket was trained under")
     structure: list[dict[str, str | list[int]]] | None = Field(
         default=None,
         description="heads or neurons of each sublayer, [left, of] (structured pattern only)",
     )
+    speedup: Speedup | None = Field(default=None, description="with --speedup only")
 
 
 class Control(Measured):
@@ -76,7 +90,7 @@ class RunResult(Record):
     ticket: TicketResult = Field(description="fine-tuned under the mask")
     dense_control: Control | None = Field(
         default=None,
-        description="the dense model trained as long as the ticket (--rewind lr only)",
+        description="the dense model trained as long in all as the ticket (--rewind lr or late)",
     )
     theta0_masked: Measured = Field(description="the start weights under the ticket's mask")
     pruning_steps: list[PruningStep] = Field(description="trained weights, pruned step by step")

@@ -50,6 +50,7 @@ class Run:
         self.logs = folder / "logs"
         self.work = folder / "work"
         self.late = self.work / "late"
+        self.source = self.work / "source"
         self.lock = folder / ".lock"
         self._deleted = folder / ".deleted"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
@@ -14,10 +17,12 @@ from lxcompress.config import PruneConfig
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import Dataset
 from lxcompress.data.dataset_config import SplitName
+from lxcompress.data.random_batches import random_batches
 from lxcompress.evaluation.predict import predict
 from lxcompress.evaluation.scoring import score, write_results
-from lxcompress.model.compact import compact, widen
+from lxcompress.model.compact import compact, unit_positions, widen
 from lxcompress.model.prunable import prunable_parameters
+from lxcompress.model.sublayers import sublayers
 from lxcompress.model.tokenizer import load_tokenizer
 from lxcompress.pruning.mask import Mask
 from lxcompress.pruning.structured import mean_squares, removed_units
@@ -31,6 +36,7 @@ from lxcompress.training.tensorboard import training_log
 
 # Late rewinding goes back to this fraction of the training steps (Frankle et al. 2020, section 4).
 _LATE_REWINDING = 0.05
+_SHAPES_OF_QUESTIONS = 256
 
 _WITH_PREDICTIONS = ("dense", "ticket", "control")  # models that are compared by question
 
@@ -50,18 +56,25 @@ class RunTrainer:
         )
 
     def train(
-        self, model: LxmertForQuestionAnswering, stage: str, description: str, **options: Any
+        self,
+        model: LxmertForQuestionAnswering,
+        stage: str,
+        description: str,
+        *,
+        epochs: int | None = None,
+        **options: Any,
     ) -> None:
         """Train `model` in place, from the stage's checkpoint where there is one.
 
-        `options` are those of `lxcompress.training.loop.train`, and so are the errors raised.
+        epochs: those of the settings, unless given. `options` are those of
+        `lxcompress.training.loop.train`, and so are the errors raised.
         """
         name = f"{self.run.folder.resolve().name}/{stage}"
         with training_log(self.run.log(stage), self.accelerator, name) as log:
             train(
                 model,
                 self._training_questions,
-                self.recipe,
+                replace(self.recipe, epochs=epochs or self.recipe.epochs),
                 self.accelerator,
                 checkpoint=self.run.checkpoint(stage),
                 log=log,
@@ -70,23 +83,32 @@ class RunTrainer:
                 **options,
             )
 
-    def train_compact(
+    def train_ticket(
         self,
         model: LxmertForQuestionAnswering,
         stage: str,
         description: str,
-        *,
-        mask: Mask,
-        first_step: int = 0,
+        mask: Mask | None,
+        first_step: int,
     ) -> None:
-        """Train `model` in place without the heads and neurons that `mask` removes whole.
+        """Train `model` in place under `mask`, without the heads and neurons that it removes whole.
 
         The result is that of training all under the mask, up to rounding and the draws of dropout,
-        and there is less to compute. `mask` may prune no other weights.
+        and there is less to compute.
         """
-        kept = {name: ~units for name, units in removed_units(model, mask).items()}
+        kept = {} if mask is None else _kept_units(model, mask)
+        if not kept or mask is None:
+            self.train(model, stage, description, mask=mask, first_step=first_step)
+            return
         smaller = compact(model, kept)
-        self.train(smaller, stage, description, first_step=first_step)
+        positions = unit_positions(sublayers(model), kept)
+        remaining = {
+            name: mask[name].index_select(*positions[name]) if name in positions else mask[name]
+            for name in prunable_parameters(smaller)
+        }
+        is_whole = all(keep.all() for keep in remaining.values())
+        rest = None if is_whole else Mask(remaining)
+        self.train(smaller, stage, description, mask=rest, first_step=first_step)
         widen(smaller, kept, model)
 
     def accuracy(self, name: str, model: Callable[[], LxmertForQuestionAnswering]) -> Accuracy:
@@ -125,6 +147,13 @@ class RunTrainer:
             model, self._training_questions, self.recipe, self.accelerator, self.config.workers
         )
 
+    def question_shape(self, batch_size: int) -> tuple[int, int]:
+        """Return tokens and regions of a usual batch of validation questions (medians)."""
+        batches = random_batches(self._validation_questions, batch_size, _SHAPES_OF_QUESTIONS)
+        shapes = [(b["input_ids"].shape[1], b["visual_feats"].shape[1]) for b in batches]
+        tokens, regions = np.median(shapes, axis=0)
+        return math.ceil(tokens), math.ceil(regions)
+
     def check_validation_questions(self) -> None:
         """Tokenize the validation questions now, so that training is not in vain if that fails."""
         self._validation_questions  # noqa: B018
@@ -161,3 +190,9 @@ class RunTrainer:
             max_tokens=self.config.max_tokens,
             answers=self.dataset.answers if with_targets else None,
         )
+
+
+def _kept_units(model: LxmertForQuestionAnswering, mask: Mask) -> dict[str, torch.Tensor]:
+    """Return, by sublayer, which units `mask` leaves; nothing if it removes none whole."""
+    kept = {name: ~units for name, units in removed_units(model, mask).items()}
+    return kept if not all(units.all() for units in kept.values()) else {}

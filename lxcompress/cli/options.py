@@ -59,6 +59,34 @@ _MAGNITUDE, _TAYLOR = choices.Criterion
 _THETA0, _LR = choices.Rewind.WEIGHTS, choices.Rewind.LR
 _STRUCTURED = choices.Pattern.STRUCTURED
 
+FromRun = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        help="Go on from the ticket of this run, with its dense model and data. Its training "
+        "settings and rewinding are the defaults.",
+        rich_help_panel=LOTTERY,
+    ),
+]
+Speedup = Annotated[
+    float | None,
+    typer.Option(
+        help="Instead of --sparsity: how many times as fast as the dense model, in ONNX Runtime "
+        "on this machine's CPU. Needs --pattern structured, its default.",
+        rich_help_panel=LOTTERY,
+    ),
+]
+SpeedupPrecision = Annotated[
+    str | None,
+    typer.Option(
+        help="With --speedup: of both files, fp32 or int8. [default: fp32]",
+        rich_help_panel=LOTTERY,
+    ),
+]
+SpeedupBatch = Annotated[
+    int | None,
+    typer.Option(help="With --speedup: questions at once. [default: 1]", rich_help_panel=LOTTERY),
+]
 Pattern = Annotated[
     str | None,
     _choice(choices.Pattern, "What is pruned together", choices.Pattern.UNSTRUCTURED),
@@ -156,14 +184,18 @@ Tensorboard = Annotated[
 ]
 
 
+# Parameters that cannot have the option's name.
+_OPTIONS = {"from_run": "from"}
+
+
 def from_file(config: Path | None, output: Path | None) -> tuple[dict[str, Any], Path | None]:
     """Read the settings of `--config`, if given, and the output folder; `output` wins over its own.
 
     Raises:
         ConfigError: the file is wrong, or its `output:` is not a name.
     """
-    from lxcompress.config import read_settings
     from lxcompress.errors import ConfigError
+    from lxcompress.system.settings_file import read_settings
     from lxcompress.system.text import check_name
 
     settings = read_settings(config) if config is not None else {}
@@ -183,7 +215,7 @@ def from_file(config: Path | None, output: Path | None) -> tuple[dict[str, Any],
 def given(context: typer.Context, own: Collection[str]) -> dict[str, Any]:
     """Return the options given on the command line, by option name, except the command's `own`."""
     return {
-        name.replace("_", "-"): str(value) if isinstance(value, Path) else value
+        _OPTIONS.get(name, name).replace("_", "-"): str(value) if isinstance(value, Path) else value
         for name, value in context.params.items()
         if name not in own and value is not None
     }

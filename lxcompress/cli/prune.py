@@ -24,6 +24,7 @@ def prune(
     tokenizer: options.Tokenizer = None,
     keep_answer_head: options.KeepAnswerHead = None,
     pretrained_answers: options.PretrainedAnswers = None,
+    from_run: options.FromRun = None,
     sparsity: Annotated[
         float | None,
         typer.Option(
@@ -31,6 +32,9 @@ def prune(
             rich_help_panel=options.LOTTERY,
         ),
     ] = None,
+    speedup: options.Speedup = None,
+    speedup_precision: options.SpeedupPrecision = None,
+    speedup_batch: options.SpeedupBatch = None,
     pattern: options.Pattern = None,
     criterion: options.Criterion = None,
     subnetwork: options.Subnetwork = None,
@@ -73,6 +77,7 @@ def prune(
     Example: lxcompress prune --data data/vqa --model unc-nlp/lxmert-base-uncased --sparsity 0.6
     """
     from lxcompress.config import PruneConfig
+    from lxcompress.continuation import inherit
     from lxcompress.errors import ConfigError
     from lxcompress.run import Run
 
@@ -85,7 +90,7 @@ def prune(
         parsed = run.read_config()
     else:
         in_file, output = options.from_file(config, output)
-        parsed = PruneConfig.parse(in_file | settings)
+        parsed = PruneConfig.parse(inherit(in_file | settings))
         run = Run(output or Path("runs") / parsed.run_name)
     report(run, find_ticket(run, parsed, force))
 
@@ -95,12 +100,13 @@ def find_ticket(run: Run, config: PruneConfig, force: bool = False) -> RunResult
 
     Raises Interrupted, whose message says how to continue.
     """
+    from exporters.latency.table import latency_table
     from lxcompress import lottery
     from lxcompress.errors import Interrupted
 
     was_finished = run.is_finished() and not force
     try:
-        result = lottery.find_ticket(run, config, force=force)
+        result = lottery.find_ticket(run, config, force=force, measure_latencies=latency_table)
     except Interrupted as stop:
         resume = lxcompress_command("prune", "--resume", run.folder)
         raise Interrupted(f"{stop}; the same command again, or `{resume}`, continues") from None

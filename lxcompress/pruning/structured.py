@@ -8,7 +8,7 @@ and LayerNorm remain. Only the last head through which the picture reaches the a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -68,16 +68,26 @@ def structured_mask(
     target = pruned_weights(sum(weight.numel() for weight in weights.values()), sparsity)
     layers = sublayers(model)
     removed = removed_units(model, previous)
-    keys = _sort_keys(Subnetwork.parse(subnetwork), layers, scores, seed)
-    by_name = {layer.name: layer for layer in layers}
-    groups = [
-        [by_name[name] for name in names] for names in ranked_together(by_name, Scope.parse(scope))
+    keys = removal_keys(Subnetwork.parse(subnetwork), layers, scores, seed)
+    groups = grouped(layers, Scope.parse(scope))
+    remaining = _remaining_weights(layers, weights, previous)
+    sizes = [
+        sum(weights[name].numel() for layer in group for name in layer.weights) for group in groups
     ]
-    unit_size = unit_sizes(layers, weights)
-    sizes = [sum(layer.units * unit_size[layer.name] for layer in group) for group in groups]
+    before = [
+        size - sum(int(remaining[layer.name].sum()) for layer in group)
+        for group, size in zip(groups, sizes, strict=True)
+    ]
+    # What an earlier mask prunes elsewhere, in the pooler and the answer head, remains pruned.
+    elsewhere = previous.pruned - sum(before) if previous is not None else 0
     short = []
-    for group, size, share in zip(groups, sizes, apportion(target, sizes), strict=True):
-        pruned = _remove(group, unit_size, share, keys, removed)
+    shares = apportion(max(0, target - elsewhere), sizes)
+    for group, size, share, pruned in zip(groups, sizes, shares, before, strict=True):
+        if pruned < share:
+            for layer, index in removals(group, keys, removed):
+                pruned += int(remaining[layer.name][index])
+                if pruned >= share:
+                    break
         if pruned < share:
             short.append((sparsity * pruned / share, group[0].name, size, pruned, share))
     if short:
@@ -147,7 +157,13 @@ def structure(model: LxmertForQuestionAnswering, mask: Mask) -> list[dict[str, s
     ]
 
 
-def _sort_keys(
+def grouped(layers: Sequence[Sublayer], scope: Scope) -> list[list[Sublayer]]:
+    """Return the sublayers whose units are ranked together, by group."""
+    by_name = {layer.name: layer for layer in layers}
+    return [[by_name[name] for name in names] for names in ranked_together(by_name, scope)]
+
+
+def removal_keys(
     subnetwork: Subnetwork,
     layers: Sequence[Sublayer],
     scores: Mapping[str, torch.Tensor],
@@ -161,31 +177,35 @@ def _sort_keys(
     return {layer.name: sign * scores[layer.name].numpy() for layer in layers}
 
 
-def _remove(
-    group: Sequence[Sublayer],
-    unit_size: Mapping[str, int],
-    share: int,
-    keys: Mapping[str, np.ndarray],
-    removed: Units,
-) -> int:
-    """Remove units of the lowest keys until `share` weights are; return how many were.
-
-    `removed` is changed in place.
-    """
-    pruned = sum(int(removed[layer.name].sum()) * unit_size[layer.name] for layer in group)
+def removals(
+    group: Sequence[Sublayer], keys: Mapping[str, np.ndarray], removed: Units
+) -> Iterator[tuple[Sublayer, int]]:
+    """Remove units in `removed`, the lowest key first; yield sublayer and index after each."""
     remaining = [
         (layer, index)
         for layer in group
         for index in (~removed[layer.name]).nonzero().flatten().tolist()
     ]
     for layer, index in sorted(remaining, key=lambda unit: keys[unit[0].name][unit[1]]):
-        if pruned >= share:
-            break
-        if _is_last_way_to_the_picture(layer, removed):
-            continue
-        removed[layer.name][index] = True
-        pruned += unit_size[layer.name]
-    return pruned
+        if not _is_last_way_to_the_picture(layer, removed):
+            removed[layer.name][index] = True
+            yield layer, index
+
+
+def _remaining_weights(
+    layers: Sequence[Sublayer], weights: Mapping[str, torch.Tensor], previous: Mask | None
+) -> Units:
+    """Return how many weights each unit has that `previous` does not prune. int64."""
+    found = {}
+    for layer in layers:
+        counts = torch.zeros(layer.units, dtype=torch.int64)
+        for name, dimension in layer.weights.items():
+            lines = torch.full((layer.units * layer.width,), weights[name].shape[1 - dimension])
+            if previous is not None:
+                lines = previous[name].sum(1 - dimension)
+            counts += layer.gather(lines).sum(1)
+        found[layer.name] = counts
+    return found
 
 
 def _is_last_way_to_the_picture(layer: Sublayer, removed: Units) -> bool:

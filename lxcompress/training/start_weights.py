@@ -12,9 +12,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from lxcompress.config import PRESETS, PruneConfig, TrainingConfig
+from lxcompress.config import PruneConfig, TrainingConfig
 from lxcompress.data.dataset import Dataset
 from lxcompress.data.dataset_config import SplitName
+from lxcompress.defaults import PRESETS
 from lxcompress.errors import ConfigError, ModelError
 from lxcompress.model.answer_head import carry_answer_head, fresh_answer_head, labels_of
 from lxcompress.model.lxmert import load_model, read_config

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from lxcompress.config import PretrainConfig, PruneConfig, read_settings
+from lxcompress.config import PretrainConfig, PruneConfig
 from lxcompress.errors import ConfigError
+from lxcompress.system.settings_file import read_settings
 
 FULL = {"data": "data/vqa", "model": "unc-nlp/lxmert-base-uncased"}
 

@@ -128,6 +128,7 @@ def test_killed_at_every_artefact(
 STRUCTURED_MOMENTS = (
     "before 1 pruned-0.1.json",  # heads and neurons are scored
     "after 1 pruned-0.1-sparsity.json",
+    "before 3 ticket.checkpoint.safetensors",  # the compact network is trained
     "before 3 control-1.checkpoint.safetensors",
     "before 1 control-1",  # the control is trained, and all but saved
     "before 1 control-1.json",  # its predictions

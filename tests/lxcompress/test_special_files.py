@@ -9,7 +9,6 @@ from call import Call
 
 from exporters.graph.onnx_file import OnnxFile
 from exporters.packing.safetensors_file import open_safetensors
-from lxcompress.config import read_settings
 from lxcompress.data.dataset_config import read_config
 from lxcompress.data.regions.shards import open_shard
 from lxcompress.data.regions.tsv_source import open_tsv
@@ -17,6 +16,7 @@ from lxcompress.errors import LxcompressError
 from lxcompress.model.locate import locate
 from lxcompress.pruning.mask import Mask
 from lxcompress.system.files import check_regular, read_json
+from lxcompress.system.settings_file import read_settings
 from lxcompress.training.checkpoint import load_checkpoint
 from lxcompress.vision.butd.network import Architecture
 from lxcompress.vision.butd.weights import check_config

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr, suppress
@@ -18,7 +16,8 @@ from lxcompress.lottery import Lottery
 from lxcompress.preflight import check_dataset
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run, control_name
-from lxcompress.system.files import atomic_path, write_json
+from lxcompress.system.files import write_json
+from lxcompress.system.links import share
 from lxcompress.system.machine.threads import choose_threads
 
 # The worker of a killed sweep may live on for a moment, perhaps on another machine.
@@ -64,7 +63,7 @@ def _execute(task: Task) -> None:
             check_dataset(run, lottery.dataset)
             lottery.find_dense()
             for rounds in task.controls:
-                lottery.fine_tune_control(rounds)
+                lottery.fine_tune_control([task.config.epochs] * rounds)
             return
         if not run.is_finished():
             link_dense_run(Run(task.dense), run, task.controls)
@@ -85,11 +84,7 @@ def link_dense_run(dense: Run, run: Run, controls: Sequence[int] = ()) -> None:
     )
     for source, target in reversed(list(zip(sources, targets, strict=True))):
         if source.exists() and not target.exists():
-            with atomic_path(target) as temporary:
-                if source.is_dir():
-                    shutil.copytree(source, temporary, copy_function=_link)
-                else:
-                    _link(source, temporary)
+            share(source, target)
 
 
 def _of_control(run: Run, rounds: int) -> list[Path]:
@@ -97,14 +92,6 @@ def _of_control(run: Run, rounds: int) -> list[Path]:
     name = control_name(rounds)
     logs = [run.log(control_name(number)) for number in range(1, rounds + 1)]
     return [*logs, run.predictions(name), run.once_path(name)]
-
-
-def _link(source: str | Path, target: str | Path) -> None:
-    """Hard-link a file, so that all cells share one copy: files are replaced, never modified."""
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without hard links
-        shutil.copy2(source, target)
 
 
 def reuse_accuracies(task: Task, run: Run) -> None:
@@ -116,7 +103,7 @@ def reuse_accuracies(task: Task, run: Run) -> None:
     if task.config.schedule != Schedule.PAPER:
         return
     pattern = task.config.pattern
-    levels = pruning_levels(task.config.sparsity, pattern)
+    levels = pruning_levels(task.config.target, pattern)
     for sibling in map(Run, task.siblings):
         with suppress(RunError):  # not finished
             result = sibling.read_result()

@@ -45,6 +45,17 @@ def describe(device: str | None = None) -> dict[str, Any]:
     return description
 
 
+def onnx_machine(threads: int | None) -> dict[str, Any]:
+    """Return what latencies in ONNX Runtime on the CPU depend on. threads: of a session."""
+    versions = (installed_version(name) for name in ("onnxruntime-gpu", "onnxruntime"))
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "onnxruntime": next((version for version in versions if version), None),
+    }
+
+
 def installed_version(package: str) -> str | None:
     """Return the version of an installed distribution, or None."""
     try:

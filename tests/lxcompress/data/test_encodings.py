@@ -14,7 +14,6 @@ from dataset_files import (
     write_yaml,
 )
 
-from lxcompress.config import read_settings
 from lxcompress.data.check import check_dataset
 from lxcompress.data.dataset import open_dataset
 from lxcompress.data.importing import import_dataset
@@ -24,6 +23,7 @@ from lxcompress.data.split_source import SplitSource
 from lxcompress.errors import DataError
 from lxcompress.evaluation.scoring import read_results
 from lxcompress.model.answer_list import read_answers
+from lxcompress.system.settings_file import read_settings
 
 MARK = b"\xef\xbb\xbf"
 

@@ -1,0 +1,90 @@
+"""`lxcompress prune --from RUN`: go on from the ticket and the mask of another run.
+
+The new run has that run's θ0, dense model and data, and prunes its ticket further. The sparsity
+still counts all prunable weights of the dense model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lxcompress.config import PruneConfig, resolve_paths
+from lxcompress.errors import ConfigError
+from lxcompress.pruning.find_mask import already_removed
+from lxcompress.pruning.latency_table import LatencyTable
+from lxcompress.pruning.mask import Mask
+from lxcompress.run import Run
+from lxcompress.system.files import write_json
+from lxcompress.system.links import share
+from lxcompress.ticket import load_ticket
+
+# Another model or other data would have another θ0 and dense model.
+_OF_THE_RUN = (
+    "data",
+    "model",
+    "model-config",
+    "tokenizer",
+    "keep-answer-head",
+    "pretrained-answers",
+    "max-tokens",
+)
+_DEFAULTS = ("epochs", "batch-size", "learning-rate", "seed", "rewind")
+
+
+def inherit(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete `settings`, by option name, with those of the run that `from` names, if it does.
+
+    Raises:
+        RunError: there is no such run, or it has no finished sparse ticket.
+        ConfigError: a setting is given that is the run's.
+    """
+    if settings.get("from") is None:
+        return dict(settings)
+    source = open_source(Path(settings["from"]))
+    found, given = source.settings(), resolve_paths(settings)
+    for name in _OF_THE_RUN:
+        if given.get(name) is not None and str(given[name]) != str(found.get(name)):
+            raise ConfigError(
+                f"--{name} {given[name]}: with --from it is that of the run {source.folder}, "
+                f"{found.get(name)}; leave it out"
+            )
+    names = (*_OF_THE_RUN, *_DEFAULTS)
+    return {name: found[name] for name in names if name in found} | dict(settings)
+
+
+def open_source(folder: Path) -> Run:
+    """Open the finished run `folder`; raise RunError unless it has a sparse ticket."""
+    source = Run.open_finished(folder)
+    source.check_sparse()
+    return source
+
+
+def share_artefacts(source: Run, run: Run) -> None:
+    """Give `run` the dense model and the ticket of `source`, θ0 last: a run with θ0 has begun."""
+    result = source.read_result()
+    # What a finished run no longer keeps in files of their own.
+    write_json(run.once_path("dense"), result.dense.accuracy)
+    write_json(run.once_path("metric"), result.metric)
+    write_json(run.once_path("dataset"), result.dataset.model_dump(mode="json"))
+    write_json(run.once_path("trainings"), result.ticket.epochs)
+    if not run.source.exists():
+        share(source.ticket, run.source)
+    pairs = list(zip(source.dense_artefacts(), run.dense_artefacts(), strict=True))
+    for there, here in reversed(pairs):
+        if there.exists() and not here.exists():
+            share(there, here)
+
+
+def starting_point(
+    run: Run, config: PruneConfig, latencies: LatencyTable | None
+) -> tuple[Path, Mask | None, float]:
+    """Return the model to prune, its mask, and the fraction that it lacks already.
+
+    That is the dense model, or with `--from` the ticket to go on from.
+    """
+    if config.from_run is None:
+        return run.dense, None, 0.0
+    model, mask = load_ticket(run.source)
+    return run.source, mask, already_removed(model, mask, latencies)

@@ -1,0 +1,64 @@
+"""The latencies by which a run with `--speedup` chooses what to remove.
+
+They are measured before anything is trained and belong to the run: what it removes depends on them.
+"""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+from transformers import LxmertConfig
+
+from lxcompress.config import PruneConfig
+from lxcompress.errors import ConfigError, RunError
+from lxcompress.pruning.latency_table import LatencyTable, MeasureLatencies
+from lxcompress.run import Run
+from lxcompress.system.files import read_json
+from lxcompress.system.machine.environment import onnx_machine
+from lxcompress.system.record import first_error
+from lxcompress.trainer import RunTrainer
+
+
+def measure(
+    trainer: RunTrainer, architecture: LxmertConfig, measure_latencies: MeasureLatencies | None
+) -> LatencyTable | None:
+    """Return the latencies of a model with questions of the run's data; None without a speedup."""
+    config = trainer.config
+    if config.speedup is None:
+        return None
+    if measure_latencies is None:
+        raise ConfigError("--speedup needs latencies, which `lxcompress prune` measures")
+    assert config.speedup_precision is not None and config.speedup_batch is not None
+    tokens, regions = trainer.question_shape(config.speedup_batch)
+    return measure_latencies(
+        architecture, config.speedup_precision, config.speedup_batch, tokens, regions
+    )
+
+
+def save(run: Run, latencies: LatencyTable | None) -> None:
+    """Keep the latencies with the run."""
+    if latencies is not None:
+        run.once("latencies", lambda: latencies.model_dump(mode="json"))
+
+
+def read(run: Run, config: PruneConfig) -> LatencyTable | None:
+    """Return the latencies of a run that has begun; None without a speedup.
+
+    Raises:
+        RunError: they are missing, damaged, or of another machine.
+    """
+    if config.speedup is None:
+        return None
+    path = run.once_path("latencies")
+    try:
+        table = LatencyTable.model_validate(read_json(path, "latencies", RunError))
+    except ValidationError as problem:
+        raise RunError(f"{path} is damaged at {first_error(problem)}") from None
+    here = onnx_machine(table.machine.get("threads"))
+    for name, value in here.items():
+        if table.machine.get(name) != value:
+            raise RunError(
+                f"{run.folder} chooses what to remove by latencies of another machine ({name} is "
+                f"{table.machine.get(name)} there and {value} here); continue it there, or begin "
+                "again with --force"
+            )
+    return table

@@ -101,11 +101,29 @@ class ExportRecord(FileCheck, FileDescription):
     provenance: Provenance = Field(alias="made_of", description="inputs of the export")
 
 
+class DeliveredSpeedup(Record):
+    """The ticket's file against the dense file in stock ONNX Runtime on the CPU, in turns."""
+
+    target: float = Field(description="that the ticket was found for (--speedup)")
+    predicted: float = Field(description="by latencies measured before the ticket was found")
+    measured: float = Field(description="median over rounds of dense time / ticket's time")
+    precision: Precision = Field(description="of the weights of both files")
+    batch: int = Field(description="questions at once, of the validation split")
+    dense_seconds: float = Field(description="median of a round")
+    ticket_seconds: float = Field(description="median of a round")
+    rounds: int = Field(description="in each, both files answer one batch")
+    files: dict[str, str] = Field(description="SHA-256 of the two files, by name")
+    machine: dict[str, Any] = Field(description="versions and machine")
+
+
 class ExportReport(Record):
     """All exported files of a folder, including those of earlier exports."""
 
     lxcompress: str = Field(description="version that wrote the first file")
     files: dict[str, ExportRecord] = Field(description="by file name")
+    speedup: DeliveredSpeedup | None = Field(
+        default=None, description="of a run with --speedup, once both files are exported"
+    )
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -6,7 +6,7 @@ They are measured before anything is trained and belong to the run: what it remo
 from __future__ import annotations
 
 from pydantic import ValidationError
-from transformers import LxmertConfig
+from transformers import LxmertConfig, PreTrainedTokenizerBase
 
 from lxcompress.config import PruneConfig
 from lxcompress.errors import ConfigError, RunError
@@ -19,25 +19,21 @@ from lxcompress.trainer import RunTrainer
 
 
 def measure(
-    trainer: RunTrainer, architecture: LxmertConfig, measure_latencies: MeasureLatencies | None
-) -> LatencyTable | None:
-    """Return the latencies of a model with questions of the run's data; None without a speedup."""
+    trainer: RunTrainer,
+    architecture: LxmertConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    measure_latencies: MeasureLatencies | None,
+) -> None:
+    """Measure the latencies of an architecture with questions of the run's data, and keep them."""
     config = trainer.config
-    if config.speedup is None:
-        return None
     if measure_latencies is None:
         raise ConfigError("--speedup needs latencies, which `lxcompress prune` measures")
     assert config.speedup_precision is not None and config.speedup_batch is not None
-    tokens, regions = trainer.question_shape(config.speedup_batch)
-    return measure_latencies(
+    tokens, regions = trainer.question_shape(config.speedup_batch, tokenizer)
+    table = measure_latencies(
         architecture, config.speedup_precision, config.speedup_batch, tokens, regions
     )
-
-
-def save(run: Run, latencies: LatencyTable | None) -> None:
-    """Keep the latencies with the run."""
-    if latencies is not None:
-        run.once("latencies", lambda: latencies.model_dump(mode="json"))
+    trainer.run.once("latencies", lambda: table.model_dump(mode="json"))
 
 
 def read(run: Run, config: PruneConfig) -> LatencyTable | None:

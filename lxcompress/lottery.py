@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 
-from transformers import LxmertForQuestionAnswering
+from transformers import LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
 from lxcompress import latencies
 from lxcompress.choices import Rewind
@@ -27,7 +27,8 @@ from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.model.folder import MASK_FILE
 from lxcompress.model.lxmert import load_model, save_model
 from lxcompress.model.prunable import prunable_parameters
-from lxcompress.preflight import check_dataset, check_plan
+from lxcompress.model.tokenizer import load_tokenizer
+from lxcompress.preflight import check_dataset, check_plan, check_target
 from lxcompress.pruning.find_mask import find_mask
 from lxcompress.pruning.latency_table import LatencyTable, MeasureLatencies
 from lxcompress.pruning.mask import Mask
@@ -151,27 +152,36 @@ class Lottery:
         """Step 1: save θ0, once the whole plan is checked and before anything is trained."""
         if self.run.theta0.exists():
             return self.run.theta0
-        if self.config.from_run is not None:
+        if self.config.from_run is None:
+            model, tokenizer = start_weights(self.config, self.dataset)
+            self.check_plan(model, tokenizer)
+            save_model(model, tokenizer, self.run.theta0)
+        else:
             source = open_source(Path(self.config.from_run))
             source.check_dataset(self.dataset)
-            self.check_plan(*load_ticket(source.ticket))
+            model, previous = load_ticket(source.ticket)
+            self.check_plan(model, load_tokenizer(source.ticket), previous)
             share_artefacts(source, self.run)
-            return self.run.theta0
-        model, tokenizer = start_weights(self.config, self.dataset)
-        self.check_plan(model)
-        self.dataset.prepare_regions(*training_splits(self.dataset))
-        self.run.once("dataset", self.dataset.describe)
-        save_model(model, tokenizer, self.run.theta0)
         return self.run.theta0
 
-    def check_plan(self, model: LxmertForQuestionAnswering, previous: Mask | None = None) -> None:
-        """Check what would otherwise fail after hours, and keep the latencies of a speedup."""
-        table = latencies.measure(self.trainer, model.config, self.measure_latencies)
-        steps, late_step = self.trainer.total_steps, self.trainer.late_step
-        check_plan(self.config, self.dataset, model, steps, late_step, previous, table)
+    def check_plan(
+        self,
+        model: LxmertForQuestionAnswering,
+        tokenizer: PreTrainedTokenizerBase,
+        previous: Mask | None = None,
+    ) -> None:
+        """Check what would otherwise fail after hours; detect regions, measure latencies."""
+        trainer = self.trainer
+        check_plan(self.config, self.dataset, model, trainer.total_steps, trainer.late_step)
+        if self.config.speedup is None:
+            check_target(self.config, model, previous)
+        self.dataset.prepare_regions(*training_splits(self.dataset))
         # A process killed before θ0 was saved may have described another dataset.
         self.run.tidy()
-        latencies.save(self.run, table)
+        self.run.once("dataset", self.dataset.describe)
+        if self.config.speedup is not None:
+            latencies.measure(trainer, model.config, tokenizer, self.measure_latencies)
+            check_target(self.config, model, previous, self.latencies)
 
     def fine_tune_dense(self, theta0: Path) -> Path:
         """Step 2: fine-tune without a mask; save the weights that late rewinding goes back to."""
@@ -236,8 +246,7 @@ class Lottery:
 
     def masked(self, folder: Path, mask: Mask) -> LxmertForQuestionAnswering:
         """Load a model and set its pruned weights to zero."""
-        model = load_model(folder)
-        self.apply(mask, model)
+        self.apply(mask, model := load_model(folder))
         return model
 
     def apply(self, mask: Mask, model: LxmertForQuestionAnswering) -> None:

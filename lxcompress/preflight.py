@@ -38,40 +38,45 @@ def check_plan(
     model: LxmertForQuestionAnswering,
     total_steps: int,
     late_step: int,
-    previous: Mask | None = None,
-    latencies: LatencyTable | None = None,
 ) -> None:
-    """Check target, rewinding and answers. (`start_weights` has checked that all fit together.)
+    """Check steps, rewinding and answers. (`start_weights` has checked that all fit together.)
 
     Args:
         total_steps: optimizer steps of one training.
         late_step: the step to which late rewinding goes back.
-        previous: the mask that the run goes on from.
-        latencies: with a speedup, those of the model.
 
     Raises:
-        ConfigError: a pruning step prunes nothing, or the pattern does not fit the model.
+        ConfigError: a pruning step prunes nothing.
         DataError: `--rewind-step` is too late, or as `check_answers`.
     """
     check_answers(dataset)
+    if config.speedup is None:
+        size = sum(weight.numel() for weight in prunable_parameters(model).values())
+        for level in pruning_levels(config.target, config.pattern):
+            pruned_weights(size, level)
+    if config.rewind == "late" and late_step >= total_steps:
+        raise DataError(f"--rewind-step {late_step}: training has only {total_steps} steps")
+
+
+def check_target(
+    config: PruneConfig,
+    model: LxmertForQuestionAnswering,
+    previous: Mask | None = None,
+    latencies: LatencyTable | None = None,
+) -> None:
+    """Raise ConfigError unless the pattern can reach the target on this model.
+
+    previous: the mask that the run goes on from.
+    latencies: with a speedup, those of the model.
+    """
     if previous is not None:
         begun = already_removed(model, previous, latencies)
         if config.target <= begun:
-            done = (
-                f"{100 * begun:.1f}% sparse"
-                if latencies is None
-                else f"{1 / (1 - begun):.2f} times as fast as its dense model"
-            )
-            raise ConfigError(
-                f"--from {config.from_run}: its ticket is {done} already; choose more"
-            )
-    size = sum(weight.numel() for weight in prunable_parameters(model).values())
-    if latencies is None:
-        for level in pruning_levels(config.target, config.pattern):
-            pruned_weights(size, level)
+            done = f"{100 * begun:.1f}% sparse"
+            if latencies is not None:
+                done = f"{1 / (1 - begun):.2f} times as fast as its dense model"
+            raise ConfigError(f"the ticket of --from {config.from_run} is already {done}")
     check_pattern(model, config, previous, latencies)
-    if config.rewind == "late" and late_step >= total_steps:
-        raise DataError(f"--rewind-step {late_step}: training has only {total_steps} steps")
 
 
 def check_answers(dataset: Dataset) -> None:

@@ -18,6 +18,7 @@ from lxcompress.data.batches import EncodedQuestions
 from lxcompress.data.dataset import Dataset
 from lxcompress.data.dataset_config import SplitName
 from lxcompress.data.random_batches import random_batches
+from lxcompress.errors import ConfigError
 from lxcompress.evaluation.predict import predict
 from lxcompress.evaluation.scoring import score, write_results
 from lxcompress.model.compact import compact, unit_positions, widen
@@ -147,9 +148,20 @@ class RunTrainer:
             model, self._training_questions, self.recipe, self.accelerator, self.config.workers
         )
 
-    def question_shape(self, batch_size: int) -> tuple[int, int]:
-        """Return tokens and regions of a usual batch of validation questions (medians)."""
-        batches = random_batches(self._validation_questions, batch_size, _SHAPES_OF_QUESTIONS)
+    def question_shape(
+        self, batch_size: int, tokenizer: PreTrainedTokenizerBase
+    ) -> tuple[int, int]:
+        """Return tokens and regions of a usual batch of validation questions (medians).
+
+        Raises:
+            ConfigError: there are fewer questions than a batch has.
+        """
+        questions = self._encode("val", tokenizer, with_targets=False)
+        if len(questions) < batch_size:
+            raise ConfigError(
+                f"--speedup-batch {batch_size}: only {len(questions)} validation questions"
+            )
+        batches = random_batches(questions, batch_size, _SHAPES_OF_QUESTIONS)
         shapes = [(b["input_ids"].shape[1], b["visual_feats"].shape[1]) for b in batches]
         tokens, regions = np.median(shapes, axis=0)
         return math.ceil(tokens), math.ceil(regions)
@@ -175,18 +187,20 @@ class RunTrainer:
 
     @cached_property
     def _training_questions(self) -> EncodedQuestions:
-        return self._encode("train", with_targets=True)
+        return self._encode("train", self.tokenizer, with_targets=True)
 
     @cached_property
     def _validation_questions(self) -> EncodedQuestions:
-        return self._encode("val", with_targets=False)
+        return self._encode("val", self.tokenizer, with_targets=False)
 
-    def _encode(self, name: SplitName, *, with_targets: bool) -> EncodedQuestions:
+    def _encode(
+        self, name: SplitName, tokenizer: PreTrainedTokenizerBase, *, with_targets: bool
+    ) -> EncodedQuestions:
         split = self.dataset.split(name)
         return EncodedQuestions(
             split.questions,
             split.regions,
-            self.tokenizer,
+            tokenizer,
             max_tokens=self.config.max_tokens,
             answers=self.dataset.answers if with_targets else None,
         )

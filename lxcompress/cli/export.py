@@ -77,6 +77,7 @@ def export(
     Example: lxcompress export runs/shapes-low-50
     """
     from exporters.export import export as export_files
+    from exporters.latency.delivered import measure_speedup
     from exporters.runtime.session import check_device
     from exporters.source import Source
     from lxcompress.errors import ConfigError
@@ -99,6 +100,10 @@ def export(
         raise ConfigError("--triton-device needs --triton, the model repository")
     chosen = models.variants(variant or [])
     report = export_files(models, chosen, device)
+    speedup = measure_speedup(models, report)
+    if speedup != report.speedup:
+        report = report.model_copy(update={"speedup": speedup})
+        report.write(models.onnx)
     # The report also lists files of earlier exports, which may have been deleted.
     files = {wanted.file: report.files[wanted.file] for wanted in chosen}
     report = report.model_copy(update={"files": files})
@@ -211,5 +216,11 @@ def _print_files(report: ExportReport, folder: Path) -> None:
             f"{record.accuracy['overall']:.2f}" if record.accuracy else "not measured",
         )
     Console().print(table)
+    if report.speedup is not None:
+        found = report.speedup
+        print(
+            f"speedup: {found.measured:.2f} times as fast as the dense file ({found.precision}, "
+            f"batch {found.batch}); target {found.target:g}, predicted {found.predicted:.2f}"
+        )
     print("of fp32: of the dense fp32 weights; over bound: above the values and the mask's entropy")
     print(f"figures: {folder / EXPORT_REPORT}")

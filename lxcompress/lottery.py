@@ -23,6 +23,7 @@ from lxcompress.choices import Rewind
 from lxcompress.conclusion import conclude
 from lxcompress.config import PruneConfig
 from lxcompress.continuation import open_source, share_artefacts, starting_point
+from lxcompress.control import fine_tune_control
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.model.folder import MASK_FILE
 from lxcompress.model.lxmert import load_model, save_model
@@ -34,8 +35,8 @@ from lxcompress.pruning.latency_table import LatencyTable, MeasureLatencies
 from lxcompress.pruning.mask import Mask
 from lxcompress.pruning.schedule import training_rounds
 from lxcompress.pruning.structured import zero_biases
-from lxcompress.result import Accuracy, Control, PruningStep, RunResult
-from lxcompress.run import Run, control_name, pruned_name
+from lxcompress.result import Accuracy, PruningStep, RunResult
+from lxcompress.run import Run, pruned_name
 from lxcompress.system.files import atomic_path
 from lxcompress.system.machine.device import resolve_device, resolve_precision
 from lxcompress.system.machine.environment import describe
@@ -118,7 +119,7 @@ class Lottery:
             previous=previous,
             latencies=self.latencies,
             dense={"accuracy": dense_accuracy},
-            dense_control=self.fine_tune_control(trainings[1:] if has_control else None),
+            dense_control=fine_tune_control(self.trainer, trainings if has_control else None),
             theta0_masked={
                 "accuracy": self.trainer.accuracy(
                     "theta0_masked", partial(self.masked, self.run.theta0, mask)
@@ -278,30 +279,3 @@ class Lottery:
                     enforced.save(temporary / MASK_FILE)
             self.run.checkpoint(stage).unlink(missing_ok=True)
         return folder
-
-    def fine_tune_control(self, again: list[int] | None) -> Control | None:
-        """Train the dense model for as long in all as a ticket that was not rewound to θ0.
-
-        What longer training alone gains is the difference of this control to the dense model.
-
-        again: the epochs of each further training; None without a control. A ticket of late
-            rewinding is trained as long as the dense model, which is then its own control.
-        """
-        if again is None:
-            return None
-        name = control_name(len(again)) if again else "dense"
-        accuracy = self.trainer.accuracy(name, partial(self.train_control, again))
-        return Control(accuracy=accuracy, epochs=self.config.epochs + sum(again))
-
-    def train_control(self, again: list[int]) -> LxmertForQuestionAnswering:
-        """Train the dense model again, once for each of these numbers of epochs."""
-        trained = self.run.dense
-        for number, epochs in enumerate(again, start=1):
-            stage, start = control_name(number), trained
-            trained = self.run.retrained(stage)
-            if not trained.exists():
-                model, what = load_model(start), "Fine-tuning the dense model as long again"
-                self.trainer.train(model, stage, what, epochs=epochs)
-                save_model(model, self.trainer.tokenizer, trained)
-                self.run.checkpoint(stage).unlink(missing_ok=True)
-        return load_model(trained)

@@ -108,12 +108,15 @@ class Plan:
         for name in _SWEPT:
             if name in settings:
                 raise ConfigError(f"a sweep takes {name} from its own options, not from --config")
+        for name in ("from", "speedup"):
+            if name in settings:
+                raise ConfigError(f"a sweep cannot be made with --{name}; leave {name}: out")
         config = PruneConfig.parse(settings)
         if quick:
             config = PruneConfig.parse({"epochs": max(1, config.epochs // 2), **settings})
         if sparsities is None:
             papers = QUICK_SPARSITIES if quick else SPARSITIES
-            sparsities = (config.sparsity,) if n_of_m(config.pattern) else papers
+            sparsities = (config.target,) if n_of_m(config.pattern) else papers
         shared = {name: value for name, value in config.dump().items() if name not in _SWEPT}
         parts = ["sweep", config.data_name, *config.procedure, *(["quick"] if quick else [])]
         folder = (output or Path("runs") / "-".join(parts)).absolute()

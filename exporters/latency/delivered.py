@@ -67,8 +67,9 @@ def _systems(
     model = ModelSource.open(source.ticket.absolute())
     questions = open_questions(source, model.read_config(), model.load_tokenizer())
     batches = random_batches(questions, target.batch, _QUESTIONS)
-    systems: dict[str, Callable[[], object]] = {}
-    for name, file in files.items():
+
+    def runs(file: str) -> Callable[[], object]:
         session, following = stock_session(source.onnx / file), cycle(batches)
-        systems[name] = lambda run=session.run, next_=following: run([OUTPUT], next(next_))
-    return systems
+        return lambda: session.run([OUTPUT], next(following))
+
+    return {name: runs(file) for name, file in files.items()}

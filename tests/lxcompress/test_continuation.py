@@ -157,7 +157,7 @@ def test_interrupted_while_it_begins(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sparsity": 0.3}, "is 4"),
+        ({"sparsity": 0.3}, "is already 4"),
         ({"model": "lxmert-shapes"}, "--model lxmert-shapes: with --from it is that of the run"),
         ({"data": "shapes"}, "--data shapes: with --from it is that of the run"),
         ({"rewind": "late"}, "--rewind late cannot be used with --from"),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from benchmarks.sweep.plan import Task
 from lxcompress.choices import Schedule
+from lxcompress.control import fine_tune_control
 from lxcompress.data.dataset import open_dataset
 from lxcompress.errors import Interrupted, LxcompressError, RunError
 from lxcompress.lottery import Lottery
@@ -63,7 +64,7 @@ def _execute(task: Task) -> None:
             check_dataset(run, lottery.dataset)
             lottery.find_dense()
             for rounds in task.controls:
-                lottery.fine_tune_control([task.config.epochs] * rounds)
+                fine_tune_control(lottery.trainer, [task.config.epochs] * (1 + rounds))
             return
         if not run.is_finished():
             link_dense_run(Run(task.dense), run, task.controls)

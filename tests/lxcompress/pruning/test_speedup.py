@@ -28,7 +28,7 @@ def table(**per_unit: float) -> LatencyTable:
     costs = {"heads": 1.0, "neurons": 0.05} | per_unit
     found = {layer.name: {0: 0.0, layer.units: costs[layer.kind] * layer.units} for layer in LAYERS}
     total = FIXED + sum(max(curve.values()) for curve in found.values())
-    shape = {"precision": "fp32", "batch": 1, "tokens": 9, "regions": 36}
+    shape: dict[str, Any] = {"precision": "fp32", "batch": 1, "tokens": 9, "regions": 36}
     return LatencyTable(dense=total, sublayers=found, machine={}, **shape)
 
 

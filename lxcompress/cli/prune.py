@@ -12,6 +12,7 @@ from lxcompress.system.shell import lxcompress_command
 
 if TYPE_CHECKING:
     from lxcompress.config import PruneConfig
+    from lxcompress.pruning.latency_table import MeasureLatencies
     from lxcompress.result import RunResult
     from lxcompress.run import Run
 
@@ -100,13 +101,17 @@ def find_ticket(run: Run, config: PruneConfig, force: bool = False) -> RunResult
 
     Raises Interrupted, whose message says how to continue.
     """
-    from exporters.latency.table import latency_table
     from lxcompress import lottery
     from lxcompress.errors import Interrupted
 
+    measure: MeasureLatencies | None = None
+    if config.speedup is not None:
+        from exporters.latency.table import latency_table  # needs ONNX Runtime
+
+        measure = latency_table
     was_finished = run.is_finished() and not force
     try:
-        result = lottery.find_ticket(run, config, force=force, measure_latencies=latency_table)
+        result = lottery.find_ticket(run, config, force=force, measure_latencies=measure)
     except Interrupted as stop:
         resume = lxcompress_command("prune", "--resume", run.folder)
         raise Interrupted(f"{stop}; the same command again, or `{resume}`, continues") from None
@@ -148,6 +153,12 @@ def report(run: Run, result: RunResult) -> None:
         print(
             f"control: the dense model trained for {result.dense_control.epochs} epochs in all, as "
             "the ticket"
+        )
+    if speedup := result.ticket.speedup:
+        print(
+            f"speedup: {speedup.predicted:.2f} times as fast as the dense model by measured "
+            f"latencies (target {speedup.target:g}, {speedup.precision}, batch {speedup.batch}); "
+            "`lxcompress export` times the files"
         )
     print(f"ticket: {run.ticket}  mask: {run.mask}")
     print(f"dense: {run.dense}  start weights: {run.theta0}  figures: {run.result}")

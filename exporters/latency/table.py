@@ -3,8 +3,9 @@
 The table is measured in ONNX Runtime on this machine, with random weights: latency does not depend
 on their values. A few layers of the architecture's width are run as a whole, once with all units
 and once for each smaller number of units in one kind of sublayer; the difference, divided by the
-number of such sublayers, is what one of them adds. Measured by itself, a sublayer would find its
-weights in the processor's cache, where those of a whole model do not fit.
+number of such sublayers, is what one of them adds. Without its last unit a sublayer is taken to
+add as much as with it, although a little more is saved. Measured by itself, a sublayer would find
+its weights in the processor's cache, where those of a whole model do not fit.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from exporters.encodings.encode_model import encode_model
 from exporters.graph.interface import OUTPUT
 from exporters.graph.metadata import AnswerMetadata
 from exporters.graph.onnx_file import write_model
-from exporters.graph.trace import build_graph
+from exporters.graph.resize import resize
+from exporters.graph.trace import Graph, build_graph
 from exporters.runtime.session import stock_session
 from exporters.variants import VARIANTS
 from lxcompress.errors import ConfigError
@@ -43,10 +45,8 @@ from lxcompress.system.progress import progress
 from lxcompress.system.record import first_error
 from lxcompress.system.timing import time_in_rounds
 
-_FRACTIONS = (0.0, 0.5)  # of the units of a sublayer, besides all of them
 _ROUNDS, _SECONDS = 30, 2.0  # at least, for each kind of sublayer
 _FEW_LAYERS = {"l_layers": 1, "r_layers": 1, "x_layers": 2}
-_LAST = "in one direction"
 _WORDS = 100  # of the vocabulary: embeddings take no time, but memory
 _DEVIATION = 0.02  # of random weights, as LXMERT's initial ones
 
@@ -119,29 +119,30 @@ def _measure(
     whole, few = _architectures(architecture)
     kinds = _by_kind(few)
     inputs = _inputs(architecture, batch, tokens, regions)
-    sizes = sum(len(_fewer_units(kind, layers[0])) for kind, layers in kinds.items())
+    sizes = sum(len(_fewer_units(layers[0])) for layers in kinds.values())
     with (
         tempfile.TemporaryDirectory(prefix="lxcompress-", ignore_cleanup_errors=True) as folder,
         progress("Measuring latencies", sizes + 2, "sizes") as meter,
     ):
 
-        def open_model(config: LxmertConfig, units: Mapping[str, int]) -> Callable[[], object]:
+        def open_model(graph: Graph) -> Callable[[], object]:
             path = Path(folder) / "model.onnx"
-            _write_random(config, units, precision, path)
+            _write_random(graph, precision, path)
             session = stock_session(path, threads=machine["threads"] or 0)
             path.unlink()
             meter.advance()
             return lambda: session.run([OUTPUT], inputs)
 
-        all_units = open_model(few, {})
+        graph = build_graph(few)
+        all_units = open_model(graph)
         shares = {}
         for kind, layers in kinds.items():
             smaller = {
-                count: open_model(few, {layer.name: count for layer in layers})
-                for count in _fewer_units(kind, layers[0])
+                count: open_model(resize(graph, dict.fromkeys(layers, count)))
+                for count in _fewer_units(layers[0])
             }
             shares[kind] = _shares(smaller, layers, all_units)
-        latencies = _medians({"few": all_units, "whole": open_model(whole, {})})
+        latencies = _medians({"few": all_units, "whole": open_model(build_graph(whole))})
     curves = {
         kind: {count: share * latencies["few"] for count, share in found.items()}
         for kind, found in shares.items()
@@ -182,7 +183,8 @@ def _kind(layer: Sublayer, architecture: LxmertConfig) -> str:
     part, index, name = found.groups()
     if name.startswith("visual_attention."):
         # In the last layer, only the language reads the picture.
-        return _LAST if int(index) == architecture.x_layers - 1 else "in both directions"
+        is_last = int(index) == architecture.x_layers - 1
+        return "in one direction" if is_last else "in both directions"
     is_language = part == "layer" or name.startswith("lang_")
     return f"{layer.kind} of {'language' if is_language else 'vision'}"
 
@@ -194,24 +196,19 @@ def _by_kind(architecture: LxmertConfig) -> dict[str, list[Sublayer]]:
     return kinds
 
 
-def _fewer_units(kind: str, layer: Sublayer) -> list[int]:
-    counts = {round(fraction * layer.units) for fraction in _FRACTIONS}
-    # Without the last head that reads the picture, the whole visual stream would go.
-    smallest = 1 if kind == _LAST else 0
-    return sorted({max(smallest, count) for count in counts} - {layer.units})
+def _fewer_units(layer: Sublayer) -> list[int]:
+    return sorted({1, layer.units // 2} - {0, layer.units})
 
 
-def _write_random(
-    config: LxmertConfig, units: Mapping[str, int], precision: str, path: Path
-) -> None:
+def _write_random(graph: Graph, precision: str, path: Path) -> None:
     """Write the dense file of a model with random weights."""
-    graph, random = build_graph(config, units), torch.Generator().manual_seed(0)
+    random = torch.Generator().manual_seed(0)
     parameters = {
         name: _DEVIATION
         * torch.randn(shape[::-1] if name in graph.matrices else shape, generator=random)
         for name, shape in graph.weights.items()
     }
-    labels = [f"answer {index}" for index in range(config.num_qa_labels)]
+    labels = ["yes", "no"]
     answers = AnswerMetadata(labels, tokenizer="", max_tokens=0)
     write_model(encode_model(graph, parameters, VARIANTS[precision], answers), path)
 

@@ -40,7 +40,6 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def test_every_sublayer_is_measured_in_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "_FRACTIONS", (0.0,))
     monkeypatch.setattr(table, "_ROUNDS", 3)
     monkeypatch.setattr(table, "_SECONDS", 0.0)
     found = latency_table(CONFIG, **{**SHAPE, "precision": "int8"})
@@ -48,9 +47,7 @@ def test_every_sublayer_is_measured_in_onnx_runtime(monkeypatch: pytest.MonkeyPa
     assert found.dense > 0
     for name, layer in LAYERS.items():
         counts = sorted(found.sublayers[name])
-        # The last attention to the picture keeps a head: without it the picture is not read.
-        is_last = name.endswith("x_layers.1.visual_attention.att")
-        assert counts == [1 if is_last else 0, layer.units]
+        assert counts == sorted({1, layer.units // 2, layer.units})
         curve = found.curve(name, layer.units)
         assert curve[0] == 0 <= curve[-1] < found.dense
     first, *others = (n for n, layer in LAYERS.items() if ".layer." in n and layer.kind == "heads")

@@ -1,0 +1,31 @@
+"""Graphs of other numbers of heads and neurons, without tracing."""
+
+import pytest
+from exported import graph_of
+from tiny import tiny_config
+from transformers import LxmertForQuestionAnswering
+
+from exporters.graph.resize import resize
+from lxcompress.model.sublayers import sublayers
+
+CONFIG = tiny_config(hidden_size=48, num_attention_heads=3, l_layers=1)
+LAYERS = sublayers(LxmertForQuestionAnswering(CONFIG))
+
+
+def test_a_resized_graph_is_the_one_that_tracing_gives() -> None:
+    units = {
+        layer: 2 if layer.kind == "heads" else 10 + index for index, layer in enumerate(LAYERS)
+    }
+    del units[LAYERS[0]]  # keeps all
+    resized = resize(graph_of(CONFIG), units)
+    traced = graph_of(CONFIG, {layer.name: count for layer, count in units.items()})
+    assert resized.weights == traced.weights
+    assert resized.matrices == traced.matrices and resized.tables == traced.tables
+    assert resized.model.SerializeToString(deterministic=True) == traced.model.SerializeToString(
+        deterministic=True
+    )
+
+
+def test_a_sublayer_without_units_has_to_be_traced() -> None:
+    with pytest.raises(ValueError, match="has to be traced"):
+        resize(graph_of(CONFIG), {LAYERS[0]: 0})

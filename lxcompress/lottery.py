@@ -18,18 +18,13 @@ from pathlib import Path
 
 from transformers import LxmertForQuestionAnswering, PreTrainedTokenizerBase
 
-from lxcompress import latencies
 from lxcompress.choices import Rewind
-from lxcompress.conclusion import conclude
 from lxcompress.config import PruneConfig
-from lxcompress.continuation import open_source, share_artefacts, starting_point
-from lxcompress.control import fine_tune_control
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.model.folder import MASK_FILE
 from lxcompress.model.lxmert import load_model, save_model
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.tokenizer import load_tokenizer
-from lxcompress.preflight import check_dataset, check_plan, check_target
 from lxcompress.pruning.find_mask import find_mask
 from lxcompress.pruning.latency_table import LatencyTable, MeasureLatencies
 from lxcompress.pruning.mask import Mask
@@ -37,12 +32,17 @@ from lxcompress.pruning.schedule import training_rounds
 from lxcompress.pruning.structured import zero_biases
 from lxcompress.result import Accuracy, PruningStep, RunResult
 from lxcompress.run import Run, pruned_name
+from lxcompress.steps import latencies
+from lxcompress.steps.conclusion import conclude
+from lxcompress.steps.continuation import open_source, share_artefacts, starting_point
+from lxcompress.steps.control import fine_tune_control
+from lxcompress.steps.preflight import check_dataset, check_plan, check_target
+from lxcompress.steps.trainer import RunTrainer
 from lxcompress.system.files import atomic_path
 from lxcompress.system.machine.device import resolve_device, resolve_precision
 from lxcompress.system.machine.environment import describe
 from lxcompress.system.output_folder import check_writable
 from lxcompress.ticket import load_ticket
-from lxcompress.trainer import RunTrainer
 from lxcompress.training.start_weights import start_weights, training_splits
 
 

@@ -79,13 +79,15 @@ Speedup = Annotated[
 SpeedupPrecision = Annotated[
     str | None,
     typer.Option(
-        help="With --speedup: of both files, fp32 or int8. [default: fp32]",
+        help="With --speedup: of both files, fp32 (unless given) or int8.",
         rich_help_panel=LOTTERY,
     ),
 ]
 SpeedupBatch = Annotated[
     int | None,
-    typer.Option(help="With --speedup: questions at once. [default: 1]", rich_help_panel=LOTTERY),
+    typer.Option(
+        help="With --speedup: questions at once, one unless given.", rich_help_panel=LOTTERY
+    ),
 ]
 Pattern = Annotated[
     str | None,

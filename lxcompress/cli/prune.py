@@ -78,9 +78,9 @@ def prune(
     Example: lxcompress prune --data data/vqa --model unc-nlp/lxmert-base-uncased --sparsity 0.6
     """
     from lxcompress.config import PruneConfig
-    from lxcompress.continuation import inherit
     from lxcompress.errors import ConfigError
     from lxcompress.run import Run
+    from lxcompress.steps.continuation import inherit
 
     own = {"output", "config", "resume", "force"}
     settings = options.given(context, own)

@@ -16,15 +16,15 @@ from transformers import LxmertForQuestionAnswering
 
 from exporters.source import Source
 from lxcompress import lottery as lottery_module
-from lxcompress import trainer as trainer_module
 from lxcompress.data.dataset import Dataset, open_dataset
 from lxcompress.errors import DataError, LxcompressError, ModelError, RunError
 from lxcompress.evaluation.scoring import read_results, score_results
 from lxcompress.lottery import Lottery
 from lxcompress.model.tokenizer import load_tokenizer
 from lxcompress.run import Run
+from lxcompress.steps import trainer as trainer_module
+from lxcompress.steps.trainer import RunTrainer
 from lxcompress.system.files import read_json
-from lxcompress.trainer import RunTrainer
 from lxcompress.training import start_weights as start_module
 
 Weights = dict[str, torch.Tensor]
@@ -343,7 +343,7 @@ def test_result_json(options: dict[str, Any], find: Start) -> None:
     assert (control is not None) == (options.get("rewind") in ("lr", "late"))
     if options.get("rewind") == "late":  # a ticket that is trained as long as the dense model
         assert control == {**result["dense"], "epochs": 1}
-    if control:
+    elif control:
         assert control["epochs"] == 1 + (len(levels) if iterative else 1)
         accuracies.append(control["accuracy"])
     if iterative:

@@ -85,7 +85,7 @@ def test_compact_training_is_training_under_the_mask(
     (model / "config.json").write_text(json.dumps(config))
     options = {"model": str(model), "pattern": "structured", "sparsity": 0.4, "control": False}
     run, _ = start(**options)
-    monkeypatch.setattr("lxcompress.trainer._kept_units", lambda model, mask: {})
+    monkeypatch.setattr("lxcompress.steps.trainer._kept_units", lambda model, mask: {})
     under_mask, _ = start(**options)
     losses = [
         [json.loads(line)["loss"] for line in other.log("ticket").read_text().splitlines()]
@@ -213,6 +213,6 @@ def test_what_the_model_does_not_allow_is_known_before_training(
     def train(*arguments: object, **how: object) -> None:
         raise AssertionError("trained")
 
-    monkeypatch.setattr("lxcompress.trainer.train", train)
+    monkeypatch.setattr("lxcompress.steps.trainer.train", train)
     with pytest.raises(ConfigError, match="--pattern"):
         start(**options)

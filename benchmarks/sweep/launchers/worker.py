@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from benchmarks.sweep.plan import Task
 from lxcompress.choices import Schedule
-from lxcompress.control import fine_tune_control
 from lxcompress.data.dataset import open_dataset
 from lxcompress.errors import Interrupted, LxcompressError, RunError
 from lxcompress.lottery import Lottery
-from lxcompress.preflight import check_dataset
 from lxcompress.pruning.schedule import pruning_levels
 from lxcompress.run import Run, control_name
+from lxcompress.steps.control import fine_tune_control
+from lxcompress.steps.preflight import check_dataset
 from lxcompress.system.files import write_json
 from lxcompress.system.links import share
 from lxcompress.system.machine.threads import choose_threads

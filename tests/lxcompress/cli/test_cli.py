@@ -23,13 +23,14 @@ from torch.utils.data import DataLoader
 from typer.main import get_command
 
 import lxcompress
-from lxcompress import lottery, trainer
+from lxcompress import lottery
 from lxcompress.cli.doctor import checks as doctor_checks
 from lxcompress.cli.main import app, main
 from lxcompress.cli.pretrain import pretrain
 from lxcompress.cli.prune import prune
 from lxcompress.config import PretrainConfig, PruneConfig
 from lxcompress.errors import Interrupted
+from lxcompress.steps import trainer
 
 
 @dataclass

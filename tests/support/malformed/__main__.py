@@ -79,7 +79,7 @@ def _import_and_shorten() -> None:
     for module in (*commands, "models.convert", "models.pack"):
         importlib.import_module(f"lxcompress.cli.{module}")
     for module in (
-        *("lxcompress.lottery", "lxcompress.ticket", "lxcompress.preflight"),
+        *("lxcompress.lottery", "lxcompress.ticket", "lxcompress.steps.preflight"),
         *("app.answers.answering", "app.answers.stored_regions", "lxcompress.conversion.convert"),
         *("app.answers.open_run", "app.server", "benchmarks.bench.run", "exporters.export"),
     ):

@@ -9,7 +9,7 @@ import pytest
 from sweep_command import CELLS, plan_like
 
 from benchmarks.sweep.launchers.worker import execute
-from lxcompress import trainer
+from lxcompress.steps import trainer
 
 
 def test_cells_of_a_seed_share_one_dense_model_on_the_disk(finished_sweep: Path) -> None:

@@ -12,10 +12,10 @@ from lxcompress.config import PruneConfig
 from lxcompress.errors import ConfigError, RunError
 from lxcompress.pruning.latency_table import LatencyTable, MeasureLatencies
 from lxcompress.run import Run
+from lxcompress.steps.trainer import RunTrainer
 from lxcompress.system.files import read_json
 from lxcompress.system.machine.environment import onnx_machine
 from lxcompress.system.record import first_error
-from lxcompress.trainer import RunTrainer
 
 
 def measure(

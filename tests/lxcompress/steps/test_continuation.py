@@ -10,14 +10,14 @@ from call import Call
 from safetensors.torch import load_file
 from tiny import run_lottery, settings
 
-from lxcompress import continuation
-from lxcompress.continuation import inherit
 from lxcompress.data.dataset import Dataset
 from lxcompress.errors import ConfigError, RunError
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.sublayers import sublayers
 from lxcompress.pruning.structured import removed_units
 from lxcompress.run import Run
+from lxcompress.steps import continuation
+from lxcompress.steps.continuation import inherit
 from lxcompress.ticket import load_ticket
 
 GoOn = Callable[..., tuple[Run, dict[str, Any]]]

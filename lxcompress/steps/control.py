@@ -14,7 +14,7 @@ from transformers import LxmertForQuestionAnswering
 from lxcompress.model.lxmert import load_model, save_model
 from lxcompress.result import Control
 from lxcompress.run import control_name
-from lxcompress.trainer import RunTrainer
+from lxcompress.steps.trainer import RunTrainer
 
 
 def fine_tune_control(trainer: RunTrainer, trainings: Sequence[int] | None) -> Control | None:

@@ -86,7 +86,7 @@ def test_a_run_is_not_continued_with_latencies_of_another_machine(
         raise Interrupted("stopped")
 
     with monkeypatch.context() as patched:
-        patched.setattr("lxcompress.trainer.train", stop)
+        patched.setattr("lxcompress.steps.trainer.train", stop)
         with pytest.raises(Interrupted):
             find(tmp_path / "run", tiny_dataset, options)
     path = Run(tmp_path / "run").once_path("latencies")
@@ -121,7 +121,7 @@ def test_an_impossible_speedup_is_known_before_training(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lxcompress.trainer.train", None)
+    monkeypatch.setattr("lxcompress.steps.trainer.train", None)
     options = settings(tiny_model, tiny_data, speedup=100)
     with pytest.raises(ConfigError, match="--speedup 100 cannot be reached.*Choose at most"):
         find(tmp_path / "run", tiny_dataset, options)

@@ -143,6 +143,7 @@ def _measure(inputs: BenchInputs, settings: Settings, work: Path) -> Report:
         dataset=inputs.result.dataset,
         sparsity=inputs.result.ticket.sparsity,
         dense_control=inputs.result.dense_control,
+        speedup=inputs.result.ticket.speedup,
         size=size,
         network=_count(inputs, latencies[0], parts),
         loading=loads,

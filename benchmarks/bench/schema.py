@@ -13,7 +13,7 @@ from pydantic import Field
 from benchmarks.measure.statistics import McNemar
 from benchmarks.report.records import Interval, Samples
 from exporters import variants
-from lxcompress.result import Control, DatasetRecord, Sparsity
+from lxcompress.result import Control, DatasetRecord, Sparsity, Speedup
 from lxcompress.system.record import Record
 
 SCHEMA: Final = "lxcompress-bench/2"
@@ -232,6 +232,10 @@ class Report(Record):
     dense_control: Control | None = Field(
         description="as in result.json: the dense model trained as long as the ticket; null if "
         "the run has none"
+    )
+    speedup: Speedup | None = Field(
+        description="as in result.json: the speedup that the ticket was pruned to; null without "
+        "--speedup"
     )
     size: Size = Field(description="bytes of the files")
     network: Network = Field(description="heads, neurons and multiply-adds of the files")

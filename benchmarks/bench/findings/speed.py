@@ -77,6 +77,32 @@ def speed_of(batch: LatencyOfBatch, precision: Precision, ratio: Ratio, network:
             )
 
 
+def requested(report: Report) -> Iterator[str]:
+    """The speedup that the ticket was pruned to, beside the measured one; nothing for others."""
+    speedup = report.speedup
+    if speedup is None:
+        return
+    prefix = (
+        f"the target is {speedup.target:.2f} in {speedup.precision} at batch {speedup.batch}, "
+        f"{speedup.predicted:.2f} was predicted"
+    )
+    name = f"{ONNX} {{}} {speedup.precision}".format
+    measured = [
+        ratio.times_as_fast
+        for batch in report.latency
+        if batch.batch_size == speedup.batch
+        for ratio in batch.ratios
+        if (ratio.of, ratio.against) == (name("ticket"), name("dense"))
+    ]
+    if measured:
+        yield f"{prefix}, and {with_interval(measured[0])} is measured here."
+    else:
+        yield (
+            f"{prefix}, and nothing is measured here; that takes files in {speedup.precision} and "
+            f"--batch-size {speedup.batch}."
+        )
+
+
 def _figures(speedup: Interval) -> str:
     interval = f"{CONFIDENCE:.0%} interval {speedup.low:.2f}–{speedup.high:.2f}"
     return f"speedup {speedup.estimate:.2f}, {interval}"

@@ -40,6 +40,7 @@ def _summary(report: Report) -> list[str]:
             for ratio in batch.ratios
             if ratio.of == ticket and ratio.isolates in speed.PRUNING
         ),
+        *(f"Requested speedup: {it}" for it in speed.requested(report)),
         *(f"Attribution of speed: {it}" for it in speed.attribution(batch, precision)),
         *(
             f"Accuracy: {accuracy.accuracy_of(it, f'{precision} ticket against dense {precision}')}"

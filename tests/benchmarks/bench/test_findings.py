@@ -144,6 +144,35 @@ def test_attribution_of_speed(figures: dict[str, Any], change: Change, kind: str
     assert f"precision 3.00 and {kind} 1.00 (no gain)." in " ".join(summary)
 
 
+@pytest.mark.parametrize(
+    ("batch", "says"),
+    [
+        (1, "and 1.95 (1.90–2.00) is measured here."),
+        (4, "and nothing is measured here; that takes files in fp32 and --batch-size 4."),
+    ],
+)
+def test_requested_speedup(figures: dict[str, Any], batch: int, says: str) -> None:
+    def request(figures: dict[str, Any]) -> None:
+        figures["speedup"] = {
+            "target": 2.0,
+            "predicted": 2.01,
+            "precision": "fp32",
+            "batch": batch,
+            "tokens": 9,
+            "regions": 4,
+            "machine": {},
+        }
+
+    report = changed(figures, structured, speedup(1.9, 1.95, 2.0), request)
+    (text,) = [it for it in report.findings["summary"] if it.startswith("Requested speedup: ")]
+    assert text == (
+        f"Requested speedup: the target is 2.00 in fp32 at batch {batch}, 2.01 was predicted, "
+        f"{says}"
+    )
+    without = changed(figures, structured).findings["summary"]
+    assert not any(it.startswith("Requested speedup: ") for it in without)
+
+
 def test_structure_and_multiply_adds(figures: dict[str, Any]) -> None:
     findings = changed(figures, structured).findings
     assert findings["structure"] == [

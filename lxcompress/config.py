@@ -190,42 +190,6 @@ class PruneConfig(TrainingConfig):
         """Whether whole heads and neurons are pruned, not single weights."""
         return self.pattern == Pattern.STRUCTURED
 
-    @property
-    def run_name(self) -> str:
-        """Name of the run directory when no --output is given: data, subnetwork, sparsity, …"""
-        target = f"{100 * self.target:g}" if self.speedup is None else f"{self.speedup:g}x"
-        parts = [self.data_name, self.subnetwork, target, *self.procedure]
-        if self.seed:
-            parts.append(f"seed{self.seed}")
-        return "-".join(parts)
-
-    @property
-    def data_name(self) -> str:
-        """Name of the dataset, as part of a folder's name."""
-        return Path(self.data).resolve().name if self.data != EMBEDDED_DATA else self.data
-
-    @property
-    def procedure(self) -> list[str]:
-        """Where the procedure differs from the paper's, as parts of a folder's name."""
-        usual = pattern_defaults(self.pattern)
-        criterion = usual.get("criterion", Criterion.MAGNITUDE)
-        rewind = usual.get("rewind", Rewind.WEIGHTS)
-        defaults = (Pattern.UNSTRUCTURED, criterion, Scope.GLOBAL, Schedule.PAPER, rewind)
-        pattern = self.pattern.replace(":", "of")  # no colon in the name of a folder
-        chosen = (pattern, self.criterion, self.scope, self.schedule, self.rewind)
-        parts = [
-            str(choice)
-            for choice, default in zip(chosen, defaults, strict=True)
-            if choice != default
-        ]
-        if not self.enforce_mask:
-            parts.append("unenforced")
-        if self.speedup is not None:
-            parts += [str(self.speedup_precision), f"batch{self.speedup_batch}"]
-        if self.from_run is not None:
-            parts += ["from", Path(self.from_run).name]
-        return parts
-
 
 class PretrainConfig(TrainingConfig):
     """The settings of `lxcompress pretrain`."""

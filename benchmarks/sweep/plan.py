@@ -19,6 +19,7 @@ from lxcompress.config import PruneConfig
 from lxcompress.errors import ConfigError
 from lxcompress.pruning.schedule import control_rounds
 from lxcompress.run import Run, control_name
+from lxcompress.run_name import data_name, procedure
 
 SUBNETWORKS = tuple(str(subnetwork) for subnetwork in Subnetwork)
 SPARSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -118,7 +119,7 @@ class Plan:
             papers = QUICK_SPARSITIES if quick else SPARSITIES
             sparsities = (config.target,) if n_of_m(config.pattern) else papers
         shared = {name: value for name, value in config.dump().items() if name not in _SWEPT}
-        parts = ["sweep", config.data_name, *config.procedure, *(["quick"] if quick else [])]
+        parts = ["sweep", data_name(config), *procedure(config), *(["quick"] if quick else [])]
         folder = (output or Path("runs") / "-".join(parts)).absolute()
         if shared["tensorboard"] is not None:
             # Runs of different sweeps have the same names.

@@ -114,9 +114,10 @@ def _find_default_ticket() -> Path:
     from lxcompress.cli.prune import find_ticket, report
     from lxcompress.config import PruneConfig
     from lxcompress.run import Run
+    from lxcompress.run_name import run_name
 
     config = PruneConfig.parse({})
-    run = Run(_RUNS / config.run_name)
+    run = Run(_RUNS / run_name(config))
     print(
         f"no finished run in {_RUNS}/; finding the default ticket first, in {run.folder} "
         "(about two minutes on 2 cores)",

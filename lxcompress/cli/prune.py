@@ -80,6 +80,7 @@ def prune(
     from lxcompress.config import PruneConfig
     from lxcompress.errors import ConfigError
     from lxcompress.run import Run
+    from lxcompress.run_name import run_name
     from lxcompress.steps.continuation import inherit
 
     own = {"output", "config", "resume", "force"}
@@ -92,7 +93,7 @@ def prune(
     else:
         in_file, output = options.from_file(config, output)
         parsed = PruneConfig.parse(inherit(in_file | settings))
-        run = Run(output or Path("runs") / parsed.run_name)
+        run = Run(output or Path("runs") / run_name(parsed))
     report(run, find_ticket(run, parsed, force))
 
 

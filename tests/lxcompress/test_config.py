@@ -94,22 +94,6 @@ def test_wrong_settings(settings: dict[str, Any], message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("settings", "name"),
-    [
-        ({}, "shapes-low-50"),
-        ({"sparsity": 0.725, "subnetwork": "random"}, "shapes-random-72.5"),
-        (
-            {"scope": "layer", "schedule": "iterative", "rewind": "lr", "seed": 3},
-            "shapes-low-50-layer-iterative-lr-seed3",
-        ),
-        (FULL, "vqa-low-50"),
-    ],
-)
-def test_run_names(settings: dict[str, Any], name: str) -> None:
-    assert PruneConfig.parse(settings).run_name == name
-
-
 def test_a_yaml_file(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("# mine\nsparsity: 0.7\nbatch_size: 16\nlearning-rate: 1e-4\n")

@@ -21,6 +21,7 @@ from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.sublayers import sublayers
 from lxcompress.pruning.structured import mask_of_units, removed_units
 from lxcompress.run import Run, control_name
+from lxcompress.run_name import run_name
 from lxcompress.ticket import load_ticket
 
 Start = Callable[..., tuple[Run, dict[str, Any]]]
@@ -176,7 +177,7 @@ def test_single_weights_by_the_taylor_criterion(start: Start) -> None:
 
 def test_names_of_run_directories_tell_the_pattern() -> None:
     def name(**options: Any) -> str:
-        return PruneConfig.parse({"data": "shapes", **options}).run_name
+        return run_name(PruneConfig.parse({"data": "shapes", **options}))
 
     assert name(pattern="structured") == "shapes-low-50-structured"
     assert name(pattern="structured", rewind="weights") == "shapes-low-50-structured-weights"

@@ -1,0 +1,43 @@
+"""The name of a run's folder: its data, subnetwork, target, and what differs from the paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lxcompress.choices import Criterion, Pattern, Rewind, Schedule, Scope
+from lxcompress.config import EMBEDDED_DATA, PruneConfig
+from lxcompress.defaults import pattern_defaults
+
+
+def run_name(config: PruneConfig) -> str:
+    """Return the name of the run directory when no `--output` is given: shapes-low-50, …"""
+    target = f"{100 * config.target:g}" if config.speedup is None else f"{config.speedup:g}x"
+    parts = [data_name(config), config.subnetwork, target, *procedure(config)]
+    if config.seed:
+        parts.append(f"seed{config.seed}")
+    return "-".join(parts)
+
+
+def data_name(config: PruneConfig) -> str:
+    """Return the name of the dataset, as part of a folder's name."""
+    return Path(config.data).resolve().name if config.data != EMBEDDED_DATA else config.data
+
+
+def procedure(config: PruneConfig) -> list[str]:
+    """Return where the procedure differs from the paper's, as parts of a folder's name."""
+    usual = pattern_defaults(config.pattern)
+    criterion = usual.get("criterion", Criterion.MAGNITUDE)
+    rewind = usual.get("rewind", Rewind.WEIGHTS)
+    defaults = (Pattern.UNSTRUCTURED, criterion, Scope.GLOBAL, Schedule.PAPER, rewind)
+    pattern = config.pattern.replace(":", "of")  # no colon in the name of a folder
+    chosen = (pattern, config.criterion, config.scope, config.schedule, config.rewind)
+    parts = [
+        str(choice) for choice, default in zip(chosen, defaults, strict=True) if choice != default
+    ]
+    if not config.enforce_mask:
+        parts.append("unenforced")
+    if config.speedup is not None:
+        parts += [str(config.speedup_precision), f"batch{config.speedup_batch}"]
+    if config.from_run is not None:
+        parts += ["from", Path(config.from_run).name]
+    return parts

@@ -94,7 +94,7 @@ class RunResult(Record):
     )
     theta0_masked: Measured = Field(description="the start weights under the ticket's mask")
     pruning_steps: list[PruningStep] = Field(description="trained weights, pruned step by step")
-    metric: str = Field(description="VQA v2 accuracy or LXMERT soft score")
+    metric: str = Field(description="VQA v2 accuracy, LXMERT soft score or GQA accuracy")
     weights: WeightCounts = Field(description="of the ticket")
     bytes: TicketBytes = Field(description="of the weights")
     config: dict[str, Any] = Field(description="effective settings by option name")

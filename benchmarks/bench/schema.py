@@ -213,7 +213,7 @@ class Comparison(Pair):
 
 
 class Accuracies(Record):
-    metric: str = Field(description="VQA v2 accuracy or LXMERT soft score")
+    metric: str = Field(description="VQA v2 accuracy, LXMERT soft score or GQA accuracy")
     split: str = Field(description="of the run's dataset")
     questions: int = Field(description="all of the split, the same for every system")
     seed: int = Field(description="of the bootstrap over pictures")

@@ -95,7 +95,7 @@ def _runner(
 
 def _score(data: EncodedQuestions, labels: list[str], chosen: np.ndarray) -> Score | None:
     """Score the answers of index `chosen` `[questions]`; None without annotations."""
-    if not any(question.answers or question.scores for question in data.questions):
+    if not any(question.is_answered for question in data.questions):
         return None
     return score(answers_of(data, labels, chosen.tolist()), data.questions)
 

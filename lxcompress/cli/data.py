@@ -11,8 +11,8 @@ from lxcompress.system.shell import lxcompress_command
 
 app = typer.Typer(no_args_is_help=True, help="Make, convert and check datasets.")
 
-_QUESTIONS = "Official VQA v2 questions, a JSON file."
-_ANNOTATIONS = "Official VQA v2 annotations, a JSON file."
+_QUESTIONS = "Questions, a JSON file of VQA v2, VQA-CP, OK-VQA, VizWiz or GQA."
+_ANNOTATIONS = "Annotations, a JSON file; VizWiz and GQA have none."
 _SAMPLES = "Questions in LXMERT's own JSON format; may be given several times."
 _REGIONS = "Folder of regions; may be given several times."
 _IMAGES = "Folder of pictures; may be given several times."
@@ -41,9 +41,10 @@ def import_(
     test_regions: Annotated[_Several, typer.Option(help=_REGIONS)] = None,
     test_images: Annotated[_Several, typer.Option(help=_IMAGES)] = None,
     answers: Annotated[
-        _File,
+        str | None,
         typer.Option(
-            help="Answer list, e.g. LXMERT's trainval_label2ans.json; by default built from train."
+            help="Answer list: a file, e.g. LXMERT's trainval_label2ans.json, lxmert-vqa or "
+            "lxmert-gqa; by default built from train."
         ),
     ] = None,
     detector: Annotated[
@@ -65,7 +66,7 @@ def import_(
         ),
     ] = False,
 ) -> None:
-    """Make a dataset folder from official VQA v2 files or from LXMERT's.
+    """Make a dataset folder from the files of VQA v2, VQA-CP, OK-VQA, VizWiz, GQA or LXMERT.
 
     JSON files are checked and copied; pictures and regions stay where they are. Pictures whose
     regions are still to be made are opened.
@@ -78,6 +79,7 @@ def import_(
     from lxcompress.data.importing import SKIPPED_NAME, import_dataset
     from lxcompress.data.split_source import SplitSource
     from lxcompress.errors import ConfigError
+    from lxcompress.model.answer_list import answer_file
 
     options = {
         "train": (train_questions, train_annotations, lxmert_train, train_regions, train_images),
@@ -102,7 +104,7 @@ def import_(
         splits,
         name=name,
         detector=detector,
-        answers=answers,
+        answers=None if answers is None else answer_file(answers),
         min_occurrences=min_occurrences,
         force=force,
         skip_broken=skip_broken,

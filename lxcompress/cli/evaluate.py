@@ -37,9 +37,10 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that load batches.")] = None,
 ) -> None:
-    """Measure a model on a split: VQA v2 accuracy, or LXMERT's soft score for its own labels.
+    """Measure a model on a split, by the metric of its dataset.
 
-    For a split without answers (test), only predictions can be written.
+    That is VQA v2 accuracy; GQA's accuracy for GQA, LXMERT's soft score for its own labels. For a
+    split without answers (test), only predictions can be written.
 
     Example: lxcompress evaluate runs/shapes-low-50/ticket --predictions answers.json
     """
@@ -76,7 +77,7 @@ def evaluate(
     if split not in dataset.splits:
         raise ConfigError(f"--split {split}: {dataset.name} has no such split")
     questions = dataset.questions(split)
-    has_answers = any(q.answers or q.scores for q in questions)
+    has_answers = any(question.is_answered for question in questions)
     if not has_answers and (predictions is None or json_file is not None):
         raise ConfigError(
             f"the {split} questions have no answers to score against; give --predictions FILE, "

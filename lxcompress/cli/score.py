@@ -18,10 +18,13 @@ def score(
     results: Annotated[
         Path, typer.Argument(help='Result file: [{"question_id": 1, "answer": "yes"}, …].')
     ],
-    questions: Annotated[Path, typer.Option("--questions", help="Official VQA v2 questions file.")],
-    annotations: Annotated[
-        Path, typer.Option("--annotations", help="Official VQA v2 annotations file.")
+    questions: Annotated[
+        Path, typer.Option("--questions", help="Questions file: VQA v2's, VizWiz's or GQA's.")
     ],
+    annotations: Annotated[
+        Path | None,
+        typer.Option("--annotations", help="Annotations file; VizWiz and GQA have none."),
+    ] = None,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write overall, perAnswerType and perQuestionType here."),
@@ -31,21 +34,22 @@ def score(
         typer.Option("--per-question", help="Write {question id: accuracy in percent} here."),
     ] = None,
 ) -> None:
-    """Score a result file with the official VQA v2 accuracy.
+    """Score a result file with the official VQA v2 accuracy, or GQA's.
 
-    Its question ids must be exactly those of the annotations.
+    Its question ids must be exactly those of the questions. VizWiz's are the names of its pictures.
 
     Example: lxcompress score results.json --questions questions.json --annotations annotations.json
     """
     from rich.console import Console
 
-    from lxcompress.data.questions.official import read_official
+    from lxcompress.data.questions.formats import read_questions
     from lxcompress.evaluation.scoring import read_results, score_results
     from lxcompress.system.files import write_json
 
-    check_outputs((results, questions, annotations), (json_file, per_question_file))
+    inputs = (results, questions, *([annotations] if annotations else ()))
+    check_outputs(inputs, (json_file, per_question_file))
     predictions = read_results(results)
-    rows = read_official(questions, annotations)
+    rows = read_questions(questions, annotations)
     scored = score_results(predictions, rows)
     if json_file is not None:
         write_json(json_file, scored.official())

@@ -199,7 +199,7 @@ def _check_answers(
         findings.problems.append(str(problem))
         return
     for name, of_split in questions.items():
-        answered = [q for q in of_split if q.answers is not None or q.scores is not None]
+        answered = [question for question in of_split if question.is_answered]
         lost = sum(not target_scores(question, index) for question in answered)
         if lost:
             findings.notes.append(

@@ -18,8 +18,8 @@ from lxcompress.data.dataset_config import (
 )
 from lxcompress.data.fingerprint import fingerprint
 from lxcompress.data.questions.answers import answer_list
+from lxcompress.data.questions.formats import read_questions
 from lxcompress.data.questions.lxmert import read_lxmert
-from lxcompress.data.questions.official import read_official
 from lxcompress.data.questions.question import Question
 from lxcompress.data.regions.detection import detect_folder, weights_of
 from lxcompress.data.regions.index import is_finished
@@ -133,7 +133,7 @@ class Dataset:
             else:
                 assert split.questions
                 notes = self.folder / split.annotations if split.annotations else None
-                rows = read_official(self.folder / split.questions, notes)
+                rows = read_questions(self.folder / split.questions, notes)
             self._questions[name] = rows
         return self._questions[name]
 

@@ -8,8 +8,8 @@
     weights: weights/butd   # of butd, a folder; by default the published ones
     answers: answers.json   # by default built from train: answers of `min_occurrences:` (9) or more
 
-`questions` with `annotations` are official VQA v2 JSON, `samples` is LXMERT's own. Paths are
-relative to the file.
+`questions` with `annotations` are official VQA v2 JSON (OK-VQA's, VQA-CP's), `questions` alone
+VizWiz's or GQA's, `samples` is LXMERT's own. Paths are relative to the file.
 """
 
 from __future__ import annotations

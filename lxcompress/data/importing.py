@@ -1,4 +1,4 @@
-"""Make a dataset folder from official VQA v2 files or from LXMERT's own."""
+"""Make a dataset folder from published files of questions and answers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from lxcompress.data.dataset_config import (
     read_config,
 )
 from lxcompress.data.questions.answers import answer_list
+from lxcompress.data.questions.formats import without_questions
 from lxcompress.data.questions.question import Question, QuestionId
 from lxcompress.data.split_source import SplitSource, check_pictures
 from lxcompress.errors import ConfigError, DataError
@@ -151,16 +152,7 @@ def _copy_questions(path: Path, target: Path, without: Collection[QuestionId]) -
     if not without:
         shutil.copyfile(path, target)
         return
-    content = read_json(path, "file of questions")
-
-    def kept(rows: list[Any]) -> list[Any]:
-        return [row for row in rows if row["question_id"] not in without]
-
-    if isinstance(content, dict):
-        for key in {"questions", "annotations"} & content.keys():
-            content[key] = kept(content[key])
-    else:
-        content = kept(content)
+    content = without_questions(read_json(path, "file of questions"), without)
     target.write_text(json.dumps(content), encoding="utf-8")
 
 

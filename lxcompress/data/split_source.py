@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lxcompress.data.dataset_config import SplitName
+from lxcompress.data.questions.formats import read_questions
 from lxcompress.data.questions.lxmert import read_lxmert
-from lxcompress.data.questions.official import read_official
 from lxcompress.data.questions.question import Question
 from lxcompress.data.regions.picture_files import absence_note, broken_pictures, find_pictures
 from lxcompress.data.regions.store import RegionStore
@@ -20,7 +20,8 @@ from lxcompress.vision.detectors import DETECTORS
 class SplitSource:
     """The files of a split.
 
-    `questions` (with `annotations`) are official VQA v2 JSON, `samples` is LXMERT's own JSON;
+    `questions` (with `annotations`) are in a format of `read_questions`, `samples` is LXMERT's
+    own JSON;
     `regions` are folders of regions, `images` folders of pictures.
     """
 
@@ -31,11 +32,11 @@ class SplitSource:
     images: tuple[Path, ...] = ()
 
     def read(self, split: SplitName) -> list[Question]:
-        """Read the questions; the errors of `read_official` and `read_lxmert`, or ConfigError."""
+        """Read the questions; the errors of `read_questions` and `read_lxmert`, or ConfigError."""
         if self.samples and self.questions is None:
             return read_lxmert(list(self.samples))
         if self.questions is not None and not self.samples:
-            return read_official(self.questions, self.annotations)
+            return read_questions(self.questions, self.annotations)
         raise ConfigError(f"give {split} either official questions or LXMERT's samples")
 
 

@@ -111,7 +111,7 @@ def evaluate(
     description: str = "Evaluating",
     workers: int | None = None,
 ) -> Score:
-    """Official VQA v2 accuracy where the questions have human answers, else LXMERT's soft score."""
+    """The model's accuracy, by the metric of the questions (`scoring.score`)."""
     predictions = predict(model, data, device, description=description, workers=workers)
     return score(predictions, data.questions)
 

@@ -1,6 +1,6 @@
-"""VQA v2 accuracy as the official code computes it, LXMERT's soft score, and result files.
+"""VQA v2 accuracy as the official code computes it, LXMERT's soft score, GQA's accuracy.
 
-Official code: GT-Vision-Lab/VQA, vqaEval.py and vqa.py, March 2021.
+Official code: GT-Vision-Lab/VQA, vqaEval.py and vqa.py, March 2021; for GQA its eval.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lxcompress.data.questions.rows import ID, Schema, check_rows, check_unique
 from lxcompress.errors import DataError
 from lxcompress.system.files import atomic_path, read_json
 
-Metric = Literal["VQA v2 accuracy", "LXMERT soft score"]
+Metric = Literal["VQA v2 accuracy", "LXMERT soft score", "GQA accuracy"]
 _Key = TypeVar("_Key")
 
 # VQA v2's answer types, in the order in which papers print them.
@@ -109,8 +109,9 @@ def soft_score(prediction: str, scores: Mapping[str, float]) -> float:
 def score(predictions: Mapping[QuestionId, str], questions: Sequence[Question]) -> Score:
     """Score `predictions` ({question id: answer}) on all of `questions`.
 
-    VQA v2 accuracy where the questions have human answers, else LXMERT's soft score. Predictions
-    for other questions are ignored. Raises DataError when there is no question, a prediction is
+    The metric is that of the questions: VQA v2 accuracy for human answers, LXMERT's soft score for
+    its labels, GQA's accuracy (1 for the same text, else 0) for single answers. Predictions for
+    other questions are ignored. Raises DataError when there is no question, a prediction is
     missing, or the questions have no (or mixed) answers to score against.
     """
     metric = _metric(questions)
@@ -119,11 +120,7 @@ def score(predictions: Mapping[QuestionId, str], questions: Sequence[Question]) 
     by_answer_type: defaultdict[str, list[float]] = defaultdict(list)
     by_question_type: defaultdict[str, list[float]] = defaultdict(list)
     for question in questions:
-        prediction = predictions[question.question_id]
-        if metric == "VQA v2 accuracy":
-            value = official_accuracy(prediction, question.answers or ())
-        else:
-            value = soft_score(prediction, question.scores or {})
+        value = _points(predictions[question.question_id], question)
         points[question.question_id] = value
         if question.answer_type is not None:
             by_answer_type[question.answer_type].append(value)
@@ -139,6 +136,15 @@ def score(predictions: Mapping[QuestionId, str], questions: Sequence[Question]) 
     )
 
 
+def _points(prediction: str, question: Question) -> float:
+    """The points (0–1) of a prediction by the metric of the question."""
+    if question.answers is not None:
+        return official_accuracy(prediction, question.answers)
+    if question.scores is not None:
+        return soft_score(prediction, question.scores)
+    return float(prediction == question.answer)
+
+
 def _percent(values: Sequence[float]) -> float:
     return 100 * sum(values) / len(values)
 
@@ -146,20 +152,25 @@ def _percent(values: Sequence[float]) -> float:
 def _metric(questions: Sequence[Question]) -> Metric:
     if not questions:
         raise DataError("no questions to score: give a split that has at least one")
-    if all(question.answers is not None for question in questions):
-        return "VQA v2 accuracy"
-    if all(question.scores is not None for question in questions):
-        return "LXMERT soft score"
-    bare = [q for q in questions if q.answers is None and q.scores is None]
+    bare = [question for question in questions if not question.is_answered]
     if bare:
         raise DataError(
             f"{len(bare)} of {len(questions)} questions have no answers to score against, for "
             f"example {bare[0].question_id!r}: give annotations, or a split that has them"
         )
-    raise DataError(
-        "some questions have human answers and some only LXMERT's labels, which are scored "
-        "differently: score the two sets separately"
-    )
+    metric, *others = sorted({_metric_of(question) for question in questions})
+    if others:
+        raise DataError(
+            f"some questions are scored by {metric}, some by {others[0]}: "
+            "score the two sets separately"
+        )
+    return metric
+
+
+def _metric_of(question: Question) -> Metric:
+    if question.answers is not None:
+        return "VQA v2 accuracy"
+    return "LXMERT soft score" if question.scores is not None else "GQA accuracy"
 
 
 def read_results(path: Path) -> dict[QuestionId, str]:

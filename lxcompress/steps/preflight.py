@@ -86,5 +86,5 @@ def check_answers(dataset: Dataset) -> None:
         raise DataError(
             f"no `train:` question of {dataset.folder} has an answer that is in the answer list"
         )
-    if not any(question.answers or question.scores for question in dataset.questions("val")):
+    if not any(question.is_answered for question in dataset.questions("val")):
         raise DataError(f"the `val:` questions of {dataset.folder} have no answers to measure with")

@@ -91,6 +91,33 @@ def write_samples(path: Path, images: Sequence[str], first_id: int = 0) -> Path:
     return write_json(path, rows)
 
 
+def vizwiz_row(name: str, answers: Sequence[str] | None = ("basil leaves",) * 10) -> dict[str, Any]:
+    """A row as in VizWiz's train.json, or in its test.json where `answers` is None."""
+    row: dict[str, Any] = {"image": name, "question": "What's the name of this product?"}
+    if answers is not None:
+        row["answers"] = [{"answer_confidence": "yes", "answer": answer} for answer in answers]
+        row |= {"answer_type": "other", "answerable": int(answers[0] != "unanswerable")}
+    return row
+
+
+def gqa_row(image: str, answer: str | None = "yes", structural: str = "verify") -> dict[str, Any]:
+    """A row as in GQA's train_balanced_questions.json, or of a test split without `answer`."""
+    row: dict[str, Any] = {"question": "Is it?", "imageId": image, "isBalanced": True}
+    if answer is not None:
+        row |= {
+            "semantic": [{"operation": "select", "dependencies": [], "argument": "sky (2486325)"}],
+            "entailed": ["02930160"],
+            "equivalent": ["02930152"],
+            "groups": {"global": None, "local": "06-sky_dark"},
+            "answer": answer,
+            "semanticStr": "select: sky (2486325)->verify color: dark [0]",
+            "annotations": {"answer": {}, "question": {"2": "2486325"}, "fullAnswer": {}},
+            "types": {"detailed": "verifyAttr", "semantic": "attr", "structural": structural},
+            "fullAnswer": "Yes, it is.",
+        }
+    return row
+
+
 def write_yaml(folder: Path, **content: Any) -> Path:
     """Write `dataset.yaml`; return its folder."""
     (folder / "dataset.yaml").write_text(yaml.safe_dump({"name": "test", **content}))

@@ -32,7 +32,8 @@ def answer_list(questions: Iterable[Question], min_occurrences: int = 9) -> list
     `min_occurrences` questions (Teney et al. 2018: 9 on VQA v2). The most common answer is the
     mode of a question's human answers, the first given in a tie; with LXMERT's labels, the one
     with the highest score, the first in the file in a tie. It is listed in its most frequent
-    spelling, because unanimous answers are officially compared without normalisation.
+    spelling, because unanimous answers are officially compared without normalisation. GQA's
+    answers are never normalised.
 
     Raises DataError when no question has answers, or no answer is frequent enough.
     """
@@ -40,11 +41,13 @@ def answer_list(questions: Iterable[Question], min_occurrences: int = 9) -> list
     spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
     answered = 0
     for question in questions:
-        given = question.answers if question.answers is not None else question.scores
-        if given is None:
+        if not question.is_answered:
             continue
         answered += 1
-        for text in given:
+        if question.answer is not None:
+            spellings[question.answer][question.answer] += 1
+            occurrences[question.answer] += 1
+        for text in question.answers or question.scores or ():
             spellings[normalize_answer(text)][clean_answer(text)] += 1
         if question.answers is not None:
             occurrences[_mode(question.answers)] += 1
@@ -87,11 +90,14 @@ def label_index(labels: Sequence[str]) -> dict[str, int]:
 def target_scores(question: Question, index: Mapping[str, int]) -> list[tuple[int, float]]:
     """The soft target of a question: [(label index, score in (0, 1])], sorted by index.
 
-    `index` is `label_index(labels)`. LXMERT's scores are used where the question has them, else
-    `soft_scores` of its human answers. Answers that are not in the list are left out, so that the
-    target may be empty. Raises DataError for a question without answers.
+    `index` is `label_index(labels)`. LXMERT's scores are used where the question has them, else 1
+    for a single correct answer, else `soft_scores` of the human answers. Answers that are not in
+    the list are left out, so that the target may be empty. Raises DataError for a question without
+    answers.
     """
     scores = question.scores
+    if question.answer is not None:
+        scores = {question.answer: 1.0}
     if scores is None:
         if question.answers is None:
             raise DataError(

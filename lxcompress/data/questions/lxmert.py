@@ -10,6 +10,7 @@ from lxcompress.data.questions.question import Question, canonical_image_id
 from lxcompress.data.questions.rows import (
     ID,
     Schema,
+    check_all_or_none_answered,
     check_rows,
     check_unique,
     no_garbage_collection,
@@ -32,12 +33,7 @@ def read_lxmert(samples: Path | list[Path]) -> list[Question]:
     questions = [question for path in paths for question in _read_samples(path)]
     names = ", ".join(str(path) for path in paths)
     check_unique((question.question_id for question in questions), f"samples file {names}")
-    unlabelled = [question for question in questions if question.scores is None]
-    if 0 < len(unlabelled) < len(questions):
-        raise DataError(
-            f"samples file {names}: {len(unlabelled)} of {len(questions)} questions have no "
-            f"'label', for example {unlabelled[0].question_id!r}: label all or none"
-        )
+    check_all_or_none_answered(questions, f"samples file {names}", "label")
     return questions
 
 
@@ -46,8 +42,8 @@ def _read_samples(path: Path) -> list[Question]:
     rows = read_json(path, "samples file")
     if isinstance(rows, dict):
         raise DataError(
-            f"{where} is an object, not a list: if it is official VQA v2 JSON, give it as "
-            "questions and annotations instead"
+            f"{where} is an object, not a list: if it is official VQA v2 JSON or GQA's, give it as "
+            "questions (and annotations) instead"
         )
     rows = non_empty_list(rows, where)
     check_rows(rows, where, _SAMPLE)

@@ -1,4 +1,10 @@
-"""Questions in the official VQA v2 format (https://visualqa.org/download.html)."""
+"""Questions in the official VQA v2 format (https://visualqa.org/download.html).
+
+OK-VQA has the same format (https://okvqa.allenai.org/download.html; its annotators' `answer` is
+compared, not their `raw_answer`). VQA-CP v2 has bare lists of the same rows instead of objects
+(https://computing.ece.vt.edu/~aish/vqacp; `coco_split` is not needed, since ids of COCO's pictures
+are unique).
+"""
 
 from __future__ import annotations
 
@@ -17,18 +23,14 @@ from lxcompress.data.questions.rows import (
     ID,
     VIZWIZ,
     Schema,
+    check_human_answers,
     check_rows,
     check_unique,
     is_vizwiz,
-    no_garbage_collection,
     non_empty_list,
 )
 from lxcompress.errors import DataError
 from lxcompress.system.files import read_json
-
-# Under leave-one-out an answer scores min(1, matches among the others / 3), so that with fewer
-# than four answers to a question nothing could ever score 100%.
-_FEWEST_ANSWERS = 4
 
 _QUESTION: Schema = {"question_id": ID, "image_id": ID, "question": (str,)}
 _ANNOTATION: Schema = {
@@ -40,15 +42,14 @@ _ANNOTATION: Schema = {
 }
 
 
-@no_garbage_collection()
-def read_official(questions: Path, annotations: Path | None) -> list[Question]:
-    """Read official VQA v2 JSON, in the order of the questions file.
+def official_questions(content: Any, questions: Path, annotations: Path | None) -> list[Question]:
+    """The questions of official VQA v2 JSON, in the order of the questions file.
 
-    Without `annotations` (a test split) types and answers are None. Raises DataError when a file
-    is missing, cut off or of another schema, an id occurs twice, or the two files do not belong
-    together.
+    `content` is that of the file `questions`. Without `annotations` (a test split) types and
+    answers are None. Raises DataError when a file is missing, cut off or of another schema, an id
+    occurs twice, or the two files do not belong together.
     """
-    rows = _official_rows(questions, "questions", other="annotations")
+    rows = _official_rows(content, questions, "questions", other="annotations")
     check_rows(rows, f"questions file {questions}", _QUESTION)
     check_unique((row["question_id"] for row in rows), f"questions file {questions}")
     if annotations is None:
@@ -75,16 +76,14 @@ def read_official(questions: Path, annotations: Path | None) -> list[Question]:
     return joined
 
 
-def _official_rows(path: Path, key: str, other: str) -> list[Any]:
+def _official_rows(data: Any, path: Path, key: str, other: str) -> list[Any]:
     where = f"{key} file {path}"
-    hook = _only_the_answer if key == "annotations" else None
-    data = read_json(path, f"{key} file", object_hook=hook)
     if isinstance(data, list):
-        kind = "if it is LXMERT's own JSON, give it as samples instead"
-        raise DataError(
-            f"{where} is a list, not an object with '{key}': "
-            f"{VIZWIZ if data and is_vizwiz(data[0]) else kind}"
-        )
+        if data and is_vizwiz(data[0]):
+            raise DataError(f"{where}: {VIZWIZ}")
+        if data and isinstance(data[0], dict) and "img_id" in data[0]:
+            raise DataError(f"{where} looks like LXMERT's own JSON: give it as samples instead")
+        return non_empty_list(data, where)
     if not isinstance(data, dict) or key not in data:
         swapped = isinstance(data, dict) and other in data
         hint = f"it holds '{other}', are the two swapped?" if swapped else "is it VQA v2 JSON?"
@@ -110,22 +109,14 @@ _Annotation = tuple[str, str, str, tuple[str, ...]]
 def _read_annotations(path: Path) -> dict[QuestionId, _Annotation]:
     """{question id: (canonical image id, question type, answer type, answers)}."""
     where = f"annotations file {path}"
-    rows = _official_rows(path, "annotations", other="questions")
+    content = read_json(path, "annotations file", object_hook=_only_the_answer)
+    rows = _official_rows(content, path, "annotations", other="questions")
     check_rows(rows, where, _ANNOTATION)
     check_unique((row["question_id"] for row in rows), where)
     annotated: dict[QuestionId, _Annotation] = {}
     for row in rows:
         answers = tuple(row["answers"])
-        if set(map(type, answers)) - {str}:
-            raise DataError(
-                f"{where}: question {row['question_id']!r} has an answer that is not an object "
-                "with a text 'answer': use the official annotations or repair that entry"
-            )
-        if len(answers) < _FEWEST_ANSWERS:
-            raise DataError(
-                f"{where}: question {row['question_id']!r} has {len(answers)} answers, VQA "
-                f"accuracy needs at least {_FEWEST_ANSWERS} (officially ten): repeat a single one"
-            )
+        check_human_answers(answers, where, row["question_id"])
         kinds = intern(row["question_type"]), intern(row["answer_type"])
         annotated[row["question_id"]] = (canonical_image_id(row["image_id"]), *kinds, answers)
     return annotated

@@ -26,8 +26,9 @@ _NUMBERED = re.compile(r"(?:.*_(?=[0-9]{12}\Z))?([0-9]+)")
 class Question:
     """A question about one picture; None for what its file does not say.
 
-    `answers` are the human answers in file order, as written. `scores` is LXMERT's soft label,
-    {answer: 0–1}, from LXMERT's own JSON only.
+    Its answers have one of three forms: `answers` are the human answers in file order, as written;
+    `scores` is LXMERT's soft label, {answer: 0–1}, from LXMERT's own JSON only; `answer` is the
+    single correct answer, from GQA's JSON only.
     """
 
     question_id: QuestionId
@@ -37,6 +38,12 @@ class Question:
     answer_type: str | None = None
     answers: tuple[str, ...] | None = None
     scores: dict[str, float] | None = None
+    answer: str | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether there is something to learn from and to score against."""
+        return not (self.answers is None and self.scores is None and self.answer is None)
 
 
 def canonical_image_id(value: QuestionId) -> str:

@@ -9,17 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from lxcompress.data.questions.question import QuestionId
+from lxcompress.data.questions.question import Question, QuestionId
 from lxcompress.errors import DataError
 
 # The keys that every row must have, with the types that their values may have.
 Schema = Mapping[str, tuple[type, ...]]
 ID = (int, str)
 
-VIZWIZ = (
-    "it looks like VizWiz's JSON: write it as VQA v2's, with a 'question_id' for each question and "
-    "the name of 'image' as its 'image_id'"
-)
+VIZWIZ = "it looks like VizWiz's JSON: give it as questions, without annotations"
+
+# Under leave-one-out an answer scores min(1, matches among the others / 3), so that with fewer
+# than four answers to a question nothing could ever score 100%.
+_FEWEST_ANSWERS = 4
 
 
 @contextmanager
@@ -92,6 +93,30 @@ def _explain_absence(row: dict[str, Any], key: str) -> str:
 
 def _kind(value: Any) -> str:
     return "null" if value is None else f"a value of type {type(value).__name__}"
+
+
+def check_human_answers(answers: Sequence[Any], where: str, question_id: QuestionId) -> None:
+    """Raise DataError unless the answers to a question are texts, and enough for VQA accuracy."""
+    if set(map(type, answers)) - {str}:
+        raise DataError(
+            f"{where}: question {question_id!r} has an answer that is not an object "
+            "with a text 'answer': use the official annotations or repair that entry"
+        )
+    if len(answers) < _FEWEST_ANSWERS:
+        raise DataError(
+            f"{where}: question {question_id!r} has {len(answers)} answers, VQA "
+            f"accuracy needs at least {_FEWEST_ANSWERS} (officially ten): repeat a single one"
+        )
+
+
+def check_all_or_none_answered(questions: Sequence[Question], where: str, key: str) -> None:
+    """Raise DataError when only some of the rows have answers, which `key` holds."""
+    without = [question.question_id for question in questions if not question.is_answered]
+    if 0 < len(without) < len(questions):
+        raise DataError(
+            f"{where}: {len(without)} of {len(questions)} questions have no '{key}', for example "
+            f"{without[0]!r}: give all of them one, or none"
+        )
 
 
 def check_unique(ids: Iterable[QuestionId], where: str) -> None:

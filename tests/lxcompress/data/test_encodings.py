@@ -17,8 +17,8 @@ from dataset_files import (
 from lxcompress.data.check import check_dataset
 from lxcompress.data.dataset import open_dataset
 from lxcompress.data.importing import import_dataset
+from lxcompress.data.questions.formats import read_questions
 from lxcompress.data.questions.lxmert import read_lxmert
-from lxcompress.data.questions.official import read_official
 from lxcompress.data.split_source import SplitSource
 from lxcompress.errors import DataError
 from lxcompress.evaluation.scoring import read_results
@@ -36,9 +36,9 @@ def as_windows_writes_it(path: Path) -> Path:
 
 def test_questions_and_annotations(tmp_path: Path) -> None:
     files = write_official(tmp_path, "train", [1, 2])
-    plain = read_official(files["questions"], files["annotations"])
+    plain = read_questions(files["questions"], files["annotations"])
     questions, annotations = (as_windows_writes_it(path) for path in files.values())
-    assert read_official(questions, annotations) == plain
+    assert read_questions(questions, annotations) == plain
     regions = write_regions(tmp_path / "r", ["1", "2"])
     output = tmp_path / "data"
     source = SplitSource(questions, annotations, regions=(regions,))

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from lxcompress.cli.score import score as score_command
 from lxcompress.data.questions.answers import answer_list
-from lxcompress.data.questions.official import read_official
+from lxcompress.data.questions.formats import read_questions
 from lxcompress.data.questions.question import Question
 from lxcompress.errors import ConfigError, DataError
 from lxcompress.evaluation.scoring import (
@@ -140,12 +140,28 @@ def test_score_by_lxmert_labels() -> None:
     assert result.per_question_type == {}
 
 
+def test_gqa_compares_answers_as_they_are_written() -> None:
+    questions = [
+        Question("a", "1", "Is it?", "verify", "binary", answer="yes"),
+        Question("b", "n1", "What?", "query", "open", answer="t-shirt"),
+        Question("c", "n1", "What?", "query", "open", answer="cup"),
+    ]
+    result = score({"a": "yes", "b": "t shirt", "c": "cup"}, questions)
+    assert result.metric == "GQA accuracy"
+    assert result.official() == {
+        "overall": 66.67,
+        "perAnswerType": {"binary": 100.0, "open": 50.0},
+        "perQuestionType": {"verify": 100.0, "query": 50.0},
+    }
+    assert result.accuracy()["yes/no"] is None
+
+
 def test_score_needs_something_to_score_against() -> None:
     bare, labelled = Question(8, "1", "What?"), Question(9, "1", "What?", scores={})
     predictions: dict[int | str, str] = {1: "yes", 8: "yes", 9: "yes"}
     with pytest.raises(DataError, match="1 of 2 questions have no answers .* 8"):
         score(predictions, [QUESTIONS[0], bare])
-    with pytest.raises(DataError, match="some questions have human answers and some only"):
+    with pytest.raises(DataError, match="scored by LXMERT soft score, some by VQA v2 accuracy"):
         score(predictions, [QUESTIONS[0], labelled])
     with pytest.raises(DataError, match="no questions to score"):
         score(predictions, [])
@@ -253,7 +269,7 @@ def test_command_never_overwrites_its_input_or_a_folder(files: list[str], tmp_pa
 @pytest.mark.skipif(not EASY_VQA.is_dir(), reason="easy-VQA is not here")
 def test_easy_vqa() -> None:
     annotations = EASY_VQA / "v2_mscoco_val2014_annotations.json"
-    questions = read_official(EASY_VQA / "v2_OpenEnded_mscoco_val2014_questions.json", annotations)
+    questions = read_questions(EASY_VQA / "v2_OpenEnded_mscoco_val2014_questions.json", annotations)
     rows = json.loads(annotations.read_text())["annotations"]
     right = {row["question_id"]: row["multiple_choice_answer"] for row in rows}
     answers = Counter(right.values())

@@ -57,7 +57,7 @@ def test_lxmert_test_split_has_no_scores(tmp_path: Path) -> None:
         (lambda rows: rows[0].pop("question_id"), "entry 0 has no 'question_id'"),
         (
             lambda rows: rows.insert(0, {"image": "VizWiz_1.jpg", "question": "What?"}),
-            "entry 0 has no 'question_id' .* VizWiz's JSON: write it as VQA v2's",
+            "entry 0 has no 'question_id' .* VizWiz's JSON: give it as questions",
         ),
         (lambda rows: rows[0].update(sent=None), "458752000 has null as 'sent'"),
         (lambda rows: rows[0].update(answer_type=1), "458752000 has a type that is not text"),

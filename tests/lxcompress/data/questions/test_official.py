@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from shared import SHARED
 
-from lxcompress.data.questions.official import read_official
+from lxcompress.data.questions.formats import read_questions
 from lxcompress.data.questions.question import Question, canonical_image_id
 from lxcompress.errors import DataError
 
@@ -57,20 +57,20 @@ def test_official_files_are_joined_by_id(tmp_path: Path) -> None:
     questions = write(tmp_path / "q.json", QUESTIONS)
     annotations = write(tmp_path / "a.json", ANNOTATIONS)
     many = ("2", "2", "2", "2", "2", "2", "two", "3", "3", "none")
-    assert read_official(questions, annotations) == [
+    assert read_questions(questions, annotations) == [
         Question(7000, "7", "Is it red?", "is it", "yes/no", ("Yes",) * 10),
         Question(7001, "7", "How many?", "how many", "number", many),
     ]
 
 
 def test_a_test_split_has_no_answers(tmp_path: Path) -> None:
-    questions = read_official(write(tmp_path / "q.json", QUESTIONS), None)
+    questions = read_questions(write(tmp_path / "q.json", QUESTIONS), None)
     assert questions[1] == Question(7001, "7", "How many?", None, None, None, None)
 
 
 def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(DataError):
-        read_official(tmp_path / "missing.json", None)
+        read_questions(tmp_path / "missing.json", None)
     assert gc.isenabled()
 
 
@@ -159,7 +159,7 @@ def test_bad_official_files(tmp_path: Path, change: Change, message: str) -> Non
     questions, annotations = copy.deepcopy(QUESTIONS), copy.deepcopy(ANNOTATIONS)
     change(questions, annotations)
     with pytest.raises(DataError, match=message) as problem:
-        read_official(
+        read_questions(
             write(tmp_path / "q.json", questions), write(tmp_path / "a.json", annotations)
         )
     assert "\n" not in str(problem.value)
@@ -170,8 +170,15 @@ def test_bad_official_files(tmp_path: Path, change: Change, message: str) -> Non
     [
         ("", "not valid JSON .truncated"),
         (json.dumps(ANNOTATIONS)[:200], "annotations file is not valid JSON .truncated"),
-        ("[]", "a.json is a list, .* LXMERT's own JSON"),
-        ('[{"image": "VizWiz_1.jpg", "question": "x"}]', "a.json is a list, .* VizWiz's JSON"),
+        ("[]", "annotations file .*a.json is empty"),
+        (
+            '[{"img_id": "1", "sent": "x"}]',
+            "a.json looks like LXMERT's own JSON: give it",
+        ),
+        (
+            '[{"image": "1.jpg", "question": "x"}]',
+            "a.json: it looks like VizWiz's JSON: give it",
+        ),
         ("3", "a.json has no 'annotations'"),
         ("null", "a.json has no 'annotations'"),
     ],
@@ -179,19 +186,50 @@ def test_bad_official_files(tmp_path: Path, change: Change, message: str) -> Non
 def test_other_json_as_annotations(tmp_path: Path, content: str, message: str) -> None:
     questions = write(tmp_path / "q.json", QUESTIONS)
     with pytest.raises(DataError, match=message):
-        read_official(questions, write(tmp_path / "a.json", content))
+        read_questions(questions, write(tmp_path / "a.json", content))
+
+
+def test_vqa_cp_has_bare_lists_of_the_same_rows(tmp_path: Path) -> None:
+    """As vqacp_v2_train_questions.json and vqacp_v2_train_annotations.json, with `coco_split`."""
+    official = [write(tmp_path / "q.json", QUESTIONS), write(tmp_path / "a.json", ANNOTATIONS)]
+    bare = [
+        write(tmp_path / name, [{"coco_split": "val2014"} | row for row in rows])
+        for name, rows in (
+            ("vqacp_v2_train_questions.json", QUESTIONS["questions"]),
+            ("vqacp_v2_train_annotations.json", ANNOTATIONS["annotations"]),
+        )
+    ]
+    assert read_questions(*bare) == read_questions(*official)
+    with pytest.raises(DataError, match="questions.json: question 7000 has no 'question_type'"):
+        read_questions(bare[0], bare[0])
+
+
+def test_ok_vqa_has_two_forms_of_an_answer_of_which_one_counts(tmp_path: Path) -> None:
+    """As mscoco_train2014_annotations.json, without `multiple_choice_answer`."""
+    answers = [
+        {"answer_id": number, "raw_answer": "racing", "answer_confidence": "yes", "answer": "race"}
+        for number in range(1, 11)
+    ]
+    row = {"image_id": 51606, "question_id": 516065, "question_type": "four"}
+    row |= {"answer_type": "other", "confidence": 3, "answers": answers}
+    question = {"image_id": 51606, "question_id": 516065, "question": "What sport can you use?"}
+    questions = write(tmp_path / "q.json", {"task_type": "Open-Ended", "questions": [question]})
+    annotations = write(tmp_path / "a.json", {"annotations": [row]})
+    (read,) = read_questions(questions, annotations)
+    assert read.answers == ("race",) * 10
+    assert (read.question_type, read.answer_type) == ("four", "other")
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="questions file not found: .*q.json"):
-        read_official(tmp_path / "q.json", None)
+        read_questions(tmp_path / "q.json", None)
     with pytest.raises(DataError, match="annotations file not found: .*a.json"):
-        read_official(write(tmp_path / "q.json", QUESTIONS), tmp_path / "a.json")
+        read_questions(write(tmp_path / "q.json", QUESTIONS), tmp_path / "a.json")
 
 
 @pytest.mark.skipif(not EASY_VQA.is_dir(), reason="easy-VQA is not here")
 def test_easy_vqa() -> None:
-    questions = read_official(
+    questions = read_questions(
         EASY_VQA / "v2_OpenEnded_mscoco_val2014_questions.json",
         EASY_VQA / "v2_mscoco_val2014_annotations.json",
     )

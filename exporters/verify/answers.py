@@ -16,6 +16,7 @@ from exporters.records import AnswerCheck
 from exporters.runtime.session import folded_session
 from exporters.runtime.vqa_model import OnnxVqaModel
 from lxcompress.data.batches import EncodedQuestions, model_arrays
+from lxcompress.data.questions.question import can_be_scored
 from lxcompress.errors import ModelError
 from lxcompress.evaluation.predict import answers_of, predict_logits, pytorch_forward
 from lxcompress.evaluation.scoring import Score, score
@@ -95,7 +96,7 @@ def _runner(
 
 def _score(data: EncodedQuestions, labels: list[str], chosen: np.ndarray) -> Score | None:
     """Score the answers of index `chosen` `[questions]`; None without annotations."""
-    if not any(question.is_answered for question in data.questions):
+    if not can_be_scored(data.questions):
         return None
     return score(answers_of(data, labels, chosen.tolist()), data.questions)
 

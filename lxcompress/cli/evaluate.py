@@ -51,6 +51,7 @@ def evaluate(
     from lxcompress.config import Device
     from lxcompress.data.batches import EncodedQuestions
     from lxcompress.data.dataset import open_dataset
+    from lxcompress.data.questions.question import can_be_scored
     from lxcompress.errors import ConfigError, ModelError
     from lxcompress.evaluation.predict import predict
     from lxcompress.evaluation.scoring import score, write_results
@@ -77,7 +78,7 @@ def evaluate(
     if split not in dataset.splits:
         raise ConfigError(f"--split {split}: {dataset.name} has no such split")
     questions = dataset.questions(split)
-    has_answers = any(question.is_answered for question in questions)
+    has_answers = can_be_scored(questions)
     if not has_answers and (predictions is None or json_file is not None):
         raise ConfigError(
             f"the {split} questions have no answers to score against; give --predictions FILE, "

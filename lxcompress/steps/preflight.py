@@ -7,6 +7,7 @@ from transformers import LxmertForQuestionAnswering
 from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset
 from lxcompress.data.questions.answers import label_index, target_scores
+from lxcompress.data.questions.question import can_be_scored
 from lxcompress.errors import ConfigError, DataError
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.pruning.find_mask import already_removed, check_pattern
@@ -86,5 +87,5 @@ def check_answers(dataset: Dataset) -> None:
         raise DataError(
             f"no `train:` question of {dataset.folder} has an answer that is in the answer list"
         )
-    if not any(question.is_answered for question in dataset.questions("val")):
+    if not can_be_scored(dataset.questions("val")):
         raise DataError(f"the `val:` questions of {dataset.folder} have no answers to measure with")

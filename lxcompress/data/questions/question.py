@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from string import whitespace
 
@@ -42,8 +43,13 @@ class Question:
 
     @property
     def is_answered(self) -> bool:
-        """Whether there is something to learn from and to score against."""
+        """Whether its file has its answers, even if LXMERT's label of it is empty."""
         return not (self.answers is None and self.scores is None and self.answer is None)
+
+
+def can_be_scored(questions: Iterable[Question]) -> bool:
+    """Whether any of the questions has an answer that would be right."""
+    return any(question.answers or question.scores or question.answer for question in questions)
 
 
 def canonical_image_id(value: QuestionId) -> str:

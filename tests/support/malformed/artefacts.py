@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from dataset_files import write_official, write_pictures, write_samples
+from dataset_files import (
+    gqa_row,
+    vizwiz_row,
+    write_json,
+    write_official,
+    write_pictures,
+    write_samples,
+)
 from exported import graph_of, noisy_run
 from packed import make_ticket
 from tiny import write_model
@@ -84,6 +91,10 @@ def _write_sources(folder: Path) -> None:
     write_official(folder, "train", range(1, 9))
     write_official(folder, "val", range(11, 15))
     write_samples(folder / "samples.json", [str(number) for number in range(1, 9)])
+    write_json(folder / "vizwiz.json", [vizwiz_row(f"{number}.jpg") for number in range(1, 9)])
+    write_json(
+        folder / "gqa.json", {f"{number:08d}": gqa_row(str(number)) for number in range(11, 15)}
+    )
     (folder / "answers.json").write_text('["yes", "no", "cat"]')
     write_pictures(folder / "pictures", [*range(1, 9), *range(11, 15)])
     results = [

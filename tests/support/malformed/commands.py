@@ -13,8 +13,9 @@ _MODEL = ("model/*",)
 _RUN = ("run/*.json", "run/ticket/*", "run/dense/*", "run/onnx/*")
 _SOURCES = "sources/"
 _PICTURE = "sources/pictures/COCO_train2014_000000000001.png"
+_IMPORT = "data import --name x --detector pixel --min-occurrences 1"
 _OFFICIAL = (
-    "data import --train-questions {w}/sources/train_questions.json "
+    f"{_IMPORT} --train-questions {{w}}/sources/train_questions.json "
     "--train-annotations {w}/sources/train_annotations.json "
     "--val-questions {w}/sources/val_questions.json "
     "--val-annotations {w}/sources/val_annotations.json "
@@ -109,9 +110,17 @@ SCENARIOS = (
     Scenario("demo {w}/run --threads 1", _RUN, None, 3),
     Scenario(_OFFICIAL, (f"{_SOURCES}*.json", f"{_SOURCES}pictures/*"), "--output", 3),
     Scenario(
-        "data import --lxmert-train {w}/sources/samples.json --lxmert-val {w}/sources/samples.json"
+        f"{_IMPORT} --lxmert-train {{w}}/sources/samples.json"
+        " --lxmert-val {w}/sources/samples.json"
         " --train-images {w}/sources/pictures --val-images {w}/sources/pictures",
         (f"{_SOURCES}samples.json",),
+        "--output",
+    ),
+    Scenario(
+        f"{_IMPORT} --train-questions {{w}}/sources/vizwiz.json"
+        " --val-questions {w}/sources/gqa.json"
+        " --train-images {w}/sources/pictures --val-images {w}/sources/pictures",
+        (f"{_SOURCES}vizwiz.json", f"{_SOURCES}gqa.json"),
         "--output",
     ),
     Scenario("data convert {w}/sources/regions.tsv", (f"{_SOURCES}regions.tsv",), "--output", 3),

@@ -14,6 +14,7 @@ from lxcompress.defaults import (
     PRESETS,
     SMALL_RECIPE,
     pattern_defaults,
+    start_defaults,
     target_defaults,
 )
 from lxcompress.errors import ConfigError, LxcompressError
@@ -32,9 +33,12 @@ _KEYWORDS = {
     "pretrained-answers": set(),
     "tensorboard": set(),
     "from": set(),
+    "finetuned": {EMBEDDED_MODEL},
+    "answers": set(),
+    "mask": set(),
 }
-# Where there is no such path, these name something else: a hub id, or a preset misspelt.
-_PATHS_THAT_EXIST = {"model", "tokenizer", "model-config"}
+# Where there is no such path: a hub id, a shipped answer list, or a preset misspelt.
+_PATHS_THAT_EXIST = {"model", "finetuned", "answers", "tokenizer", "model-config"}
 
 MAX_TOKENS = 20  # of a question, [CLS] and [SEP] included, as in LXMERT
 # Settings that change how a run is computed on this machine, but not what it computes.
@@ -100,7 +104,10 @@ class PruneConfig(TrainingConfig):
     model: str | None = None
     pretrained_answers: str | None = Field(None, alias="pretrained-answers")
     keep_answer_head: bool = Field(False, alias="keep-answer-head")
+    finetuned: str | None = None
+    answers: str | None = None
     from_run: str | None = Field(None, alias="from")
+    mask: str | None = None
     sparsity: float | None = Field(None, gt=0, lt=1)
     speedup: float | None = Field(None, gt=1, allow_inf_nan=False)
     speedup_precision: SpeedupPrecision | None = Field(None, alias="speedup-precision")
@@ -119,18 +126,21 @@ class PruneConfig(TrainingConfig):
     @classmethod
     def _fill_in(cls, settings: dict[str, Any]) -> dict[str, Any]:
         embedded_data = settings.get("data", EMBEDDED_DATA) == EMBEDDED_DATA
-        if embedded_data and not (settings.get("model") or settings.get("model-config")):
-            settings = {**settings, "model": EMBEDDED_MODEL}
-        is_small = settings.get("model-config") == "small" or _is_small(settings.get("model"))
+        model, finetuned = settings.get("model"), settings.get("finetuned")
+        if embedded_data and not (model or finetuned or settings.get("model-config")):
+            settings = {**settings, "model": (model := EMBEDDED_MODEL)}
+        is_small = settings.get("model-config") == "small" or _is_small(model or finetuned)
         recipe = SMALL_RECIPE if is_small else LXMERT_RECIPE
         settings = {name: value for name, value in settings.items() if value is not None}
-        usual = target_defaults(settings.get("speedup"))
+        usual = target_defaults(settings.get("speedup"), settings.get("mask"))
         pattern = str(settings.get("pattern", usual.get("pattern")))
-        return {**recipe, **usual, **pattern_defaults(pattern), **settings}
+        usual |= pattern_defaults(pattern) | start_defaults(finetuned, model)
+        return {**recipe, **usual, **settings}
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if (self.model is None) == (self.architecture is None):
+        self._check_finetuned()
+        if self.finetuned is None and (self.model is None) == (self.architecture is None):
             # A mistyped "shapes" lacks a model too, but the dataset is what is wrong.
             if self.data != EMBEDDED_DATA and not Path(self.data).exists():
                 raise ValueError(f"--data {self.data}: there is no such dataset folder")
@@ -138,6 +148,7 @@ class PruneConfig(TrainingConfig):
                 "give either --model (a pre-trained LXMERT: a folder, or a hub id such as "
                 "unc-nlp/lxmert-base-uncased) or --model-config (to train one from scratch)"
             )
+        self._check_mask()
         self._check_speedup()
         if Pattern.of(self.pattern) == Pattern.N_OF_M:
             own = pattern_defaults(self.pattern)["sparsity"]
@@ -164,6 +175,47 @@ class PruneConfig(TrainingConfig):
         if self.pretrained_answers and not self.keep_answer_head:
             raise ValueError("--pretrained-answers can only be used with --keep-answer-head")
         return self
+
+    def _check_finetuned(self) -> None:
+        if self.finetuned is None:
+            if self.answers is not None:
+                raise ValueError("--answers can only be used with --finetuned")
+            return
+        if self.architecture is not None:
+            raise ValueError(
+                "--model-config cannot be used with --finetuned; the start weights are those of "
+                "--model"
+            )
+        if self.rewind == Rewind.LATE:
+            raise ValueError(
+                "--rewind late cannot be used with --finetuned, because the weights of its first "
+                "training steps are unknown; choose --rewind lr, or weights with --model"
+            )
+        if self.rewind == Rewind.WEIGHTS and self.model is None:
+            raise ValueError(
+                "--rewind weights needs the start weights of --finetuned: give the pre-trained "
+                "model with --model, or choose --rewind lr"
+            )
+
+    def _check_mask(self) -> None:
+        if self.mask is None:
+            return
+        criterion = pattern_defaults(self.pattern).get("criterion", Criterion.MAGNITUDE)
+        given = {
+            "speedup": self.speedup is not None,
+            "from": self.from_run is not None,
+            f"pattern {self.pattern}": Pattern.of(self.pattern) == Pattern.N_OF_M,
+            "schedule": self.schedule != Schedule.PAPER,
+            "criterion": self.criterion != criterion,
+            "subnetwork": self.subnetwork != Subnetwork.LOW,
+            "scope": self.scope != Scope.GLOBAL,
+            "sparsity": self.sparsity is not None,  # last: an N:M pattern sets it
+        }
+        for option, is_given in given.items():
+            if is_given:
+                raise ValueError(
+                    f"--{option} cannot be used with --mask; the mask is used as it is"
+                )
 
     def _check_speedup(self) -> None:
         if self.speedup is None:

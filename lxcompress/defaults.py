@@ -39,8 +39,15 @@ def pattern_defaults(pattern: str) -> dict[str, Any]:
     return {"sparsity": 1 - kept[0] / kept[1]} if kept else {}
 
 
-def target_defaults(speedup: Any) -> dict[str, Any]:
-    """Return the settings whose default depends on whether a speedup is given, by option name."""
+def start_defaults(finetuned: Any, model: Any) -> dict[str, Any]:
+    """Return the settings whose default depends on the given models, by option name."""
+    return {"rewind": Rewind.LR} if finetuned and not model else {}
+
+
+def target_defaults(speedup: Any, mask: Any = None) -> dict[str, Any]:
+    """Return the settings whose default depends on a given speedup or mask, by option name."""
+    if speedup is None and mask is not None:
+        return {}
     if speedup is None:
         return {"sparsity": SPARSITY}
     return {"pattern": Pattern.STRUCTURED, "speedup-precision": "fp32", "speedup-batch": 1}

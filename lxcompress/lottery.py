@@ -36,6 +36,12 @@ from lxcompress.steps import latencies
 from lxcompress.steps.conclusion import conclude
 from lxcompress.steps.continuation import open_source, share_artefacts, starting_point
 from lxcompress.steps.control import fine_tune_control
+from lxcompress.steps.given import (
+    keep_given,
+    load_finetuned,
+    load_given_mask,
+    what_was_given,
+)
 from lxcompress.steps.preflight import check_dataset, check_plan, check_target
 from lxcompress.steps.trainer import RunTrainer
 from lxcompress.system.files import atomic_path
@@ -127,6 +133,7 @@ class Lottery:
             },
             pruning_steps=steps,
             environment=describe(str(self.trainer.accelerator.device.type)),
+            **what_was_given(self.run, self.config, self.dataset),
         )
 
     @cached_property
@@ -135,11 +142,12 @@ class Lottery:
         return latencies.read(self.run, self.config)
 
     def trainings(self, rounds: int) -> list[int]:
-        """Return the epochs of each training behind the ticket, from θ0 on."""
+        """Return the epochs of each training behind the ticket, from θ0 or a given model on."""
         own = [self.config.epochs] * rounds
         if self.config.rewind != Rewind.LR:
             return own[-1:]
-        return [*self.run.once("trainings", lambda: [self.config.epochs]), *own]
+        of_dense = [] if self.config.finetuned else [self.config.epochs]
+        return [*self.run.once("trainings", lambda: of_dense), *own]
 
     def find_dense(self) -> Accuracy:
         """Do steps 1 and 2; return the dense model's accuracy."""
@@ -154,8 +162,11 @@ class Lottery:
         if self.run.theta0.exists():
             return self.run.theta0
         if self.config.from_run is None:
-            model, tokenizer = start_weights(self.config, self.dataset)
+            finetuned = load_finetuned(self.config, self.dataset)
+            model, tokenizer = start_weights(self.config, self.dataset, finetuned)
+            mask = load_given_mask(self.config, model)
             self.check_plan(model, tokenizer)
+            keep_given(self.run, self.config, self.dataset, finetuned, mask)
             save_model(model, tokenizer, self.run.theta0)
         else:
             source = open_source(Path(self.config.from_run))
@@ -185,7 +196,10 @@ class Lottery:
             check_target(self.config, model, previous, self.latencies)
 
     def fine_tune_dense(self, theta0: Path) -> Path:
-        """Step 2: fine-tune without a mask; save the weights that late rewinding goes back to."""
+        """Step 2: fine-tune without a mask; save the weights that late rewinding goes back to.
+
+        A model of `--finetuned` is there already.
+        """
         if not self.run.dense.exists():
             self.trainer.check_validation_questions()
             model = load_model(theta0)

@@ -40,7 +40,9 @@ class Speedup(Record):
 
 
 class TicketResult(Measured):
-    epochs: list[int] = Field(description="of each training behind the ticket, from θ0 on")
+    epochs: list[int] = Field(
+        description="of each training behind the ticket, from θ0, or a given dense model, on"
+    )
     sparsity: Sparsity = Field(description="of the mask that the ticket was trained under")
     structure: list[dict[str, str | list[int]]] | None = Field(
         default=None,
@@ -50,7 +52,28 @@ class TicketResult(Measured):
 
 
 class Control(Measured):
-    epochs: int = Field(description="that it was trained for in all, as the ticket was")
+    epochs: int = Field(
+        description="that it was trained for in all, as the ticket was; a given dense model: again"
+    )
+
+
+class GivenModel(Record):
+    """The dense model that the run was given (`--finetuned` only)."""
+
+    model: str = Field(description="folder or hub id; the run did not train it without a mask")
+    start_weights: str = Field(description="what θ0 is: `--model`, or without it the given model")
+    answers: int = Field(description="length of its answer list, which the ticket has too")
+    missing_answers: int = Field(description="answers of the dataset's list that it lacks")
+    unanswerable_questions: dict[str, int] = Field(
+        description="by split, questions with an answer in the dataset's list and none in its own"
+    )
+
+
+class GivenMask(Record):
+    """The mask that the run was given (`--mask` only)."""
+
+    file: str = Field(description="absolute path")
+    sha256: str = Field(description="of the file, when the run began")
 
 
 class PruningStep(Measured):
@@ -86,7 +109,7 @@ class DatasetRecord(Record):
 class RunResult(Record):
     """Everything that a finished run found."""
 
-    dense: Measured = Field(description="fine-tuned without a mask")
+    dense: Measured = Field(description="fine-tuned without a mask, by the run or as given")
     ticket: TicketResult = Field(description="fine-tuned under the mask")
     dense_control: Control | None = Field(
         default=None,
@@ -94,6 +117,8 @@ class RunResult(Record):
     )
     theta0_masked: Measured = Field(description="the start weights under the ticket's mask")
     pruning_steps: list[PruningStep] = Field(description="trained weights, pruned step by step")
+    finetuned: GivenModel | None = Field(default=None, description="with --finetuned only")
+    mask: GivenMask | None = Field(default=None, description="with --mask only")
     metric: str = Field(description="VQA v2 accuracy, LXMERT soft score or GQA accuracy")
     weights: WeightCounts = Field(description="of the ticket")
     bytes: TicketBytes = Field(description="of the weights")

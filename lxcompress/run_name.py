@@ -6,16 +6,24 @@ from pathlib import Path
 
 from lxcompress.choices import Criterion, Pattern, Rewind, Schedule, Scope
 from lxcompress.config import EMBEDDED_DATA, PruneConfig
-from lxcompress.defaults import pattern_defaults
+from lxcompress.defaults import pattern_defaults, start_defaults
+from lxcompress.model.folder import MASK_FILE
 
 
 def run_name(config: PruneConfig) -> str:
     """Return the name of the run directory when no `--output` is given: shapes-low-50, …"""
-    target = f"{100 * config.target:g}" if config.speedup is None else f"{config.speedup:g}x"
-    parts = [data_name(config), config.subnetwork, target, *procedure(config)]
+    parts = [data_name(config), *_target(config), *procedure(config)]
     if config.seed:
         parts.append(f"seed{config.seed}")
     return "-".join(parts)
+
+
+def _target(config: PruneConfig) -> list[str]:
+    if config.mask is not None:
+        file = Path(config.mask)
+        return ["mask", file.parent.name if file.name == MASK_FILE else file.stem]
+    target = f"{100 * config.target:g}" if config.speedup is None else f"{config.speedup:g}x"
+    return [config.subnetwork, target]
 
 
 def data_name(config: PruneConfig) -> str:
@@ -25,7 +33,7 @@ def data_name(config: PruneConfig) -> str:
 
 def procedure(config: PruneConfig) -> list[str]:
     """Return where the procedure differs from the paper's, as parts of a folder's name."""
-    usual = pattern_defaults(config.pattern)
+    usual = pattern_defaults(config.pattern) | start_defaults(config.finetuned, config.model)
     criterion = usual.get("criterion", Criterion.MAGNITUDE)
     rewind = usual.get("rewind", Rewind.WEIGHTS)
     defaults = (Pattern.UNSTRUCTURED, criterion, Scope.GLOBAL, Schedule.PAPER, rewind)
@@ -38,6 +46,8 @@ def procedure(config: PruneConfig) -> list[str]:
         parts.append("unenforced")
     if config.speedup is not None:
         parts += [str(config.speedup_precision), f"batch{config.speedup_batch}"]
+    if config.finetuned is not None and config.from_run is None:
+        parts += ["finetuned", Path(config.finetuned).name]
     if config.from_run is not None:
         parts += ["from", Path(config.from_run).name]
     return parts

@@ -109,7 +109,7 @@ class Plan:
         for name in _SWEPT:
             if name in settings:
                 raise ConfigError(f"a sweep takes {name} from its own options, not from --config")
-        for name in ("from", "speedup"):
+        for name in ("from", "speedup", "finetuned", "mask"):
             if name in settings:
                 raise ConfigError(f"a sweep cannot be made with --{name}; leave {name}: out")
         config = PruneConfig.parse(settings)

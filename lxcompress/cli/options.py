@@ -59,6 +59,21 @@ _MAGNITUDE, _TAYLOR = choices.Criterion
 _THETA0, _LR = choices.Rewind.WEIGHTS, choices.Rewind.LR
 _STRUCTURED = choices.Pattern.STRUCTURED
 
+Finetuned = Annotated[
+    str | None,
+    typer.Option(
+        help="Take this fine-tuned LXMERT (folder or hub id) as the dense model instead of "
+        "training one. Without --model, only the learning rate is rewound.",
+        rich_help_panel=LOTTERY,
+    ),
+]
+Mask = Annotated[
+    Path | None,
+    typer.Option(
+        help="Retrain under this mask (a mask.safetensors) instead of finding one.",
+        rich_help_panel=LOTTERY,
+    ),
+]
 FromRun = Annotated[
     Path | None,
     typer.Option(

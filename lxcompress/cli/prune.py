@@ -25,7 +25,10 @@ def prune(
     tokenizer: options.Tokenizer = None,
     keep_answer_head: options.KeepAnswerHead = None,
     pretrained_answers: options.PretrainedAnswers = None,
+    finetuned: options.Finetuned = None,
+    answers: options.Answers = None,
     from_run: options.FromRun = None,
+    mask: options.Mask = None,
     sparsity: Annotated[
         float | None,
         typer.Option(
@@ -126,6 +129,8 @@ def report(run: Run, result: RunResult) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from lxcompress.steps.given import summary
+
     dense, ticket = result.dense.accuracy, result.ticket.accuracy
     table = Table("", title=f"{result.metric}, {result.dataset.name}, validation")
     control = result.dense_control.accuracy if result.dense_control else None
@@ -151,10 +156,12 @@ def report(run: Run, result: RunResult) -> None:
     )
     Console().print(table)
     if result.dense_control:
-        print(
-            f"control: the dense model trained for {result.dense_control.epochs} epochs in all, as "
-            "the ticket"
-        )
+        epochs = f"{result.dense_control.epochs} epochs {'more' if result.finetuned else 'in all'}"
+        print(f"control: the dense model trained for {epochs}, as the ticket")
+    if result.finetuned:
+        print(summary(result.finetuned, result.dataset.answers))
+    if result.mask:
+        print(f"mask: {result.mask.file}, as given")
     if speedup := result.ticket.speedup:
         print(
             f"speedup: {speedup.predicted:.2f} times as fast as the dense model by measured "

@@ -33,7 +33,8 @@ def find_mask(
 ) -> Mask:
     """Find the mask that prunes `sparsity` of the prunable weights, as `config` says.
 
-    With `latencies`, `sparsity` is the fraction of the dense model's latency to save.
+    With `latencies`, `sparsity` is the fraction of the dense model's latency to save. A given mask
+    (`--mask`), which is `previous`, is returned as it is.
 
     Args:
         scores: of each weight, by the names of the prunable tensors, or with the structured
@@ -43,6 +44,9 @@ def find_mask(
     Raises:
         ConfigError: the pattern cannot reach this sparsity.
     """
+    if config.mask is not None:
+        assert previous is not None
+        return previous
     subnetwork, scope, seed = config.subnetwork, config.scope, config.seed
     kept = n_of_m(config.pattern)
     if kept:
@@ -89,8 +93,14 @@ def check_mask(
 ) -> None:
     """Raise ModelError unless `mask` prunes what `config` says: how much, and by whole units.
 
-    By units, the sparsity is at least the target, since the last unit may exceed it.
+    By units, the sparsity is at least the target, since the last unit may exceed it. With `--mask`,
+    it is the given mask, `previous`.
     """
+    if config.mask is not None:
+        assert previous is not None
+        if any(not torch.equal(mask[name], keep) for name, keep in previous.items()):
+            raise ModelError("the mask is not the one given with --mask")
+        return
     if config.prunes_units:
         whole = mask_of_units(model, removed_units(model, mask), previous)
         if whole.pruned != mask.pruned:

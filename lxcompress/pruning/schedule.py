@@ -28,8 +28,11 @@ def training_rounds(config: PruneConfig, start: float = 0.0) -> list[list[float]
     """Return the levels of each round of pruning that ends with training.
 
     The paper prunes in steps of 10% and fine-tunes once, at the end. The iterative schedule of
-    Frankle & Carbin trains after each step.
+    Frankle & Carbin trains after each step. A given mask (`--mask`) is applied whole: there is one
+    level, 1.0 of it.
     """
+    if config.mask is not None:
+        return [[1.0]]
     levels = pruning_levels(config.target, config.pattern, start)
     return [levels] if config.schedule == Schedule.PAPER else [[level] for level in levels]
 

@@ -12,10 +12,13 @@ from typing import Any
 
 from lxcompress.config import PruneConfig, resolve_paths
 from lxcompress.errors import ConfigError
+from lxcompress.model.lxmert import load_model
+from lxcompress.model.prunable import prunable_parameters
 from lxcompress.pruning.find_mask import already_removed
 from lxcompress.pruning.latency_table import LatencyTable
 from lxcompress.pruning.mask import Mask
 from lxcompress.run import Run
+from lxcompress.steps.given import GIVEN
 from lxcompress.system.files import write_json
 from lxcompress.system.links import share
 from lxcompress.ticket import load_ticket
@@ -25,6 +28,8 @@ _OF_THE_RUN = (
     "data",
     "model",
     "model-config",
+    "finetuned",
+    "answers",
     "tokenizer",
     "keep-answer-head",
     "pretrained-answers",
@@ -82,8 +87,12 @@ def starting_point(
 ) -> tuple[Path, Mask | None, float]:
     """Return the model to prune, its mask, and the fraction that it lacks already.
 
-    That is the dense model, or with `--from` the ticket to go on from.
+    That is the dense model, with `--mask` and the given mask, or with `--from` the ticket to go on
+    from.
     """
+    if config.mask is not None:
+        weights = prunable_parameters(load_model(run.dense))
+        return run.dense, Mask.load(run.stage_mask(GIVEN), weights), 0.0
     if config.from_run is None:
         return run.dense, None, 0.0
     model, mask = load_ticket(run.source)

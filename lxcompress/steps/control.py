@@ -1,7 +1,8 @@
 """The control: the dense model, trained for as long in all as a ticket.
 
 With `--rewind lr` the ticket is trained longer in all than the dense model. What longer training
-alone gains is the difference of the control to the dense model.
+alone gains is the difference of the control to the dense model. A dense model that is given
+(`--finetuned`) is trained again for all epochs of the ticket.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from lxcompress.steps.trainer import RunTrainer
 def fine_tune_control(trainer: RunTrainer, trainings: Sequence[int] | None) -> Control | None:
     """Train the dense model of a run for as long in all as a ticket, and evaluate it.
 
-    trainings: the epochs of the ticket's trainings from θ0 on; None for no control. A ticket of
-        late rewinding is trained as long as the dense model, which is its own control then.
+    trainings: the epochs of the ticket's trainings from θ0, or the given dense model, on; None for
+        no control. A ticket of late rewinding is trained as long as the dense model, which is its
+        own control then.
     """
     if trainings is None:
         return None
-    again = trainings[1:]
+    again = trainings if trainer.config.finetuned else trainings[1:]
     name = control_name(len(again)) if again else "dense"
     accuracy = trainer.accuracy(name, partial(_train, trainer, again))
     return Control(accuracy=accuracy, epochs=sum(trainings))

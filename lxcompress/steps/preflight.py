@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from transformers import LxmertForQuestionAnswering
 
 from lxcompress.config import PruneConfig
@@ -9,6 +11,7 @@ from lxcompress.data.dataset import Dataset
 from lxcompress.data.questions.answers import label_index, target_scores
 from lxcompress.data.questions.question import can_be_scored
 from lxcompress.errors import ConfigError, DataError
+from lxcompress.model.answer_head import labels_of
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.pruning.find_mask import already_removed, check_pattern
 from lxcompress.pruning.latency_table import LatencyTable
@@ -50,8 +53,8 @@ def check_plan(
         ConfigError: a pruning step prunes nothing.
         DataError: `--rewind-step` is too late, or as `check_answers`.
     """
-    check_answers(dataset)
-    if config.speedup is None:
+    check_answers(dataset, labels_of(model.config))
+    if config.speedup is None and config.mask is None:
         size = sum(weight.numel() for weight in prunable_parameters(model).values())
         for level in pruning_levels(config.target, config.pattern):
             pruned_weights(size, level)
@@ -70,6 +73,8 @@ def check_target(
     previous: the mask that the run goes on from.
     latencies: with a speedup, those of the model.
     """
+    if config.mask is not None:
+        return
     if previous is not None:
         begun = already_removed(model, previous, latencies)
         if config.target <= begun:
@@ -80,9 +85,12 @@ def check_target(
     check_pattern(model, config, previous, latencies)
 
 
-def check_answers(dataset: Dataset) -> None:
-    """Raise DataError when the dataset has nothing to learn from or nothing to measure with."""
-    index = label_index(dataset.answers)
+def check_answers(dataset: Dataset, labels: Sequence[str]) -> None:
+    """Raise DataError when the dataset has nothing to learn from or nothing to measure with.
+
+    labels: the answer list of the model.
+    """
+    index = label_index(labels)
     if not any(target_scores(question, index) for question in dataset.questions("train")):
         raise DataError(
             f"no `train:` question of {dataset.folder} has an answer that is in the answer list"

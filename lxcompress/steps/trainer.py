@@ -21,7 +21,9 @@ from lxcompress.data.random_batches import random_batches
 from lxcompress.errors import ConfigError
 from lxcompress.evaluation.predict import predict
 from lxcompress.evaluation.scoring import score, write_results
+from lxcompress.model.answer_head import labels_of
 from lxcompress.model.compact import compact, unit_positions, widen
+from lxcompress.model.lxmert import read_config
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.sublayers import sublayers
 from lxcompress.model.tokenizer import load_tokenizer
@@ -137,8 +139,13 @@ class RunTrainer:
         return self.run.once(name, measure)
 
     def scores(self, model: LxmertForQuestionAnswering) -> Mapping[str, torch.Tensor]:
-        """Return what weights, or with the structured pattern units, are ranked by."""
+        """Return what weights, or with the structured pattern units, are ranked by.
+
+        Nothing is ranked under a given mask.
+        """
         by_units = self.config.prunes_units
+        if self.config.mask is not None:
+            return {}
         is_random = self.config.subnetwork == Subnetwork.RANDOM  # ranks by nothing
         if self.config.criterion == Criterion.MAGNITUDE or is_random:
             weights = {name: w.detach() for name, w in prunable_parameters(model).items()}
@@ -186,6 +193,11 @@ class RunTrainer:
         return load_tokenizer(self.run.theta0)
 
     @cached_property
+    def answers(self) -> list[str]:
+        """The answer list saved with θ0: the dataset's, or with `--finetuned` the model's own."""
+        return labels_of(read_config(self.run.theta0))
+
+    @cached_property
     def _training_questions(self) -> EncodedQuestions:
         return self._encode("train", self.tokenizer, with_targets=True)
 
@@ -202,7 +214,7 @@ class RunTrainer:
             split.regions,
             tokenizer,
             max_tokens=self.config.max_tokens,
-            answers=self.dataset.answers if with_targets else None,
+            answers=self.answers if with_targets else None,
         )
 
 

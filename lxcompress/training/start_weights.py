@@ -25,16 +25,22 @@ from lxcompress.system.files import read_json
 Start = tuple[LxmertForQuestionAnswering, PreTrainedTokenizerBase]
 
 
-def start_weights(config: PruneConfig, dataset: Dataset) -> Start:
+def start_weights(config: PruneConfig, dataset: Dataset, finetuned: Start | None = None) -> Start:
     """Return θ0 and its tokenizer, from `--model` or, untrained, from `--model-config`.
 
     The answer head is new (N(0, 0.02), zero bias); with `--keep-answer-head` the answers that both
     lists share keep their pre-trained weights. Depends only on the configuration and its seed.
 
+    finetuned: the dense model, if it is given: θ0 has its answers and its tokenizer, and without
+        `--model` it is θ0 itself.
+
     Raises:
-        ConfigError, ModelError: the model cannot be loaded or does not fit the data.
+        ConfigError, ModelError: the model cannot be loaded or does not fit the data, or
+            `finetuned` has another architecture or vocabulary.
         DataError: a split is missing or a file of the dataset is wrong.
     """
+    if finetuned is not None and config.model is None:
+        return finetuned
     torch.manual_seed(config.seed)
     if config.model is None:
         architecture, tokenizer = from_scratch(config, dataset)
@@ -42,19 +48,62 @@ def start_weights(config: PruneConfig, dataset: Dataset) -> Start:
         fresh_answer_head(model, dataset.answers)
         return model, tokenizer
     model = load_model(config.model, without_head=not config.keep_answer_head)
-    tokenizer = load_tokenizer(config.tokenizer or config.model)
+    answers = dataset.answers
+    if finetuned is None:
+        tokenizer = load_tokenizer(config.tokenizer or config.model)
+    else:
+        answers, tokenizer = labels_of(finetuned[0].config), finetuned[1]
+        _check_same_tokenizer(config, tokenizer)
     check_fit(model.config, dataset, training_splits(dataset), tokenizer, config.max_tokens)
     old_head, old_config = model.answer_head, model.config.to_dict()
-    fresh_answer_head(model, dataset.answers)
+    fresh_answer_head(model, answers)
     if config.keep_answer_head:
         labels = _pretrained_labels(config, LxmertConfig.from_dict(old_config))
         shared = carry_answer_head(model, old_head, labels)
         if not shared:
             raise ModelError(
-                f"--keep-answer-head: {config.model} and {dataset.name} share no answer; "
+                f"--keep-answer-head: {config.model} and {config.finetuned or dataset.name} share "
+                "no answer; "
                 "give the model's own list with --pretrained-answers"
             )
+    if finetuned is not None:
+        _check_same_architecture(config, model, finetuned[0])
     return model, tokenizer
+
+
+def _check_same_tokenizer(config: PruneConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise ModelError when `--model` has another vocabulary than the fine-tuned model's."""
+    assert config.model is not None
+    if config.tokenizer is not None:
+        return
+    try:
+        own = load_tokenizer(config.model)
+    except ModelError:
+        return  # without one of its own, it takes that of the fine-tuned model
+    if own.get_vocab() != tokenizer.get_vocab():
+        raise ModelError(
+            f"--model {config.model} has another vocabulary than --finetuned {config.finetuned}, "
+            "which was fine-tuned from another model"
+        )
+
+
+def _check_same_architecture(
+    config: PruneConfig, theta0: LxmertForQuestionAnswering, finetuned: LxmertForQuestionAnswering
+) -> None:
+    """Raise ModelError unless θ0 can have been fine-tuned to the given dense model."""
+    problem = f"--finetuned {config.finetuned} was not fine-tuned from --model {config.model}"
+    here, there = (
+        {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        for model in (theta0, finetuned)
+    )
+    for name in sorted(here.keys() | there.keys()):
+        if here.get(name) != there.get(name):
+            shapes = (of.get(name, "absent") for of in (there, here))
+            raise ModelError("{}: {} is {} there and {} here".format(problem, name, *shapes))
+    for key in ("num_attention_heads", "hidden_act"):
+        values = [getattr(model.config, key) for model in (finetuned, theta0)]
+        if values[0] != values[1]:
+            raise ModelError("{}: {} is {} there and {} here".format(problem, key, *values))
 
 
 def from_scratch(

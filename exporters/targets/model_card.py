@@ -50,6 +50,7 @@ _CHOICES: dict[str, type[Choice]] = {
     "schedule": Schedule,
     "rewind": Rewind,
 }
+_GIVEN_MASK = "none: the mask was given"
 _SHAPES_NOTE = (
     " Their pictures are generated drawings of coloured shapes; photographs are out of "
     "distribution."
@@ -120,7 +121,7 @@ def _metadata(name: str, result: RunResult) -> ModelCardData:
         library_name="transformers",
         pipeline_tag=_TASK,
         tags=_TAGS,
-        base_model=_hub_id(result.config["model"]),
+        base_model=_hub_id(_start_model(result.config)),
         datasets=[hub_name] if hub_name else None,
         model_name=name,
         eval_results=accuracies,
@@ -131,7 +132,10 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
     settings, data = result.config, result.dataset
     answers = [escape_markdown(label) for label in labels_of(config)]
     more = ["…"] if len(answers) > _MAX_LISTED_ANSWERS else []
-    start = escape_markdown(_public_name(settings["model"] or settings["model-config"]))
+    # With a speedup or a given mask there is no target.
+    sparsity, reached = settings["sparsity"], result.ticket.sparsity.prunable
+    model = _start_model(settings)
+    start = escape_markdown(_public_name(model or settings["model-config"]))
     detector = "the detector"
     if data.detector:
         origin = " (part of lxcompress)" if data.detector in DETECTORS else ""
@@ -143,6 +147,8 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
         for key, kind in _CHOICES.items()
         if (choice := kind.parse(settings[key]))
     }
+    if result.mask is not None:
+        choices |= dict.fromkeys(("criterion", "subnetwork", "scope"), _GIVEN_MASK)
     return fill_template(
         _TEMPLATE,
         **{name: f"{count:,}" for name, count in result.weights},
@@ -150,8 +156,8 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
         pattern=f"{settings['pattern']}: {Pattern.of(settings['pattern']).description}",
         **choices,
         **{key.replace("-", "_"): escape_markdown(settings[key]) for key in _RECIPE},
-        target_sparsity=f"{100 * settings['sparsity']:g}%",
-        start=start if settings["model"] else f"none: {start}, from scratch",
+        target_sparsity=f"{100 * sparsity:g}%" if sparsity else f"{reached:.1%}",
+        start=start if model else f"none: {start}, from scratch",
         layers=", ".join(f"{getattr(config, key)} {kind}" for key, kind in _LAYERS.items()),
         width=config.hidden_size,
         data=escape_markdown(data.name),
@@ -162,6 +168,7 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
         answers=", ".join(answers[:_MAX_LISTED_ANSWERS] + more),
         metric=escape_markdown(result.metric),
         accuracy_table=_accuracy_table(result),
+        dense=_dense(result),
         file_table=_file_table(files),
         stored=" ".join(text for part, text in _STORED.items() if part in encodings),
         speed=_SPEED["compact" in encodings] + _n_of_m(files),
@@ -175,6 +182,19 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
         checked="; ".join(machines),
         license=_license(settings),
     )
+
+
+def _start_model(settings: Mapping[str, Any]) -> str | None:
+    """The model that the start weights are from: with `--finetuned` alone, that one."""
+    return settings["model"] or settings.get("finetuned")
+
+
+def _dense(result: RunResult) -> str:
+    """What the dense model is."""
+    if result.finetuned is None:
+        return "the same LXMERT, trained the same way but not pruned"
+    model = escape_markdown(_public_name(result.finetuned.model))
+    return f"the fine-tuned LXMERT that was pruned, {model}; it was trained elsewhere"
 
 
 def _n_of_m(files: Mapping[str, ExportRecord]) -> str:
@@ -256,7 +276,7 @@ def _license(settings: dict[str, Any]) -> str:
     if _is_embedded(settings):
         return "Apache-2.0: the start weights and the data are part of lxcompress."
     terms = "It is up to whoever trained this model"
-    if settings["model"]:
-        model = escape_markdown(_public_name(settings["model"]))
-        terms = f"The license of the base model, {model}, applies"
+    if model := _start_model(settings):
+        name = escape_markdown(_public_name(model))
+        terms = f"The license of the base model, {name}, applies"
     return f"{terms}; the training data may have terms of their own."

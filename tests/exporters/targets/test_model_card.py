@@ -49,6 +49,30 @@ def card_inputs(folder: Path) -> tuple[RunResult, dict[str, ExportRecord], Lxmer
     return run.read_result(), files, read_config(run.ticket)
 
 
+def test_a_given_dense_model_and_mask_are_named(finished: Path) -> None:
+    result, files, config = card_inputs(finished)
+    given = {"finetuned": "org/lxmert-finetuned", "mask": "/home/me/mask.safetensors"}
+    changed = result.model_dump() | {
+        "config": result.config | given | {"model": None, "sparsity": None},
+        "finetuned": {
+            "model": given["finetuned"],
+            "start_weights": given["finetuned"],
+            "answers": 3,
+            "missing_answers": 0,
+            "unanswerable_questions": {},
+        },
+        "mask": {"file": given["mask"], "sha256": "0" * 64},
+    }
+    text = model_card("ticket", RunResult.model_validate(changed), files, config)
+    assert parse(text).data.base_model == given["finetuned"]
+    assert f"| start weights | {given['finetuned']} |" in text.replace("\\", "")
+    assert "it was trained elsewhere" in text
+    assert "| criterion | none: the mask was given |" in text
+    assert "--finetuned org/lxmert-finetuned" in text and "--mask mask.safetensors" in text
+    assert "/home/me" not in text
+    assert f"# LXMERT lottery ticket: {result.ticket.sparsity.prunable:.1%} sparse" in text
+
+
 def test_the_code_of_the_card_runs(
     folder: Path,
     tiny_dataset: Dataset,

@@ -26,8 +26,8 @@ def control(report: Report) -> list[str]:
     if report.dense_control is None:
         return []
     trained = (
-        f"Dense control: trained for {report.dense_control.epochs} epochs in all, as long as the "
-        "ticket, the dense model"
+        f"Dense control: trained for {report.dense_control.epochs} epochs, as long as the ticket, "
+        "the dense model"
     )
     name, comparisons = DENSE_CONTROL.name, report.accuracy.comparisons
     training = next((it for it in comparisons if it.of == name), None)

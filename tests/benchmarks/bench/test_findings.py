@@ -191,7 +191,7 @@ def test_dense_control(figures: dict[str, Any]) -> None:
     sentence = report.findings["accuracy"][-1]
     assert sentence == report.findings["summary"][-1]
     assert sentence.startswith(
-        "Dense control: trained for 8 epochs in all, as long as the ticket, the dense model "
+        "Dense control: trained for 8 epochs, as long as the ticket, the dense model "
         "changes by +5.00 points (+4.00 to +6.00): what longer training alone gains. The ticket "
         "against this control: −0.50 points (−1.00 to +0.50), McNemar's p "
     )

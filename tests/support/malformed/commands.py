@@ -53,6 +53,13 @@ class Scenario:
 SCENARIOS = (
     Scenario(f"prune --data {{w}}/data --model {{w}}/model {_TRAINING}", _DATA, "--output", 4),
     Scenario(f"prune --data {{w}}/data --model {{w}}/model {_TRAINING}", _MODEL, "--output", 3),
+    Scenario(
+        f"prune --data {{w}}/data --finetuned {{w}}/run/dense --no-control {_TRAINING} "
+        "--mask {w}/run/ticket/mask.safetensors",
+        ("run/dense/*", "run/ticket/mask.safetensors"),
+        "--output",
+        2,
+    ),
     Scenario("prune --config {w}/settings.yaml", ("settings.yaml",), "--output", 4),
     Scenario(
         "prune --resume {w}/run",

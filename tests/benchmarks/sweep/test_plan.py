@@ -59,6 +59,13 @@ def test_swept_settings_are_rejected_among_the_shared_ones() -> None:
         Plan.make({"seed": 1}, subnetworks=["low"], sparsities=[0.5], seeds=[0], threads=1)
 
 
+@pytest.mark.parametrize("name", ["from", "finetuned", "mask"])
+def test_cells_train_their_own_dense_model_and_find_their_own_mask(name: str) -> None:
+    settings: dict[str, Any] = {name: "models/mine"}
+    with pytest.raises(ConfigError, match=f"a sweep cannot be made with --{name}"):
+        plan_of_one_cell(**settings)
+
+
 def test_quick_halves_the_epochs_unless_given() -> None:
     assert plan_of_one_cell(quick=True).shared["epochs"] == 1  # of the embedded model's 2
     assert plan_of_one_cell(quick=True, epochs=8).shared["epochs"] == 8

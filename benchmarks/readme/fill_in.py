@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmarks.readme.blocks import BLOCKS, RESULTS
+from benchmarks.readme.blocks import BLOCKS
+from benchmarks.readme.blocks.parts import RESULTS
 from benchmarks.sweep import figure1
 from benchmarks.sweep import report as sweep_report
 from lxcompress.errors import ConfigError

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compacted import structured_run
 from exported import FILES, in_onnx, some_inputs
 
 from benchmarks.browser.onnxruntime_web import Answers, install, run_files, versions
 from exporters.encodings.registry import ENCODINGS
+from exporters.export import export
+from exporters.source import Source
 from exporters.verify.answers import LOGIT_TOLERANCE
 from lxcompress.errors import LxcompressError
 from lxcompress.model.lxmert import read_config
@@ -69,6 +72,21 @@ def test_a_run_decodes_nothing(answers: dict[str, Answers], name: str) -> None:
     if not name.endswith("fp16"):
         assert not Counter(found) - Counter(answers[name.removeprefix("sparse-")].operators)
         assert "SkipLayerNormalization" not in found
+
+
+def test_a_ticket_with_fewer_heads_and_neurons(
+    installed: Path, tiny_run: Path, tmp_path: Path, inputs: dict[str, np.ndarray]
+) -> None:
+    run = structured_run(tiny_run, tmp_path / "run")
+    sparse = {name: file for name, file in FILES.items() if name.startswith("sparse-")}
+    source = Source.of(run, None, None)
+    export(source, source.variants(list(sparse)), "cpu")
+    files = {name: run / "onnx" / file for name, file in sparse.items()}
+    for name, answer in run_files(installed, files, inputs, profile=True).items():
+        expected = in_onnx(files[name], inputs)
+        off = np.sqrt(np.square(answer.array - expected).mean()) / expected.std(axis=1).mean()
+        assert off < LOGIT_TOLERANCE[name.removeprefix("sparse-")]
+        assert not DECODING & set(answer.operators)
 
 
 def test_runs_are_timed_in_turn(

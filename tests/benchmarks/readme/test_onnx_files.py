@@ -6,6 +6,7 @@ import pytest
 from speed_records import read_report
 
 from benchmarks.readme import blocks, onnx_files
+from benchmarks.readme.blocks import parts
 
 
 def test_report_of_onnx_files(
@@ -30,6 +31,6 @@ def test_report_of_onnx_files(
         assert len(systems) == 10
         assert all(len(record["samples"]) == 2 for record in systems.values())
     assert "model_sparse_int8.onnx" in capsys.readouterr().out
-    monkeypatch.setattr(blocks, "RESULTS", tmp_path)
+    monkeypatch.setattr(parts, "RESULTS", tmp_path)
     table = blocks.onnx_files().split("\n\n")[0].splitlines()
     assert len(table) == 2 + 10 and {line.count("|") for line in table} == {8}

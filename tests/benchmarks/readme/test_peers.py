@@ -7,6 +7,7 @@ import pytest
 from speed_records import read_report
 
 from benchmarks.readme import blocks
+from benchmarks.readme.blocks import parts
 from benchmarks.readme.peers import measure
 
 
@@ -30,7 +31,7 @@ def test_report_of_peers(
         assert systems["torch-pruning"] == {
             "error": "ModuleNotFoundError: No module named 'torch_pruning'"
         }
-    monkeypatch.setattr(blocks, "RESULTS", tmp_path)
+    monkeypatch.setattr(parts, "RESULTS", tmp_path)
     table = blocks.peers().split("\n\n")[0].splitlines()
     assert len({line.count("|") for line in table}) == 1
     assert len(table) == 2 + sum("error" not in system for system in systems.values())

@@ -44,9 +44,9 @@ class Choice(StrEnum):
 class Subnetwork(Choice):
     """Which weights are pruned. All three subnetworks have the same size."""
 
-    LOW = "low", "the weights of smallest magnitude are pruned, as in the paper's winning tickets"
-    HIGH = "high", "the weights of largest magnitude are pruned; a control, not a winning ticket"
-    RANDOM = "random", "the pruned weights are drawn at random; a control, not a winning ticket"
+    LOW = "low", "what ranks lowest is pruned, as in the paper's winning tickets"
+    HIGH = "high", "what ranks highest is pruned; a control, not a winning ticket"
+    RANDOM = "random", "what is pruned is drawn at random; a control, not a winning ticket"
 
 
 class Pattern(Choice):

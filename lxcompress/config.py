@@ -222,12 +222,12 @@ class PruneConfig(TrainingConfig):
             if self.speedup_precision or self.speedup_batch:
                 raise ValueError("--speedup-precision and --speedup-batch need --speedup")
             return
-        if self.sparsity is not None:
-            raise ValueError("give either --sparsity or --speedup")
         if not self.prunes_units:
             raise ValueError(
                 f"--speedup needs --pattern structured: {self.pattern} tickets are not faster"
             )
+        if self.sparsity is not None:
+            raise ValueError("give either --sparsity or --speedup")
 
     @property
     def target(self) -> float:

@@ -2,7 +2,7 @@
 
     1. Save the start weights θ0: a pre-trained LXMERT with a fresh answer head.
     2. Fine-tune them on VQA: the dense model.
-    3. Prune a fraction of the weights, chosen by the fine-tuned magnitudes: the mask.
+    3. Prune a fraction of the weights, in the paper those of smallest magnitude: the mask.
     4. Rewind the remaining weights to θ0.
     5. Fine-tune again, under the mask: the ticket.
 
@@ -34,7 +34,13 @@ from lxcompress.result import Accuracy, PruningStep, RunResult
 from lxcompress.run import Run, pruned_name
 from lxcompress.steps import latencies
 from lxcompress.steps.conclusion import conclude
-from lxcompress.steps.continuation import open_source, share_artefacts, starting_point
+from lxcompress.steps.continuation import (
+    check_other_folder,
+    discard,
+    open_source,
+    share_artefacts,
+    starting_point,
+)
 from lxcompress.steps.control import fine_tune_control
 from lxcompress.steps.given import (
     keep_given,
@@ -70,6 +76,7 @@ def find_ticket(
         Interrupted: after Ctrl-C or SIGTERM; the same call continues.
         ConfigError, DataError, ModelError, RunError, DeviceError: before anything is trained.
     """
+    check_other_folder(run, config)
     device = resolve_device(config.device)
     config = config.on(device, resolve_precision(config.precision, device))
     check_writable("--output", run.folder)
@@ -116,6 +123,7 @@ class Lottery:
             steps += pruned
         assert mask is not None
         trainings = self.trainings(len(rounds))
+        dense_epochs = self.run.once("dense-epochs", self.epochs_of_dense)
         has_control = self.config.control and self.config.rewind != Rewind.WEIGHTS
         return conclude(
             self.run,
@@ -124,8 +132,10 @@ class Lottery:
             ticket={"accuracy": ticket_accuracy, "epochs": trainings},
             previous=previous,
             latencies=self.latencies,
-            dense={"accuracy": dense_accuracy},
-            dense_control=fine_tune_control(self.trainer, trainings if has_control else None),
+            dense={"accuracy": dense_accuracy, "epochs": dense_epochs},
+            dense_control=fine_tune_control(
+                self.trainer, dense_epochs, trainings if has_control else None
+            ),
             theta0_masked={
                 "accuracy": self.trainer.accuracy(
                     "theta0_masked", partial(self.masked, self.run.theta0, mask)
@@ -146,8 +156,12 @@ class Lottery:
         own = [self.config.epochs] * rounds
         if self.config.rewind != Rewind.LR:
             return own[-1:]
-        of_dense = [] if self.config.finetuned else [self.config.epochs]
-        return [*self.run.once("trainings", lambda: of_dense), *own]
+        before = [epochs] if (epochs := self.epochs_of_dense()) else []
+        return [*self.run.once("trainings", lambda: before), *own]
+
+    def epochs_of_dense(self) -> int:
+        """Return the epochs of step 2: none where the dense model is given."""
+        return 0 if self.config.finetuned else self.config.epochs
 
     def find_dense(self) -> Accuracy:
         """Do steps 1 and 2; return the dense model's accuracy."""
@@ -189,7 +203,7 @@ class Lottery:
             check_target(self.config, model, previous)
         self.dataset.prepare_regions(*training_splits(self.dataset))
         # A process killed before θ0 was saved may have described another dataset.
-        self.run.tidy()
+        discard(self.run)
         self.run.once("dataset", self.dataset.describe)
         if self.config.speedup is not None:
             latencies.measure(trainer, model.config, tokenizer, self.measure_latencies)

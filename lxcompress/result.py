@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError
 
+from lxcompress.choices import Pattern
 from lxcompress.errors import RunError
 from lxcompress.system.files import read_json, write_json
 from lxcompress.system.record import Record, first_error
@@ -25,6 +26,10 @@ class Measured(Record):
 class Sparsity(Record):
     prunable: float = Field(description="pruned weights / prunable weights")
     model: float = Field(description="pruned weights / all parameters of the model")
+
+
+class DenseResult(Measured):
+    epochs: int = Field(description="of its training")
 
 
 class Speedup(Record):
@@ -109,7 +114,7 @@ class DatasetRecord(Record):
 class RunResult(Record):
     """Everything that a finished run found."""
 
-    dense: Measured = Field(description="fine-tuned without a mask, by the run or as given")
+    dense: DenseResult = Field(description="fine-tuned without a mask, by the run or as given")
     ticket: TicketResult = Field(description="fine-tuned under the mask")
     dense_control: Control | None = Field(
         default=None,
@@ -125,6 +130,13 @@ class RunResult(Record):
     config: dict[str, Any] = Field(description="effective settings by option name")
     environment: dict[str, Any] = Field(description="versions and machine")
     dataset: DatasetRecord = Field(description="what the run was trained and measured on")
+
+    @property
+    def patterns(self) -> list[str]:
+        """What was pruned: one pattern, or structured before the one of the settings."""
+        own = str(self.config["pattern"])
+        before = [Pattern.STRUCTURED.value] if self.ticket.structure else []
+        return list(dict.fromkeys([*before, own]))
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lxcompress.data.dataset import Dataset
 
 
+CONTROL_STAGE = "control-"
 _SETTINGS_OF_A_RUN = {"data", "sparsity", "subnetwork"}
 
 
@@ -296,4 +297,4 @@ def pruned_name(level: float) -> str:
 
 def control_name(rounds: int) -> str:
     """Return the name of the control, the dense model that was trained `rounds` times again."""
-    return f"control-{rounds}"
+    return f"{CONTROL_STAGE}{rounds}"

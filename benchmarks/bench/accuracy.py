@@ -23,8 +23,7 @@ from lxcompress.data.questions.question import Question, QuestionId
 from lxcompress.evaluation.predict import predict, predict_labels
 from lxcompress.evaluation.scoring import ANSWER_TYPES, Score, score
 from lxcompress.model.lxmert import load_model
-from lxcompress.pruning.schedule import training_rounds
-from lxcompress.run import Run, control_name
+from lxcompress.run import CONTROL_STAGE, Run
 from lxcompress.system.progress import progress
 
 OVERALL = "overall"
@@ -52,10 +51,14 @@ def answers_in_onnx(path: Path, data: EncodedQuestions, device: str, threads: in
 
 def answers_of_control(run: Run) -> Path | None:
     """The file of the dense control's answers; None without a control, or if it is gone."""
-    if run.read_result().dense_control is None:
+    result = run.read_result()
+    control = result.dense_control
+    if control is None:
         return None
-    path = run.predictions(control_name(len(training_rounds(run.read_config()))))
-    return path if path.exists() else None
+    if control.epochs == result.dense.epochs:  # with late rewinding, the dense model itself
+        return run.predictions("dense")
+    stages = run.predictions("").parent.glob(f"{CONTROL_STAGE}*.json")
+    return max(stages, key=lambda path: int(path.stem.removeprefix(CONTROL_STAGE)), default=None)
 
 
 def compare(

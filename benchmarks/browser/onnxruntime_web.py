@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -37,12 +38,16 @@ class Answers(BaseModel):
         return np.array(self.logits["data"], np.float32).reshape(dims)
 
 
-def install(folder: Path) -> Path:
-    """Install the package of package-lock.json into `folder`, whole or not at all; return it.
+def install(parent: Path) -> Path:
+    """Install the package of package-lock.json in `parent`, whole or not at all; return its folder.
+
+    Another version of the package, or of our script, gets another folder.
 
     Raises:
         LxcompressError: Node.js or npm is missing, or npm cannot install the package.
     """
+    digest = hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in _INSTALLED))
+    folder = parent / f"onnxruntime-web-{digest.hexdigest()[:12]}"
     if folder.exists():
         return folder
     work = temporary_name(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def collect(folders: Sequence[Path], command: str) -> Frontier:
         known = {(point.precision, point.accuracy.estimate) for point in points if _is_dense(point)}
         points += [
             point
-            for point in _points(runs[folder], report)
+            for point in _points(runs[folder], report, _name(folder, runs))
             # Runs of a sweep share their dense model.
             if not _is_dense(point) or (point.precision, point.accuracy.estimate) not in known
         ]
@@ -96,8 +96,15 @@ def _difference(found: dict[str, Any], base: dict[str, Any]) -> str | None:
     return None
 
 
-def _points(run: Run, report: Report) -> list[Point]:
-    pattern = run.read_config().pattern
+def _name(folder: Path, folders: Collection[Path]) -> str:
+    """Return the name of a run's folder, or its path if another has the same name."""
+    name = folder.resolve().name
+    same = sum(other.resolve().name == name for other in folders)
+    return name if same == 1 else str(folder)
+
+
+def _points(run: Run, report: Report, name: str) -> list[Point]:
+    pattern = " + ".join(run.read_result().patterns)
     accuracies = {found.system: found.accuracy["overall"] for found in report.accuracy.systems}
     points = []
     for file in report.size.files:
@@ -107,7 +114,7 @@ def _points(run: Run, report: Report) -> list[Point]:
         is_dense = file.model == "dense"
         points.append(
             Point(
-                run=report.run,
+                run=name,
                 pattern=DENSE if is_dense else pattern,
                 sparsity=0 if is_dense else report.sparsity.prunable,
                 precision=file.precision,

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=20, help="of each file")
     given = parser.parse_args(arguments)
     speed_report.status("installing onnxruntime-web")
-    installed = install(writable_cache() / "onnxruntime-web")
+    installed = install(writable_cache())
     model, mask = sparse_model(given.small, LAYERS)
     inputs = model_arrays(next(full_size.batches(model.config, 1)))
     with tempfile.TemporaryDirectory() as temporary:

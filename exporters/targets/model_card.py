@@ -31,7 +31,7 @@ from lxcompress.choices import (
 )
 from lxcompress.config import EMBEDDED_DATA, EMBEDDED_MODEL
 from lxcompress.model.answer_head import labels_of
-from lxcompress.result import RunResult
+from lxcompress.result import Measured, RunResult
 from lxcompress.system.text import one_line
 from lxcompress.vision.detectors import DETECTORS
 
@@ -132,8 +132,6 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
     settings, data = result.config, result.dataset
     answers = [escape_markdown(label) for label in labels_of(config)]
     more = ["…"] if len(answers) > _MAX_LISTED_ANSWERS else []
-    # With a speedup or a given mask there is no target.
-    sparsity, reached = settings["sparsity"], result.ticket.sparsity.prunable
     model = _start_model(settings)
     start = escape_markdown(_public_name(model or settings["model-config"]))
     detector = "the detector"
@@ -153,10 +151,11 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
         _TEMPLATE,
         **{name: f"{count:,}" for name, count in result.weights},
         **{f"{of}_share": f"{share:.1%}" for of, share in result.ticket.sparsity},
-        pattern=f"{settings['pattern']}: {Pattern.of(settings['pattern']).description}",
+        pattern="; then ".join(f"{it}: {Pattern.of(it).description}" for it in result.patterns),
         **choices,
         **{key.replace("-", "_"): escape_markdown(settings[key]) for key in _RECIPE},
-        target_sparsity=f"{100 * sparsity:g}%" if sparsity else f"{reached:.1%}",
+        sparsity=f"{100 * result.ticket.sparsity.prunable:.3g}%",
+        control=_control(result),
         start=start if model else f"none: {start}, from scratch",
         layers=", ".join(f"{getattr(config, key)} {kind}" for key, kind in _LAYERS.items()),
         width=config.hidden_size,
@@ -203,14 +202,27 @@ def _n_of_m(files: Mapping[str, ExportRecord]) -> str:
     return "".join(_N_OF_M.format(n=pair[0], m=pair[1]) for pair in pairs if pair)
 
 
+def _control(result: RunResult) -> str:
+    if result.dense_control is None:
+        return ""
+    epochs = result.dense_control.epochs
+    return f' "control" is the dense model trained for {epochs} epochs in all, as the ticket was.'
+
+
 def _accuracy_table(result: RunResult) -> str:
-    dense, ticket = result.dense.accuracy, result.ticket.accuracy
-    rows = [
-        f"| {escape_markdown(answer_type)} | {dense[answer_type]:.2f} | {accuracy:.2f} |"
-        for answer_type, accuracy in ticket.items()
-        if accuracy is not None
+    models: dict[str, Measured | None] = {
+        "dense": result.dense,
+        "control": result.dense_control,
+        "ticket": result.ticket,
+    }
+    shown = {name: model.accuracy for name, model in models.items() if model is not None}
+    rows = [["accuracy %", *shown], ["---"] * (1 + len(shown))]
+    rows += [
+        [escape_markdown(kind), *(f"{accuracy[kind]:.2f}" for accuracy in shown.values())]
+        for kind, of_ticket in result.ticket.accuracy.items()
+        if of_ticket is not None
     ]
-    return "\n".join(["| accuracy % | dense | ticket |", "|---|---|---|", *rows])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _file_table(files: Mapping[str, ExportRecord]) -> str:

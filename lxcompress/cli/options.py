@@ -120,7 +120,8 @@ Control = Annotated[
     bool | None,
     typer.Option(
         "--control/--no-control",
-        help="With --rewind lr, also train the dense model as long as the ticket, to compare.",
+        help="With --rewind lr or late, also compare with the dense model trained as long in "
+        "all as the ticket.",
         rich_help_panel=LOTTERY,
     ),
 ]

@@ -21,7 +21,7 @@ import torch
 from lxcompress.choices import Scope, Subnetwork
 from lxcompress.errors import ConfigError, ModelError
 from lxcompress.pruning.mask import Mask
-from lxcompress.pruning.scope import apportion, ranked_together
+from lxcompress.pruning.scope import apportion_rest, ranked_together
 
 _LOW_BITS = 15
 _BUCKETS = 1 << 16
@@ -64,7 +64,13 @@ def magnitude_mask(
         [ranked[name] for name in group] for group in ranked_together(weights, Scope.parse(scope))
     ]
     sizes = [sum(tensor.weight.numel() for tensor in group) for group in groups]
-    for group, share in zip(groups, apportion(count, sizes), strict=True):
+    pruned = [sum(tensor.pruned_before() for tensor in group) for group in groups]
+    if sum(pruned) > count:
+        raise ConfigError(
+            f"{sum(pruned):,} weights are already pruned, more than the {count:,} of the target"
+        )
+    # A group that an earlier mask has pruned by more than its share remains as it is.
+    for group, share in zip(groups, apportion_rest(count, sizes, pruned), strict=True):
         kept.update(_keep_all_but_lowest(group, share))
     return Mask({name: kept[name] for name in weights})
 
@@ -162,10 +168,6 @@ def _ranked(
 def _keep_all_but_lowest(group: Sequence[_Ranked], count: int) -> dict[str, torch.Tensor]:
     """Return the masks of the tensors: False for the `count` elements with the lowest keys."""
     pruned = sum(tensor.pruned_before() for tensor in group)
-    if pruned > count:
-        raise ConfigError(
-            f"{pruned:,} weights are already pruned, more than the {count:,} of the target"
-        )
     threshold, ties = _threshold(group, count)
     if threshold == 0:
         ties -= pruned  # their keys are 0 too, and they come first

@@ -20,6 +20,23 @@ def ranked_together(names: Iterable[str], scope: Scope) -> list[list[str]]:
     return list(parts.values())
 
 
+def apportion_rest(count: int, sizes: list[int], least: list[int]) -> list[int]:
+    """Split `count` in proportion to `sizes`, but so that no share is below its `least`.
+
+    `count` must be at least the sum of `least`.
+    """
+    shares, left = list(least), list(range(len(sizes)))
+    while True:
+        rest = count - sum(shares) + sum(shares[index] for index in left)
+        split = apportion(rest, [sizes[index] for index in left])
+        enough = [index for index, share in zip(left, split, strict=True) if share >= least[index]]
+        if len(enough) == len(left):
+            for index, share in zip(left, split, strict=True):
+                shares[index] = share
+            return shares
+        left = enough
+
+
 def apportion(count: int, sizes: list[int]) -> list[int]:
     """Split `count` in proportion to `sizes`, exactly (largest remainders, earlier ones first)."""
     total = sum(sizes)

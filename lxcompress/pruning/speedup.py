@@ -29,6 +29,8 @@ from lxcompress.pruning.structured import (
     removed_units,
 )
 
+_TOO_SMALL = "with this --speedup-batch, no head and no neuron takes measurable time"
+
 
 def faster_mask(
     model: LxmertForQuestionAnswering,
@@ -58,7 +60,12 @@ def faster_mask(
         Subnetwork.parse(subnetwork), layers, _per_millisecond(model, layers, scores, table), seed
     )
     groups = grouped(layers, Scope.parse(scope))
-    removable = [sum(float(curves[layer.name][-1]) for layer in group) for group in groups]
+    removable = [
+        sum(float(curves[layer.name][-1] - curves[layer.name][0]) for layer in group)
+        for group in groups
+    ]
+    if sum(removable) <= 0:
+        raise ConfigError(f"{_TOO_SMALL}, so that no --speedup can be reached")
     possible = []
     for group, milliseconds in zip(groups, removable, strict=True):
         share = reduction * table.dense * milliseconds / sum(removable)
@@ -71,11 +78,13 @@ def faster_mask(
                     break
         possible.append(1.0 if saved >= share else saved / share)
     if min(possible) < 1:
-        largest = 1 / (1 - reduction * min(possible))
+        largest = math.floor(100 / (1 - reduction * min(possible))) / 100
+        if largest <= 1:
+            raise ConfigError(f"{_TOO_SMALL}, so that --speedup cannot be reached")
         raise ConfigError(
             f"--speedup {1 / (1 - reduction):.4g} cannot be reached: without the heads and neurons "
-            f"that can go, this model is {largest:.2f} times as fast on this machine. Choose at "
-            f"most {math.floor(100 * largest) / 100:g}"
+            f"that can go, this model is {largest:.2f} times as fast on this machine with "
+            f"--speedup-batch {table.batch}. Choose at most {largest:g}, or a larger batch"
         )
     return mask_of_units(model, removed, previous)
 

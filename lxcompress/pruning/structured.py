@@ -1,8 +1,9 @@
 """Structured pruning: whole attention heads and whole feed-forward neurons.
 
 Units are ranked by a score per weight and removed until the target is reached: the first sparsity
-that is not below it. A sublayer may lose all of its units; its output bias, residual connection
-and LayerNorm remain. Only the last head through which the picture reaches the answer is kept.
+that is not below it. Where all sublayers have one unit left, these go too; of a sublayer without
+units its output bias, residual connection and LayerNorm remain. Only the last head through which
+the picture reaches the answer is kept.
 """
 
 from __future__ import annotations
@@ -180,13 +181,26 @@ def removal_keys(
 def removals(
     group: Sequence[Sublayer], keys: Mapping[str, np.ndarray], removed: Units
 ) -> Iterator[tuple[Sublayer, int]]:
-    """Remove units in `removed`, the lowest key first; yield sublayer and index after each."""
+    """Remove units in `removed`, the lowest key first; yield sublayer and index after each.
+
+    The unit of the highest key of each sublayer goes last of all: scores are of single units, and
+    say nothing about a sublayer without any (layer collapse, Tanaka et al. 2020).
+    """
+    last = {
+        layer.name: int(np.where(removed[layer.name], -np.inf, keys[layer.name]).argmax())
+        for layer in group
+    }
     remaining = [
         (layer, index)
         for layer in group
         for index in (~removed[layer.name]).nonzero().flatten().tolist()
     ]
-    for layer, index in sorted(remaining, key=lambda unit: keys[unit[0].name][unit[1]]):
+
+    def order(unit: tuple[Sublayer, int]) -> tuple[bool, float]:
+        layer, index = unit
+        return index == last[layer.name], keys[layer.name][index]
+
+    for layer, index in sorted(remaining, key=order):
         if not _is_last_way_to_the_picture(layer, removed):
             removed[layer.name][index] = True
             yield layer, index

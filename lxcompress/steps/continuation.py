@@ -6,6 +6,7 @@ still counts all prunable weights of the dense model.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from lxcompress.run import Run
 from lxcompress.steps.given import GIVEN
 from lxcompress.system.files import write_json
 from lxcompress.system.links import share
+from lxcompress.system.text import check_name
 from lxcompress.ticket import load_ticket
 
 # Another model or other data would have another θ0 and dense model.
@@ -47,16 +49,25 @@ def inherit(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     if settings.get("from") is None:
         return dict(settings)
-    source = open_source(Path(settings["from"]))
+    name = settings["from"]
+    if not isinstance(name, str) or not name:
+        raise ConfigError("--from: give the folder of a run")
+    check_name("from", name)
+    source = open_source(Path(name))
     found, given = source.settings(), resolve_paths(settings)
     for name in _OF_THE_RUN:
-        if given.get(name) is not None and str(given[name]) != str(found.get(name)):
+        if given.get(name) is not None and _text(given[name]) != _text(found.get(name)):
             raise ConfigError(
                 f"--{name} {given[name]}: with --from it is that of the run {source.folder}, "
                 f"{found.get(name)}; leave it out"
             )
     names = (*_OF_THE_RUN, *_DEFAULTS)
     return {name: found[name] for name in names if name in found} | dict(settings)
+
+
+def _text(value: object) -> str:
+    """Return a setting as YAML has it: there, true and false are texts."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def open_source(folder: Path) -> Run:
@@ -66,19 +77,38 @@ def open_source(folder: Path) -> Run:
     return source
 
 
+def check_other_folder(run: Run, config: PruneConfig) -> None:
+    """Raise ConfigError if a run would replace the one that it goes on from."""
+    if config.from_run and Path(config.from_run).resolve() == run.folder.resolve():
+        raise ConfigError(
+            f"--from {config.from_run} is the run directory itself; choose another --output"
+        )
+
+
+def discard(run: Run) -> None:
+    """Delete what a process left that was killed before θ0: it may have had other settings."""
+    run.tidy()
+    for path in run.dense_artefacts():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def share_artefacts(source: Run, run: Run) -> None:
     """Give `run` the dense model and the ticket of `source`, θ0 last: a run with θ0 has begun."""
     result = source.read_result()
+    kept = [run.once_path(name) for name in ("dense", "metric", "dataset")]
     # What a finished run no longer keeps in files of their own.
     write_json(run.once_path("dense"), result.dense.accuracy)
     write_json(run.once_path("metric"), result.metric)
     write_json(run.once_path("dataset"), result.dataset.model_dump(mode="json"))
+    write_json(run.once_path("dense-epochs"), result.dense.epochs)
     write_json(run.once_path("trainings"), result.ticket.epochs)
-    if not run.source.exists():
-        share(source.ticket, run.source)
+    share(source.ticket, run.source)
     pairs = list(zip(source.dense_artefacts(), run.dense_artefacts(), strict=True))
     for there, here in reversed(pairs):
-        if there.exists() and not here.exists():
+        if there.exists() and here not in kept:
             share(there, here)
 
 

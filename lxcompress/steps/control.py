@@ -18,19 +18,26 @@ from lxcompress.run import control_name
 from lxcompress.steps.trainer import RunTrainer
 
 
-def fine_tune_control(trainer: RunTrainer, trainings: Sequence[int] | None) -> Control | None:
+def fine_tune_control(
+    trainer: RunTrainer, dense: int, trainings: Sequence[int] | None
+) -> Control | None:
     """Train the dense model of a run for as long in all as a ticket, and evaluate it.
 
-    trainings: the epochs of the ticket's trainings from θ0, or the given dense model, on; None for
-        no control. A ticket of late rewinding is trained as long as the dense model, which is its
-        own control then.
+    Args:
+        dense: the epochs that the dense model was trained for; 0 for a given one.
+        trainings: those of each training of the ticket, from θ0 or a given dense model on; None for
+            no control. A ticket that was trained no longer than the dense model has that as its
+            control.
     """
     if trainings is None:
         return None
-    again = trainings if trainer.config.finetuned else trainings[1:]
+    again = list(trainings[1:] if dense else trainings)
+    if dense and trainings[0] != dense:  # the ticket of an earlier run was rewound to θ0
+        more = sum(trainings) - dense
+        again = [more] if more > 0 else []
     name = control_name(len(again)) if again else "dense"
     accuracy = trainer.accuracy(name, partial(_train, trainer, again))
-    return Control(accuracy=accuracy, epochs=sum(trainings))
+    return Control(accuracy=accuracy, epochs=dense + sum(again))
 
 
 def _train(trainer: RunTrainer, again: Sequence[int]) -> LxmertForQuestionAnswering:

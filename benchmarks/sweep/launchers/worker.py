@@ -64,7 +64,9 @@ def _execute(task: Task) -> None:
             check_dataset(run, lottery.dataset)
             lottery.find_dense()
             for rounds in task.controls:
-                fine_tune_control(lottery.trainer, [task.config.epochs] * (1 + rounds))
+                fine_tune_control(
+                    lottery.trainer, task.config.epochs, [task.config.epochs] * (1 + rounds)
+                )
             return
         if not run.is_finished():
             link_dense_run(Run(task.dense), run, task.controls)

@@ -99,7 +99,9 @@ def test_the_lowest_or_highest_scores_are_removed(subnetwork: Subnetwork) -> Non
     units = units_removed(structured_mask(MODEL, scores, 0.4, subnetwork=subnetwork))
     values = {(name, i): float(s) for name, found in scores.items() for i, s in enumerate(found)}
     inside = [values[unit] for unit in units]
-    outside = [value for unit, value in values.items() if unit not in units]
+    best = max if subnetwork == Subnetwork.LOW else min
+    last = {best((u for u in values if u[0] == name), key=values.__getitem__) for name in scores}
+    outside = [value for unit, value in values.items() if unit not in units | last]
     if subnetwork == Subnetwork.LOW:
         assert max(inside) < min(outside)
     else:
@@ -138,12 +140,28 @@ def test_the_next_step_removes_more_of_the_same() -> None:
     assert second.pruned >= round(0.5 * TOTAL)
 
 
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 99), subnetwork=st.sampled_from(list(Subnetwork)))
+def test_no_sublayer_loses_its_last_unit_before_all_have_one(
+    seed: int, subnetwork: Subnetwork
+) -> None:
+    lasts = sum(SIZES[layer.name] for layer in LAYERS)
+    sparsity = (sum(layer.units * SIZES[layer.name] for layer in LAYERS) - lasts) / TOTAL
+    scores = random_scores(seed)
+    for target, some_left in ((sparsity - 1e-4, True), (sparsity + 0.01, False)):
+        mask = structured_mask(MODEL, scores, target, subnetwork=subnetwork, seed=seed)
+        removed = removed_units(MODEL, mask)
+        assert all(not units.all() for units in removed.values()) == some_left
+        assert all(units.sum() >= len(units) - 1 for units in removed.values()) or some_left
+
+
 def test_the_last_way_from_the_picture_to_the_answer_is_kept() -> None:
     scores = random_scores(0)
     for name, values in scores.items():
         if "visual_attention" in name:
             values.zero_()
-    units = units_removed(structured_mask(MODEL, scores, 0.6))
+    head = next(size for name, size in SIZES.items() if "visual_attention" in name)
+    units = units_removed(structured_mask(MODEL, scores, (REMOVABLE - head) / TOTAL))
     left = [
         (layer.name, index)
         for layer in LAYERS

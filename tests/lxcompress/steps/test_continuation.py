@@ -1,5 +1,6 @@
 """`prune --from RUN`: a run that goes on from the ticket and the mask of another."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lxcompress.data.dataset import Dataset
 from lxcompress.errors import ConfigError, RunError
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.sublayers import sublayers
+from lxcompress.pruning.magnitude import magnitude_mask
 from lxcompress.pruning.structured import removed_units
 from lxcompress.run import Run
 from lxcompress.steps import continuation
@@ -118,6 +120,60 @@ def test_whole_units_of_what_single_weights_left(go_on: GoOn, composed: Any) -> 
     assert 0.75 <= result["ticket"]["sparsity"]["prunable"] < 0.85
     more, earlier = removed_units(model, mask), removed_units(model, before)
     assert sum(int(u.sum()) for u in more.values()) > sum(int(u.sum()) for u in earlier.values())
+
+
+@pytest.mark.parametrize("scope", ["layer", "modality"])
+def test_groups_that_have_lost_more_than_their_share_remain_as_they_are(
+    scope: str, source: Run
+) -> None:
+    model, before = load_ticket(source.ticket)
+    weights = prunable_parameters(model)
+    mask = magnitude_mask(weights, 0.5, scope=scope, previous=before)
+    assert mask.pruned == round(0.5 * mask.size)
+    assert all(not (mask[name] & ~keep).any() for name, keep in before.items())
+
+
+def test_a_control_is_trained_as_long_as_a_ticket_behind_which_another_was_rewound(
+    go_on: GoOn,
+) -> None:
+    rewound, _ = go_on(sparsity=0.55, rewind="weights", epochs=2)
+    _, result = go_on(**{"from": str(rewound.folder), "sparsity": 0.6, "rewind": "lr", "epochs": 1})
+    assert result["dense"]["epochs"] == 1
+    assert result["ticket"]["epochs"] == [2, 1]
+    # One training of two epochs after the dense model's one.
+    assert result["dense_control"]["epochs"] == 3
+
+
+def test_what_a_killed_process_left_is_not_taken_for_another_run(
+    source: Run, tiny_model: Path, tiny_data: Path, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    run = Run(tmp_path / "run")
+    with run.claim({"data": "d", "sparsity": 0.5, "subnetwork": "low"}):
+        continuation.share_artefacts(source, run)
+    shutil.rmtree(run.theta0)  # killed before it
+    assert run.dense.exists()
+    options = settings(tiny_model, tiny_data, sparsity=0.2, seed=3)
+    run, result = run_lottery(run.folder, tiny_dataset, options)
+    assert result["config"]["seed"] == 3
+    start = load_file(run.theta0 / "model.safetensors")
+    assert not torch.equal(
+        start["answer_head.logit_fc.3.weight"],
+        load_file(source.theta0 / "model.safetensors")["answer_head.logit_fc.3.weight"],
+    )
+
+
+def test_a_run_is_not_replaced_by_one_that_goes_on_from_it(source: Run, call: Call) -> None:
+    code, _, error = call(
+        "prune", "--from", source.folder, "--sparsity", 0.7, "--output", source.folder, "--force"
+    )
+    assert code == 2 and "is the run directory itself; choose another --output" in error
+    assert source.is_finished()
+
+
+@pytest.mark.parametrize("name", [["a"], "a\0b", ""])
+def test_a_name_that_is_none(name: object) -> None:
+    with pytest.raises(ConfigError, match="--from"):
+        inherit({"from": name})
 
 
 def test_rewound_to_theta0_there_is_no_control(go_on: GoOn) -> None:

@@ -102,7 +102,7 @@ def test_a_run_is_not_continued_with_latencies_of_another_machine(
         ({"speedup": 0.5}, "--speedup 0.5: input should be greater than 1"),
         ({"speedup": "nan"}, "--speedup nan: "),
         ({"speedup": 2, "sparsity": 0.5}, "give either --sparsity or --speedup"),
-        ({"speedup": 2, "pattern": "2:4"}, "give either --sparsity or --speedup"),
+        ({"speedup": 2, "pattern": "2:4"}, "--speedup needs --pattern structured: 2:4 tickets"),
         ({"speedup": 2, "pattern": "unstructured"}, "--speedup needs --pattern structured"),
         ({"speedup-batch": 4}, "need --speedup"),
         ({"speedup": 2, "speedup-precision": "fp16"}, "--speedup-precision fp16: "),

@@ -41,7 +41,7 @@ from lxcompress.steps.continuation import (
     share_artefacts,
     starting_point,
 )
-from lxcompress.steps.control import fine_tune_control
+from lxcompress.steps.control import epochs_of_dense, epochs_of_ticket, fine_tune_control
 from lxcompress.steps.given import (
     keep_given,
     load_finetuned,
@@ -122,8 +122,8 @@ class Lottery:
                 pruned[-1] = pruned[-1].model_copy(update=retrained)
             steps += pruned
         assert mask is not None
-        trainings = self.trainings(len(rounds))
-        dense_epochs = self.run.once("dense-epochs", self.epochs_of_dense)
+        dense_epochs = epochs_of_dense(self.trainer)
+        trainings = epochs_of_ticket(self.trainer, len(rounds))
         has_control = self.config.control and self.config.rewind != Rewind.WEIGHTS
         return conclude(
             self.run,
@@ -150,18 +150,6 @@ class Lottery:
     def latencies(self) -> LatencyTable | None:
         """The latencies that a speedup is reached by; None without one."""
         return latencies.read(self.run, self.config)
-
-    def trainings(self, rounds: int) -> list[int]:
-        """Return the epochs of each training behind the ticket, from θ0 or a given model on."""
-        own = [self.config.epochs] * rounds
-        if self.config.rewind != Rewind.LR:
-            return own[-1:]
-        before = [epochs] if (epochs := self.epochs_of_dense()) else []
-        return [*self.run.once("trainings", lambda: before), *own]
-
-    def epochs_of_dense(self) -> int:
-        """Return the epochs of step 2: none where the dense model is given."""
-        return 0 if self.config.finetuned else self.config.epochs
 
     def find_dense(self) -> Accuracy:
         """Do steps 1 and 2; return the dense model's accuracy."""

@@ -12,10 +12,27 @@ from functools import partial
 
 from transformers import LxmertForQuestionAnswering
 
+from lxcompress.choices import Rewind
 from lxcompress.model.lxmert import load_model, save_model
 from lxcompress.result import Control
 from lxcompress.run import control_name
 from lxcompress.steps.trainer import RunTrainer
+
+
+def epochs_of_dense(trainer: RunTrainer) -> int:
+    """Return how long the dense model was trained by this run or the one before: 0 if given."""
+    config = trainer.config
+    epochs: int = trainer.run.once("dense-epochs", lambda: 0 if config.finetuned else config.epochs)
+    return epochs
+
+
+def epochs_of_ticket(trainer: RunTrainer, rounds: int) -> list[int]:
+    """Return the epochs of each training behind the ticket, from θ0 or a given model on."""
+    own = [trainer.config.epochs] * rounds
+    if trainer.config.rewind != Rewind.LR:
+        return own[-1:]
+    dense = epochs_of_dense(trainer)
+    return [*trainer.run.once("trainings", lambda: [dense] if dense else []), *own]
 
 
 def fine_tune_control(

@@ -29,7 +29,7 @@ class Sparsity(Record):
 
 
 class DenseResult(Measured):
-    epochs: int = Field(description="of its training")
+    epochs: int = Field(description="of its training; 0 where it was given")
 
 
 class Speedup(Record):

@@ -70,7 +70,8 @@ def test_a_given_dense_model_and_mask_are_named(finished: Path) -> None:
     assert "| criterion | none: the mask was given |" in text
     assert "--finetuned org/lxmert-finetuned" in text and "--mask mask.safetensors" in text
     assert "/home/me" not in text
-    assert f"# LXMERT lottery ticket: {result.ticket.sparsity.prunable:.1%} sparse" in text
+    sparsity = f"{100 * result.ticket.sparsity.prunable:.3g}%"
+    assert f"# LXMERT lottery ticket: {sparsity} sparse" in text
 
 
 def test_the_code_of_the_card_runs(

@@ -127,6 +127,8 @@ def import_dataset(
         if labels is not None:
             write_json(folder / _ANSWERS_NAME, labels)
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        if "\x85" in text:  # a line break in YAML, which is read as a space unless it is escaped
+            text = yaml.safe_dump(content, sort_keys=False)
         (folder / DATASET_NAME).write_text(text, encoding="utf-8")
 
     if occupied:

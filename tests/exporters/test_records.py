@@ -32,7 +32,8 @@ def test_reading_and_writing_changes_no_byte(tiny_exported: Path, tmp_path: Path
 def test_keys_and_their_order(tiny_exported: Path) -> None:
     """Other programs rely on the names; people on the order."""
     report = json.loads((tiny_exported / "onnx" / "export.json").read_text())
-    assert list(report) == ["lxcompress", "files"]
+    assert list(report) == ["lxcompress", "files", "speedup"]
+    assert report["speedup"] is None  # nobody required one
     for record in report["files"].values():
         assert list(record) == [
             "variant",

@@ -26,6 +26,7 @@ _NAMES = st.text(
 @example("two\nlines", "\u2028\x85\ufeff")
 @example("cafe\u0301", "caf\u00e9")
 @settings(deadline=None, max_examples=25)
+@example(folder="0", name="a\x85b")  # NEL, a line break of YAML
 def test_any_name_of_a_folder_and_a_dataset(folder: str, name: str) -> None:
     with TemporaryDirectory() as temporary:
         root = Path(temporary)

@@ -60,7 +60,7 @@ def build_graph(config: LxmertConfig, units: Mapping[str, int] | None = None) ->
     _prepare(model, units or {})
     with _quiet():
         program = torch.onnx.export(
-            _Logits(model),
+            Logits(model),
             inputs,
             dynamo=True,
             optimize=False,
@@ -68,7 +68,7 @@ def build_graph(config: LxmertConfig, units: Mapping[str, int] | None = None) ->
             opset_version=OPSET,
             input_names=list(INPUTS),
             output_names=[OUTPUT],
-            dynamic_shapes=_dynamic_axes(),
+            dynamic_shapes=dynamic_axes(),
         )
         assert program is not None
         weights = _without_weights(program.model)
@@ -82,7 +82,9 @@ def build_graph(config: LxmertConfig, units: Mapping[str, int] | None = None) ->
     )
 
 
-class _Logits(nn.Module):
+class Logits(nn.Module):
+    """LXMERT with the inputs and the output of an exported file (`exporters.graph.interface`)."""
+
     def __init__(self, model: LxmertForQuestionAnswering) -> None:
         super().__init__()
         self.model = model
@@ -167,7 +169,8 @@ def _example(config: LxmertConfig) -> tuple[torch.Tensor, ...]:
     )
 
 
-def _dynamic_axes() -> dict[str, dict[int, Dim]]:
+def dynamic_axes() -> dict[str, dict[int, Dim]]:
+    """Return the axes that are dynamic, by input and index, as torch.export takes them."""
     axes = {axis: Dim(axis) for names in INPUTS.values() for axis in names}
     return {
         name: {index: axes[axis] for index, axis in enumerate(names)}

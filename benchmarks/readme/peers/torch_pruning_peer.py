@@ -1,7 +1,8 @@
 """LXMERT pruned by torch-pruning (https://github.com/VainF/Torch-Pruning, MIT), for comparison.
 
 It follows that project's example for BERT: all widths and the numbers of heads shrink by one ratio,
-the residual stream included, at random. Nothing of lxcompress's pruning or export is used.
+the residual stream included, at random. Of lxcompress it uses the names of inputs and output, not
+its pruning, its graph or its encodings.
 """
 
 from __future__ import annotations
@@ -12,14 +13,13 @@ import warnings
 from pathlib import Path
 
 import torch
-from torch import nn
-from torch.export import Dim
 from transformers import LxmertForQuestionAnswering
 from transformers.models.lxmert.modeling_lxmert import LxmertAttention
 
 from benchmarks.measure.multiply_adds import multiply_adds
 from benchmarks.readme import full_size
 from exporters.graph.interface import INPUTS, OUTPUT
+from exporters.graph.trace import Logits, dynamic_axes
 from lxcompress.model.unused_branch import skip_unused_branch
 
 _TRIES = 4
@@ -89,45 +89,17 @@ def _example(model: LxmertForQuestionAnswering) -> dict[str, torch.Tensor]:
     return {name: (batch | floats)[name] for name in INPUTS}
 
 
-class _Logits(nn.Module):
-    def __init__(self, model: LxmertForQuestionAnswering) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        token_type_ids: torch.Tensor,
-        visual_feats: torch.Tensor,
-        visual_pos: torch.Tensor,
-        visual_attention_mask: torch.Tensor,
-    ) -> torch.Tensor:
-        return self.model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            token_type_ids=token_type_ids,
-            visual_feats=visual_feats,
-            visual_pos=visual_pos,
-            visual_attention_mask=visual_attention_mask,
-        ).question_answering_score
-
-
 def export(model: LxmertForQuestionAnswering, path: Path) -> None:
     """Write the model as PyTorch's exporter does by itself, in fp32."""
-    axes = {axis: Dim(axis) for names in INPUTS.values() for axis in names}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about axes of equal length, and deprecated classes
         program = torch.onnx.export(
-            _Logits(model).eval(),
+            Logits(model).eval(),
             kwargs=_example(model),
             dynamo=True,
             input_names=list(INPUTS),
             output_names=[OUTPUT],
-            dynamic_shapes={
-                name: {index: axes[axis] for index, axis in enumerate(names)}
-                for name, names in INPUTS.items()
-            },
+            dynamic_shapes=dynamic_axes(),
             verbose=False,
         )
     assert program is not None

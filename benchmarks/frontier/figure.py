@@ -5,12 +5,13 @@ The colour is the pattern, the marker the precision. Up and to the left is bette
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from benchmarks.frontier.schema import DENSE, Frontier, Point
-from benchmarks.report.svg import COLOURS, LIGHT, STYLE, WIDTHS, for_page, svg_file, themed
+from benchmarks.report.drawing import Drawing, Style
+from benchmarks.report.svg import WIDTHS, themed
 from lxcompress.choices import Pattern
 
 _COLOURS = {  # of a pattern; N:M has the one of 2:4
@@ -22,9 +23,7 @@ _COLOURS = {  # of a pattern; N:M has the one of 2:4
 _MARKERS = {"fp32": "o", "fp16": "s", "int8": "^"}
 _WIDTHS = {**WIDTHS, "file": 7.2}  # inches
 _ROW_HEIGHT, _PANEL_HEIGHT, _LEGEND_HEIGHT = 3.6, 2.8, 0.6  # inches
-_DPI = 150
 _LABEL_WIDTH = 0.1  # on the axis of latency; files of a run that are closer share a label
-_Style = dict[Any, Any]  # matplotlib's settings by name
 
 
 def caption(found: Frontier) -> str:
@@ -38,35 +37,24 @@ def caption(found: Frontier) -> str:
 
 def png(found: Frontier) -> bytes:
     """Return the content of frontier.png."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure, buffer = draw(found, "file", LIGHT, {"figure.facecolor": "white"}), io.BytesIO()
-    figure.set_dpi(_DPI)
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()
+    return _drawing(found).png()
 
 
 def svg(found: Frontier) -> str:
     """Return the content of frontier.svg; text is drawn as paths, independent of fonts."""
-    style = {"figure.facecolor": "white", "svg.fonttype": "path", "svg.hashsalt": "frontier"}
-    return _svg(found, "file", LIGHT, style)
+    return _drawing(found).svg()
 
 
 def inline(found: Frontier, form: str) -> str:
     """Return an <svg> for the page, in the form "wide" or "narrow" (for phones)."""
-    drawn = _svg(found, form, COLOURS, {"svg.hashsalt": f"frontier-{form}"})
-    return for_page(drawn, f"frontier-{form}", form, caption(found))
+    return _drawing(found).inline(form, caption(found))
 
 
-def _svg(found: Frontier, form: str, colours: Mapping[str, str], style: _Style) -> str:
-    import matplotlib
-
-    figure = draw(found, form, colours, style)
-    with matplotlib.rc_context({**STYLE, **style}):  # print_svg reads the settings again
-        return svg_file(figure)
+def _drawing(found: Frontier) -> Drawing:
+    return Drawing("frontier", partial(draw, found))
 
 
-def draw(found: Frontier, form: str, colours: Mapping[str, str], style: _Style) -> Any:
+def draw(found: Frontier, form: str, colours: Mapping[str, str], style: Style) -> Any:
     """Return a matplotlib Figure; its panels form a row, or in the form "narrow" a column."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -153,7 +141,7 @@ def _legend(found: Frontier, colours: Mapping[str, str]) -> tuple[list[Any], lis
         colour = colours[_COLOURS[_kind(point)]]
         entries[point.pattern] = Line2D([], [], color=colour, linewidth=4)
     used = {point.precision for point in found.points}
-    style: _Style = {"linestyle": "", "color": colours["ink"], "markerfacecolor": "none"}
+    style: Style = {"linestyle": "", "color": colours["ink"], "markerfacecolor": "none"}
     entries |= {
         precision: Line2D([], [], marker=marker, **style)
         for precision, marker in _MARKERS.items()

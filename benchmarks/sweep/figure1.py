@@ -6,13 +6,14 @@ It is drawn as a file (PNG, SVG), and as an <svg> in the report's page with the 
 
 from __future__ import annotations
 
-import io
 import math
 import statistics
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from benchmarks.report.svg import COLOURS, LIGHT, STYLE, WIDTHS, for_page, svg_file, themed
+from benchmarks.report.drawing import Drawing, Style
+from benchmarks.report.svg import WIDTHS, themed
 from benchmarks.sweep.schema import Cell, Report
 from benchmarks.sweep.tables import NAMES, name_of
 from lxcompress.choices import Schedule, Subnetwork
@@ -23,8 +24,6 @@ STAGES = {  # of a cell: colour, marker, label
     "pruned": ("mask", "s", "after pruning"),
     "reset": ("dense", "^", "reset to initial weights"),
 }
-_Style = dict[Any, Any]  # matplotlib's settings by name
-_DPI = 150
 _WIDTHS = {**WIDTHS, "file": 6.4}  # inches
 # Inches: the height of panels in a row; of each panel in a column, and of the legend above it.
 _ROW_HEIGHT, _PANEL_HEIGHT, _LEGEND_HEIGHT = 3.0, 2.3, 0.6
@@ -54,35 +53,24 @@ def _is_partial(report: Report, subnetwork: str) -> bool:
 
 def png(report: Report) -> bytes:
     """Return the content of figure1.png."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure, buffer = draw(report, "file", LIGHT, {"figure.facecolor": "white"}), io.BytesIO()
-    figure.set_dpi(_DPI)
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()
+    return _drawing(report).png()
 
 
 def svg(report: Report) -> str:
     """Return the content of figure1.svg; text is drawn as paths, independent of fonts."""
-    style = {"figure.facecolor": "white", "svg.fonttype": "path", "svg.hashsalt": "figure1"}
-    return _svg(report, "file", LIGHT, style)
+    return _drawing(report).svg()
 
 
 def inline(report: Report, form: str) -> str:
     """Return an <svg> for the page, in the form "wide" or "narrow" (for phones)."""
-    drawn = _svg(report, form, COLOURS, {"svg.hashsalt": f"figure1-{form}"})
-    return for_page(drawn, f"figure1-{form}", form, caption(report))
+    return _drawing(report).inline(form, caption(report))
 
 
-def _svg(report: Report, form: str, colours: Mapping[str, str], style: _Style) -> str:
-    import matplotlib
-
-    figure = draw(report, form, colours, style)
-    with matplotlib.rc_context({**STYLE, **style}):  # print_svg reads the settings again
-        return svg_file(figure)
+def _drawing(report: Report) -> Drawing:
+    return Drawing("figure1", partial(draw, report))
 
 
-def draw(report: Report, form: str, colours: Mapping[str, str], style: _Style) -> Any:
+def draw(report: Report, form: str, colours: Mapping[str, str], style: Style) -> Any:
     """Return a matplotlib Figure; its panels form a row, or in the form "narrow" a column."""
     import matplotlib
     from matplotlib.figure import Figure

@@ -9,13 +9,14 @@ from PIL import Image
 from report_page import palettes
 from simulated_sweep import FOUR_FAILED, changed, simulated_report
 
+from benchmarks.report.svg import LIGHT
 from benchmarks.sweep import figure1
 
 
 @pytest.mark.parametrize("form", ["file", "narrow"])
 def test_curves_are_means_and_bands_span_the_extremes(form: str) -> None:
     report = simulated_report(without=FOUR_FAILED)
-    panels = figure1.draw(report, form, figure1.LIGHT, {}).axes
+    panels = figure1.draw(report, form, LIGHT, {}).axes
     titles = ["low-magnitude (the ticket)", "high-magnitude", "random"]
     assert [axes.get_title(loc="left") for axes in panels] == titles
     for axes, subnetwork in zip(panels, report.subnetworks, strict=True):
@@ -45,14 +46,14 @@ def test_figure_file_is_small_white_and_deterministic() -> None:
     assert 900 <= picture.width <= 1100
     assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
     assert figure1.svg(simulated_report()) == figure1.svg(simulated_report())
-    assert figure1.LIGHT.items() <= palettes()[0].items()
+    assert LIGHT.items() <= palettes()[0].items()
 
 
 def test_control_is_a_line_of_its_own() -> None:
     report = simulated_report(control=True)
     controls = report.controls(0.5)
     mean = np.mean([accuracy["overall"] or 0 for accuracy in controls])
-    for axes in figure1.draw(report, "file", figure1.LIGHT, {}).axes:
+    for axes in figure1.draw(report, "file", LIGHT, {}).axes:
         (line,) = [it for it in axes.get_lines() if it.get_label() == f"control, {mean:.1f}"]
         assert line.get_ydata() == pytest.approx([mean, mean])
     assert "trained for as long" in figure1.caption(report)
@@ -60,7 +61,7 @@ def test_control_is_a_line_of_its_own() -> None:
     def iterate(figures: dict[str, Any]) -> None:
         figures["settings"]["schedule"] = "iterative"
 
-    (axes, *_) = figure1.draw(changed(report, iterate), "file", figure1.LIGHT, {}).axes
+    (axes, *_) = figure1.draw(changed(report, iterate), "file", LIGHT, {}).axes
     (line,) = [it for it in axes.get_lines() if it.get_label() == "control"]
     assert len(line.get_ydata()) == len(report.sparsities)
 

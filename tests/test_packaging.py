@@ -105,6 +105,8 @@ def test_the_wheel_holds_the_data_that_the_code_reads(wheel: Path) -> None:
         "lxcompress/assets/lxmert-shapes/model.safetensors",
         "lxcompress/assets/lxmert-shapes/tokenizer.json",
         "lxcompress/assets/lxmert-shapes/tokenizer_config.json",
+        "lxcompress/assets/visual_genome/attributes.txt",
+        "lxcompress/assets/visual_genome/objects.txt",
     } <= found
 
 

@@ -1,14 +1,15 @@
 """Regions of pictures on the disk, by the picture's content, kept for the next command.
 
 A detector takes seconds for a photograph, LXMERT a few hundredths. Files lie in the cache, in
-`regions/DETECTOR/SHA256.safetensors`: `features` and `boxes`, float32.
+`regions/DETECTOR/SHA256.safetensors`: `features` and `boxes`, float32, and the fields of
+`RegionObjects` from a detector that gives them.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -21,9 +22,10 @@ from lxcompress.system.files import atomic_path, sha256
 from lxcompress.vision.detectors import get_detector
 from lxcompress.vision.pictures import open_picture
 from lxcompress.vision.pixel import PixelDetector
-from lxcompress.vision.regions import Detector, Regions
+from lxcompress.vision.regions import Detector, RegionObjects, Regions
 
 _MAX_FILES = 2_000  # of a detector; 600 MB with 36 x 2048 features
+_OBJECT_FIELDS = tuple(field.name for field in fields(RegionObjects))
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,27 @@ class StoredRegions:
     def _read(self, file: Path) -> Regions | None:
         try:
             found = load_file(file)
-            regions = Regions(found["features"], found["boxes"])
-        except (OSError, SafetensorError, KeyError):  # absent, or damaged: detected again
+            objects = {name: found[name] for name in _OBJECT_FIELDS if name in found}
+            regions = Regions(
+                found["features"],
+                found["boxes"],
+                RegionObjects(**objects) if objects else None,
+            )
+        except (
+            OSError,
+            SafetensorError,
+            KeyError,
+            TypeError,
+        ):  # absent, or damaged: detected again
             return None
         return regions if regions.features.shape[1:] == (self._feature_size,) else None
 
     def _write(self, file: Path, regions: Regions) -> None:
+        tensors = {"features": regions.features, "boxes": regions.boxes}
+        if regions.objects is not None:
+            tensors |= {name: getattr(regions.objects, name) for name in _OBJECT_FIELDS}
         with atomic_path(file) as temporary:
-            save_file({"features": regions.features, "boxes": regions.boxes}, temporary)
+            save_file(tensors, temporary)
         stored = sorted(self._folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
         for oldest in stored[:-_MAX_FILES]:
             oldest.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.answers.stored_regions import FoundRegions
 
 _STANDARD_INPUT = "-"
+_NAMES_PRINTED = 5
 
 
 def ask(
@@ -55,9 +56,9 @@ def ask(
 ) -> None:
     """Answer a question about one or more pictures.
 
-    Prints the answer, the five likeliest with their probabilities, and how long the detector and
-    the model took. Regions are kept in the cache by the picture's content, so that a second
-    question about a picture is answered at once.
+    Prints the answer, the five likeliest with their probabilities, what the detector butd found in
+    the picture, and how long the detector and the model took. Regions are kept in the cache by the
+    picture's content, so that a second question about a picture is answered at once.
 
     Example: lxcompress ask unc-nlp/lxmert-vqa-uncased bus.jpg "what color is the bus?"
     """
@@ -149,12 +150,15 @@ def _picture_file(name: str, stack: ExitStack) -> Path:
 
 
 def _to_json(name: str, question: str, found: FoundRegions, answer: TimedAnswer) -> dict[str, Any]:
+    from lxcompress.vision.region_names import region_names
+
     return {
         "picture": name,
         "question": question,
         "answer": answer.text,
         "likeliest": [{"answer": text, "probability": share} for text, share in answer.likeliest],
         "regions": found.regions.boxes.tolist(),
+        "region_names": region_names(found.regions),
         "detector_milliseconds": found.milliseconds,
         "regions_from_cache": found.was_stored,
         "model_milliseconds": answer.milliseconds,
@@ -165,7 +169,17 @@ def _print(name: str, question: str, found: FoundRegions, answer: TimedAnswer) -
     detector = "regions from the cache" if found.was_stored else _time(found.milliseconds)
     print(f"{name}: {question} {_display(answer.text)}")
     print("  " + ", ".join(f"{_display(text)} {share:.1%}" for text, share in answer.likeliest))
+    if objects := _most_certain(found):
+        print(f"  regions show: {', '.join(objects)}")
     print(f"  detector: {detector}; model: {_time(answer.milliseconds)}", flush=True)
+
+
+def _most_certain(found: FoundRegions) -> list[str]:
+    """Up to five different names of regions, the most certain first, as the detector sorts them."""
+    from lxcompress.vision.region_names import region_names
+
+    names = [name for name in region_names(found.regions) if name is not None]
+    return list(dict.fromkeys(names))[:_NAMES_PRINTED]
 
 
 def _display(answer: str) -> str:

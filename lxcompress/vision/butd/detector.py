@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from lxcompress.errors import ModelError
 from lxcompress.vision.butd.boxes import clip_boxes, resized_size, shift_boxes, suppress
 from lxcompress.vision.butd.network import Architecture, Proposals
 from lxcompress.vision.butd.weights import HUB_ID, PIXEL_MEAN, load_network
-from lxcompress.vision.regions import Regions
+from lxcompress.vision.regions import RegionObjects, Regions
 
 PUBLISHED = Architecture()
 
@@ -24,24 +23,6 @@ _MAX_REGIONS = 36
 _OVERLAPS = (0.5, 0.6, 0.7)  # tried in turn until enough regions remain
 _CLASS_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 _SHORTEST_SIDE = 3  # pixels; the stem's pooling finds nothing in fewer
-
-
-@dataclass(frozen=True, eq=False)
-class Detections:
-    """The n regions found in a picture, 1 to 36, the most confident first.
-
-    regions: features [n, 2048] and boxes [n, 4], both float32.
-    class_ids: [n] int64, 0-1599, Visual Genome's classes as in the detector's vocabulary file.
-    class_confidences: [n] float32, the class's probability.
-    attribute_ids: [n] int64, 0-399; attribute_confidences: [n] float32, the probability of the
-    attribute, given that there is one.
-    """
-
-    regions: Regions
-    class_ids: np.ndarray
-    class_confidences: np.ndarray
-    attribute_ids: np.ndarray
-    attribute_confidences: np.ndarray
 
 
 class BottomUpDetector:
@@ -77,22 +58,20 @@ class BottomUpDetector:
         self._given = weights
 
     def detect(self, pictures: Sequence[Image.Image]) -> list[Regions]:
-        """The regions of RGB pictures of any size; one entry per picture, in order."""
-        return [found.regions for found in self.detect_objects(pictures)]
+        """The regions of RGB pictures of any size; one entry per picture, in order.
 
-    def detect_objects(self, pictures: Sequence[Image.Image]) -> list[Detections]:
-        """Regions with their classes and attributes; one entry per picture, in order.
-
+        1 to 36 regions a picture, the most confident first, with their classes and attributes.
         Raises ModelError when the weights give values that are not finite.
         """
         return [self._detect(picture) for picture in pictures]
 
     @torch.inference_mode()
-    def _detect(self, picture: Image.Image) -> Detections:
+    def _detect(self, picture: Image.Image) -> Regions:
         pixels = prepare(picture, self.network.architecture)
         proposals = self.network(pixels.to(self.device))
         found = select(proposals, pixels.shape[1], pixels.shape[2])
-        for values in (found.regions.features, found.regions.boxes, found.class_confidences):
+        assert found.objects is not None
+        for values in (found.features, found.boxes, found.objects.class_confidences):
             if not np.isfinite(values).all():
                 raise ModelError(
                     "the detector computes NaN or infinity for a picture; its weights are "
@@ -124,7 +103,7 @@ def prepare(picture: Image.Image, architecture: Architecture) -> Tensor:
     return torch.stack(blue_green_red)
 
 
-def select(proposals: Proposals, height: int, width: int) -> Detections:
+def select(proposals: Proposals, height: int, width: int) -> Regions:
     """Select a picture's regions from its proposals, as for LXMERT's features.
 
     Each proposal gets its most probable class other than the background, and that class's box.
@@ -141,10 +120,10 @@ def select(proposals: Proposals, height: int, width: int) -> Detections:
     attribute_logits = proposals.attribute_logits[kept, :-1]
     attribute_confidences, attributes = attribute_logits.softmax(dim=1).max(dim=1)
     fractions = boxes[kept] / boxes.new_tensor([width, height, width, height])
-    return Detections(
-        regions=Regions(proposals.features[kept].numpy(), fractions.numpy()),
+    objects = RegionObjects(
         class_ids=classes[kept].numpy(),
         class_confidences=confidences[kept].numpy(),
         attribute_ids=attributes.numpy(),
         attribute_confidences=attribute_confidences.numpy(),
     )
+    return Regions(proposals.features[kept].numpy(), fractions.numpy(), objects)

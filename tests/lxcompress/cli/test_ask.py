@@ -6,14 +6,18 @@ import io
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from exports import Command
 from PIL import Image
 
 from lxcompress.data.dataset import open_dataset
+from lxcompress.vision.pixel import PixelDetector
+from lxcompress.vision.regions import RegionObjects, Regions
 
 QUESTION = "what color is the circle?"
 
@@ -51,6 +55,8 @@ def test_every_form_of_a_model_gives_the_same_answer(
         assert probabilities == pytest.approx(expected, abs=1e-4)
         assert len(probabilities) == 5 and probabilities == sorted(probabilities, reverse=True)
         assert reply["model_milliseconds"] > 0
+        # The pixel detector does not classify.
+        assert reply["region_names"] == [None] * len(reply["regions"])
     assert [reply[0]["regions_from_cache"] for reply in replies] == [False, True, True]
 
 
@@ -103,6 +109,24 @@ def test_the_printed_answer(tiny_run: Path, pictures: list[Path], command: Comma
     assert lines[0].startswith(f"{pictures[0]}: {QUESTION} ")
     assert lines[1].count("%") == 5
     assert "detector: " in lines[2] and "; model: " in lines[2] and lines[2].endswith(" ms")
+
+
+def test_the_names_of_what_the_detector_found(
+    tiny_run: Path, pictures: list[Path], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detect = PixelDetector.detect
+
+    def classifying(self: PixelDetector, pictures: list[Image.Image]) -> list[Regions]:
+        (found,) = detect(self, pictures)
+        count = len(found.boxes)
+        sure, ids = np.full(count, 0.9, np.float32), np.zeros(count, np.int64)
+        return [replace(found, objects=RegionObjects(ids, sure, ids, sure))]
+
+    monkeypatch.setattr(PixelDetector, "detect", classifying)
+    (reply,) = ask_json(command, tiny_run, pictures[0], QUESTION)
+    assert reply["region_names"] == ["gray yolk"] * len(reply["regions"])
+    outcome = command("ask", tiny_run, pictures[0], QUESTION, "--device", "cpu")
+    assert outcome.out.splitlines()[2] == "  regions show: gray yolk"
 
 
 def test_a_picture_from_standard_input(

@@ -18,6 +18,7 @@ from lxcompress.errors import ConfigError, DataError, Interrupted
 from lxcompress.vision.butd import detector as butd
 from lxcompress.vision.butd.detector import BottomUpDetector
 from lxcompress.vision.detectors import get_detector
+from lxcompress.vision.regions import Regions
 
 
 @pytest.fixture(autouse=True)
@@ -76,15 +77,15 @@ def test_an_interrupted_run_continues(
     assert isinstance(detector, BottomUpDetector)
     detect_folder(pictures, tmp_path / "whole", detector)
     seen: list[int] = []
-    real = BottomUpDetector.detect_objects
+    real = BottomUpDetector.detect
 
-    def stopping(self: BottomUpDetector, pictures: list[Image.Image]) -> list[butd.Detections]:
+    def stopping(self: BottomUpDetector, pictures: list[Image.Image]) -> list[Regions]:
         seen.append(len(pictures))
         if len(seen) == 3:
             raise KeyboardInterrupt
         return real(self, pictures)
 
-    monkeypatch.setattr(BottomUpDetector, "detect_objects", stopping)
+    monkeypatch.setattr(BottomUpDetector, "detect", stopping)
     with pytest.raises(Interrupted, match="the regions of 2 of 4 pictures are kept"):
         detect_folder(pictures, tmp_path / "stopped", detector)
     detect_folder(pictures, tmp_path / "stopped", detector)

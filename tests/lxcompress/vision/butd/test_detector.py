@@ -13,11 +13,11 @@ from PIL import Image
 from shared import SHARED
 
 from lxcompress.errors import ModelError
-from lxcompress.vision.butd.detector import BottomUpDetector, Detections, prepare, select
+from lxcompress.vision.butd.detector import BottomUpDetector, prepare, select
 from lxcompress.vision.butd.network import Architecture, Proposals
 from lxcompress.vision.detectors import get_detector
 from lxcompress.vision.pictures import open_picture
-from lxcompress.vision.regions import Detector, LearnedDetector
+from lxcompress.vision.regions import Detector, LearnedDetector, Regions
 
 COCO = SHARED / "coco-sample"
 
@@ -39,33 +39,32 @@ def photograph(seed: int, width: int, height: int) -> Image.Image:
     return coarse.resize((width, height), Image.Resampling.BICUBIC)
 
 
-def check(found: Detections, detector: BottomUpDetector, least: int = 1) -> None:
+def check(found: Regions, detector: BottomUpDetector, least: int = 1) -> None:
     """Properties of the regions of any picture."""
-    count = len(found.class_ids)
+    objects = found.objects
+    assert objects is not None
+    count = len(objects.class_ids)
     assert least <= count <= detector.max_regions == 36
-    features, boxes = found.regions.features, found.regions.boxes
+    features, boxes = found.features, found.boxes
     assert features.shape == (count, detector.feature_size) and features.dtype == np.float32
     assert boxes.shape == (count, 4) and boxes.dtype == np.float32
     assert np.isfinite(features).all() and (features >= 0).all()
     assert (boxes >= 0).all() and (boxes <= 1).all() and (boxes[:, :2] <= boxes[:, 2:]).all()
     size = detector.network.architecture
-    for ids, limit in ((found.class_ids, size.classes), (found.attribute_ids, size.attributes)):
+    for ids, limit in ((objects.class_ids, size.classes), (objects.attribute_ids, size.attributes)):
         assert ids.shape == (count,) and ids.dtype == np.int64
         assert ids.min() >= 0 and ids.max() < limit
-    for confidences in (found.class_confidences, found.attribute_confidences):
+    for confidences in (objects.class_confidences, objects.attribute_confidences):
         assert confidences.shape == (count,) and confidences.dtype == np.float32
         assert (confidences > 0).all() and (confidences <= 1).all()
-    assert (np.diff(found.class_confidences) <= 0).all()
+    assert (np.diff(objects.class_confidences) <= 0).all()
 
 
-def same(one: Detections, other: Detections) -> bool:
+def same(one: Regions, other: Regions) -> bool:
     return all(
-        np.array_equal(getattr(one, name), getattr(other, name))
+        np.array_equal(getattr(one.objects, name), getattr(other.objects, name))
         for name in ("class_ids", "class_confidences", "attribute_ids", "attribute_confidences")
-    ) and (
-        np.array_equal(one.regions.features, other.regions.features)
-        and np.array_equal(one.regions.boxes, other.regions.boxes)
-    )
+    ) and (np.array_equal(one.features, other.features) and np.array_equal(one.boxes, other.boxes))
 
 
 @pytest.mark.parametrize(("seed", "size"), [(1, (90, 60)), (2, (50, 211)), (3, (64, 64))])
@@ -74,34 +73,38 @@ def test_detections_equal_the_reference(
 ) -> None:
     """Boxes, order, ids and features, from the pixels of a picture."""
     picture = photograph(seed, *size)
-    (found,) = detector.detect_objects([picture])
+    (found,) = detector.detect([picture])
     check(found, detector, least=20)
+    assert found.objects is not None
     pixels = reference.prepare(np.asarray(picture), TINY.short_side, TINY.long_side)
     state = {key: value.double().numpy() for key, value in detector.network.state_dict().items()}
     proposals = reference.Network(state).propose(
         pixels, TINY.anchor_sizes, TINY.anchor_ratios, TINY.max_proposals
     )
     expected = reference.select(proposals, pixels.shape[1], pixels.shape[2])
-    assert found.class_ids.tolist() == expected["class_ids"] and len(set(expected["class_ids"])) > 1
-    assert found.attribute_ids.tolist() == expected["attribute_ids"]
-    np.testing.assert_allclose(found.regions.boxes, expected["boxes"], atol=1e-4)
-    np.testing.assert_allclose(found.regions.features, expected["features"], rtol=1e-3, atol=1e-3)
+    assert (
+        found.objects.class_ids.tolist() == expected["class_ids"]
+        and len(set(expected["class_ids"])) > 1
+    )
+    assert found.objects.attribute_ids.tolist() == expected["attribute_ids"]
+    np.testing.assert_allclose(found.boxes, expected["boxes"], atol=1e-4)
+    np.testing.assert_allclose(found.features, expected["features"], rtol=1e-3, atol=1e-3)
     for name in ("class_confidences", "attribute_confidences"):
-        np.testing.assert_allclose(getattr(found, name), expected[name], rtol=1e-3)
+        np.testing.assert_allclose(getattr(found.objects, name), expected[name], rtol=1e-3)
 
 
 def test_a_batch_gives_what_each_picture_gives_alone(detector: BottomUpDetector) -> None:
     sizes = [(90, 60), (40, 130), (90, 60)]
     pictures = [photograph(seed, *size) for seed, size in enumerate(sizes)]
-    together = detector.detect_objects(pictures)
-    alone = [detector.detect_objects([picture])[0] for picture in pictures]
-    backwards = detector.detect_objects(pictures[::-1])[::-1]
+    together = detector.detect(pictures)
+    alone = [detector.detect([picture])[0] for picture in pictures]
+    backwards = detector.detect(pictures[::-1])[::-1]
     for one, two, three in zip(together, alone, backwards, strict=True):
         assert same(one, two) and same(one, three)
     assert not same(together[0], together[2])
-    assert detector.detect_objects([]) == []
+    assert detector.detect([]) == []
     regions = detector.detect(pictures[:1])[0]
-    assert np.array_equal(regions.features, together[0].regions.features)
+    assert np.array_equal(regions.features, together[0].features)
 
 
 def test_pixels_are_blue_green_red_minus_the_mean() -> None:
@@ -128,7 +131,7 @@ def test_tiny_huge_and_plain_pictures(
     size: tuple[int, int], plain: bool, detector: BottomUpDetector
 ) -> None:
     picture = Image.new("RGB", size, "white") if plain else photograph(0, *size)
-    (found,) = detector.detect_objects([picture])
+    (found,) = detector.detect([picture])
     check(found, detector)
 
 
@@ -150,11 +153,11 @@ def test_modes_of_pictures(tmp_path: Path, detector: BottomUpDetector) -> None:
     }
     for name, (stored, meant) in files.items():
         stored.save(tmp_path / name, exif=exif if name == "rotated.png" else b"")
-        (found,) = detector.detect_objects([open_picture(tmp_path / name)])
-        (expected,) = detector.detect_objects([meant])
+        (found,) = detector.detect([open_picture(tmp_path / name)])
+        (expected,) = detector.detect([meant])
         assert same(found, expected), name
     # A detector of its own accord takes any mode too.
-    assert same(*detector.detect_objects([grey, grey.convert("RGB")]))
+    assert same(*detector.detect([grey, grey.convert("RGB")]))
 
 
 def some_proposals(boxes: torch.Tensor, class_logits: torch.Tensor) -> Proposals:
@@ -180,8 +183,9 @@ def test_the_threshold_rises_until_36_regions_remain(step: int, expected: int) -
     logits = torch.zeros(60, 3)
     logits[:, 1] = torch.arange(60, 0, -1) / 10
     found = select(some_proposals(boxes, logits), 100, 4000)
-    assert len(found.class_ids) == expected
-    rows = found.regions.features[:, 0].astype(int).tolist()
+    assert found.objects is not None
+    assert len(found.objects.class_ids) == expected
+    rows = found.features[:, 0].astype(int).tolist()
     assert rows == list(range(0, 60, 2))[:36] if step == 15 else rows == list(range(36))
 
 
@@ -189,20 +193,21 @@ def test_background_is_no_class_and_none_no_attribute() -> None:
     boxes = torch.tensor([[0, 0, 10, 10], [50, 50, 90, 100.0]])
     logits = torch.tensor([[1.0, 3.0, 9.0], [4.0, 1.0, 0.0]])  # the last one is background
     found = select(some_proposals(boxes, logits), 200, 100)
-    assert found.class_ids.tolist() == [0, 1]  # the second proposal is the more certain
+    assert found.objects is not None
+    assert found.objects.class_ids.tolist() == [0, 1]  # the second proposal is the more certain
     chances = logits.softmax(dim=1).numpy()
-    assert found.class_confidences == pytest.approx([chances[1, 0], chances[0, 1]])
-    assert found.attribute_ids.tolist() == [1, 1]
-    assert found.attribute_confidences == pytest.approx([1 / (1 + np.exp(-2))] * 2)
+    assert found.objects.class_confidences == pytest.approx([chances[1, 0], chances[0, 1]])
+    assert found.objects.attribute_ids.tolist() == [1, 1]
+    assert found.objects.attribute_confidences == pytest.approx([1 / (1 + np.exp(-2))] * 2)
     expected = [[0.5, 0.25, 0.9, 0.5], [0, 0, 0.1, 0.05]]
-    np.testing.assert_allclose(found.regions.boxes, expected, rtol=1e-6)
+    np.testing.assert_allclose(found.boxes, expected, rtol=1e-6)
 
 
 def test_boxes_are_regressed_for_the_class_and_clipped() -> None:
     proposals = some_proposals(torch.tensor([[40.0, 40, 60, 60]]), torch.tensor([[0.0, 5, 0]]))
     proposals.deltas[0, 1] = torch.tensor([10.0, 0, 5 * np.log(4), 0])  # right by 20, 4 x as wide
     found = select(proposals, 100, 100)
-    assert found.regions.boxes.tolist() == [pytest.approx([0.3, 0.4, 1, 0.6], abs=1e-6)]
+    assert found.boxes.tolist() == [pytest.approx([0.3, 0.4, 1, 0.6], abs=1e-6)]
 
 
 def test_it_is_a_learned_detector(weights: Path, detector: BottomUpDetector) -> None:
@@ -228,7 +233,7 @@ def test_a_photograph_at_full_resolution(tmp_path: Path) -> None:
     weights = write_weights(tmp_path, random_network(0, architecture))
     detector = BottomUpDetector(weights, architecture=architecture)
     path = min(COCO.glob("*.jpg"))
-    (found,) = detector.detect_objects([open_picture(path)])
+    (found,) = detector.detect([open_picture(path)])
     check(found, detector, least=36)
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from app.answers.open_run import ServedModels, open_service
+from app.answers.open_service import ServiceOptions, open_detector, open_service
+from app.answers.served_files import ModelOptions, ServedFiles
 from app.server import serve_page
 from lxcompress.errors import LxcompressError
 from lxcompress.system.files import atomic_path
@@ -25,14 +26,14 @@ _PALETTE_COLOURS = 256
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run")
     parser.add_argument("--output", type=Path, default=Path("docs/demo.png"))
     parser.add_argument("--width", type=int, default=_WIDTH)
     parser.add_argument("--dark", action="store_true")
     options = parser.parse_args()
-    service = open_service(
-        options.run, ServedModels.parse("sparse-int8", "fp32", "cpu", None, None)
-    )
+    files, running = ServedFiles.find(options.run, ModelOptions()), ServiceOptions()
+    files.export()
+    service = open_service(files, open_detector(files, running), running)
     with serve_page(service) as page, atomic_path(options.output) as temporary:
         take_screenshot(page.address, temporary, options.width, dark=options.dark)
         reduce_colours(temporary)

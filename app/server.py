@@ -16,6 +16,7 @@ from app.answers.service import Service
 from lxcompress.errors import ConfigError, LxcompressError
 from lxcompress.system.interrupts import sigterm_interrupts
 from lxcompress.system.proxies import proxy_advice, unusable_proxies
+from lxcompress.vision.pixel import PixelDetector
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -101,7 +102,9 @@ def _launch(
     from app.page.style import CSS, theme
     from app.page.upload_guard import UploadGuard
 
-    page = build_page(service, make_examples(examples), uploads, address.client_url(port))
+    # Of a detector that finds flat shapes; there are no photographs to show.
+    shown = make_examples(examples) if service.regions.detector.name == PixelDetector.name else []
+    page = build_page(service, shown, uploads, address.client_url(port))
     page.launch(
         server_name=address.server_name,
         server_port=port,

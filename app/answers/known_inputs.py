@@ -27,22 +27,22 @@ _MAX_LISTED_WORDS = 200  # a larger vocabulary is not listed
 
 @dataclass(frozen=True)
 class KnownInputs:
-    """The training distribution of a run's models.
+    """The training distribution of the models.
 
-    data: name of the dataset.
+    data: name of the dataset; None where it is not known.
     detector: name of the detector that made its regions.
     answers: the answer vocabulary, in the order of the logits.
     words: the words of the training questions; empty when there are too many to list.
     """
 
-    data: str
+    data: str | None
     detector: str
     answers: tuple[str, ...]
     words: tuple[str, ...]
 
     @classmethod
     def from_vocabulary(
-        cls, data: str, detector: str, answers: list[str], tokenizer: Tokenizer
+        cls, data: str | None, detector: str, answers: list[str], tokenizer: Tokenizer
     ) -> KnownInputs:
         """Take the words from the tokenizer's vocabulary."""
         words = sorted(
@@ -56,7 +56,12 @@ class KnownInputs:
         """A short description of the pictures that the model can answer questions about."""
         if self.detector == PixelDetector.name:
             return "drawings of flat shapes, each of one colour, on a plain background"
-        return "pictures like those in the dataset"
+        return "pictures like those in the dataset" if self.data is not None else "photographs"
+
+    @property
+    def pictures(self) -> str:
+        """The pictures of the training data, with the dataset's name where it is known."""
+        return self.picture_kind if self.data is None else f"{self.data}: {self.picture_kind}"
 
     def find_objection(self, picture: Image.Image, regions: Regions) -> str | None:
         """Return why an answer about this RGB picture would be a guess; None if it would not be.

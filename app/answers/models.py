@@ -1,4 +1,4 @@
-"""The dense model and the ticket, answering the same question."""
+"""The models that answer: a ticket beside its dense model, or one model alone."""
 
 from __future__ import annotations
 
@@ -75,44 +75,55 @@ class Model:
 
 
 @dataclass(frozen=True)
-class ModelPair:
-    """The ticket and the dense model that it is compared with.
+class Models:
+    """The model that answers, and the dense model that it is compared with.
 
-    rounds: how often both answer a question, to be timed; with more than one, the first does not
+    main: a run's ticket, or any model alone.
+    dense: of the ticket's run; None for a model alone.
+    rounds: how often they answer a question, to be timed; with more than one, the first does not
         count.
     """
 
-    ticket: Model
-    dense: Model
+    main: Model
+    dense: Model | None = None
     rounds: int = 1
 
     @classmethod
-    def open(cls, ticket: Path, dense: Path, device: str, threads: int | None) -> ModelPair:
-        """Load and warm up both files.
+    def open(cls, main: Path, dense: Path | None, device: str, threads: int | None) -> Models:
+        """Load and warm up the files.
 
         Raises:
             ModelError: a file cannot be loaded, or the two have different answer vocabularies.
             DeviceError: the device cannot be used here.
         """
-        pair = cls(Model(ticket, device, threads), Model(dense, device, threads))
-        if pair.ticket.labels != pair.dense.labels:
+        models = cls(
+            Model(main, device, threads),
+            None if dense is None else Model(dense, device, threads),
+        )
+        if models.dense is not None and models.main.labels != models.dense.labels:
             raise ModelError(
-                f"{ticket} and {dense} have different answers, so they come from different runs; "
+                f"{main} and {dense} have different answers, so they come from different runs; "
                 "export both files of one run again"
             )
-        slowest = max(model.warm_up() for model in (pair.ticket, pair.dense))
-        return replace(pair, rounds=min(_MAX_ROUNDS, max(1, int(_TIMING_BUDGET_MS / slowest))))
+        slowest = max(model.warm_up() for model in models.all)
+        return replace(models, rounds=min(_MAX_ROUNDS, max(1, int(_TIMING_BUDGET_MS / slowest))))
 
-    def answer(self, question: str, regions: Regions) -> tuple[Answer, Answer]:
-        """The ticket's answer and the dense model's, with the medians of their times.
+    @property
+    def all(self) -> list[Model]:
+        """One or both."""
+        return [self.main] if self.dense is None else [self.main, self.dense]
+
+    def answer(self, question: str, regions: Regions) -> tuple[Answer, Answer | None]:
+        """The main model's answer and the dense model's, with the medians of their times.
 
         In each round they answer in random order, so that neither is always the first.
         """
-        answers: dict[Model, list[Answer]] = {self.ticket: [], self.dense: []}
+        answers: dict[Model, list[Answer]] = {model: [] for model in self.all}
         for _ in range(self.rounds):
             for model in random.sample(list(answers), len(answers)):
                 answers[model].append(model.answer(question, regions))
-        return _median_answer(answers[self.ticket]), _median_answer(answers[self.dense])
+        main, *dense = map(_median_answer, answers.values())
+        return main, dense[0] if dense else None
 
 
 def _median_answer(answers: list[Answer]) -> Answer:

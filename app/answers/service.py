@@ -1,4 +1,4 @@
-"""Answer a question about a picture with both models, or say why it cannot be answered."""
+"""Answer a question about a picture, or say why it cannot be answered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.answers.known_inputs import KnownInputs, truncated_end, unknown_words, untruncated
-from app.answers.models import Answer, Model, ModelPair
+from app.answers.models import Answer, Model, Models
 from app.answers.region_cache import DetectedRegions, RegionCache
 from app.answers.speedup import Speedups
 from lxcompress.errors import DataError
@@ -18,9 +18,11 @@ _MAX_NAMED_WORDS = 5  # in the note on unknown words
 
 @dataclass(frozen=True, eq=False)
 class Reply:
-    """The reply to a question: both answers, or an objection.
+    """The reply to a question: the answer, or an objection.
 
-    objection: why an answer would be a guess; `ticket` and `dense` are None then.
+    objection: why an answer would be a guess; `main` and `dense` are None then.
+    main: the ticket's answer, or that of a model alone.
+    dense: the answer of the ticket's dense model; None for a model alone.
     notes: reasons to doubt answers that are given.
 
     All texts are plain text and may contain what the user typed.
@@ -29,28 +31,30 @@ class Reply:
     question: str
     detected: DetectedRegions
     objection: str | None
-    ticket: Answer | None = None
+    main: Answer | None = None
     dense: Answer | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
     def agree(self) -> bool | None:
-        """Whether both models give the same answer; None if there are no answers."""
-        if self.ticket is None or self.dense is None:
+        """Whether both models give the same answer; None if there are no two answers."""
+        if self.main is None or self.dense is None:
             return None
-        return self.ticket.text == self.dense.text
+        return self.main.text == self.dense.text
 
 
 class Service:
-    """Everything that the page and its API need, in memory; reads nothing from the run any more.
+    """Everything that the page and its API need, in memory; reads no file of the model any more.
+
+    name: of the model, as it was given.
 
     Safe for use by several threads.
     """
 
-    def __init__(self, pair: ModelPair, regions: RegionCache, known: KnownInputs) -> None:
-        self.pair, self.regions, self.known = pair, regions, known
+    def __init__(self, name: str, models: Models, regions: RegionCache, known: KnownInputs) -> None:
+        self.name, self.models, self.regions, self.known = name, models, regions, known
         self.speedups = Speedups()
-        self._untruncated = untruncated(pair.ticket.tokenizer)
+        self._untruncated = untruncated(models.main.tokenizer)
 
     def detect(self, picture: Path | None) -> tuple[DetectedRegions, str | None]:
         """Return the regions of a picture file, and the objection to the picture, if any.
@@ -69,7 +73,7 @@ class Service:
         return detected, self.known.find_objection(detected.preview, detected.regions)
 
     def ask(self, picture: Path | None, question: str | None) -> Reply:
-        """Return both models' answers.
+        """Return the answer, beside the dense model's where there is one.
 
         Raises:
             DataError: the picture or the question is missing or cannot be used.
@@ -78,15 +82,15 @@ class Service:
         detected, objection = self.detect(picture)
         if objection is not None:
             return Reply(text, detected, objection)
-        ticket, dense = self.pair.answer(text, detected.regions)
-        self.speedups.add(
-            dense_milliseconds=dense.milliseconds, ticket_milliseconds=ticket.milliseconds
-        )
-        return Reply(text, detected, None, ticket, dense, self._notes(text))
+        main, dense = self.models.answer(text, detected.regions)
+        if dense is not None:
+            self.speedups.add(
+                dense_milliseconds=dense.milliseconds, ticket_milliseconds=main.milliseconds
+            )
+        return Reply(text, detected, None, main, dense, self._notes(text))
 
     def _notes(self, question: str) -> list[str]:
         notes = []
-        tokenizer = self.pair.ticket.tokenizer
         words = unknown_words(self._untruncated, question)
         if words:
             named = ", ".join(f"“{word}”" for word in words[:_MAX_NAMED_WORDS])
@@ -95,7 +99,7 @@ class Service:
             notes.append(
                 f"Not in the training questions: {named}{more}. The answer may be a guess."
             )
-        end = truncated_end(tokenizer, question)
+        end = truncated_end(self.models.main.tokenizer, question)
         if end:
             notes.append(f"The question is too long for the model, which did not read “{end}”.")
         return notes
@@ -123,14 +127,21 @@ def reply_to_json(reply: Reply, service: Service) -> dict[str, Any]:
     answer: the ticket's answer, null if there is an objection; agree: whether the dense model
     gives the same; ticket and dense: `likeliest` (answer and probability), `attention` (share of
     each region), `milliseconds`, `bytes`, `variant`; regions: boxes, xyxy in 0-1 of the picture;
-    detection_milliseconds; objection: why there is no answer; notes: reasons to doubt it.
+    detection_milliseconds; objection: why there is no answer; notes: reasons to doubt it. Of a
+    model alone, `model` stands for `agree`, `ticket` and `dense`.
     """
+    main, dense = service.models.main, service.models.dense
+    answers: dict[str, Any] = {"model": _answer_to_json(reply.main, main)}
+    if dense is not None:
+        answers = {
+            "agree": reply.agree,
+            "ticket": _answer_to_json(reply.main, main),
+            "dense": _answer_to_json(reply.dense, dense),
+        }
     return {
         "question": reply.question,
-        "answer": reply.ticket.text if reply.ticket else None,
-        "agree": reply.agree,
-        "ticket": _answer_to_json(reply.ticket, service.pair.ticket),
-        "dense": _answer_to_json(reply.dense, service.pair.dense),
+        "answer": reply.main.text if reply.main else None,
+        **answers,
         "regions": reply.detected.regions.boxes.tolist(),
         "detection_milliseconds": reply.detected.milliseconds,
         "objection": reply.objection,

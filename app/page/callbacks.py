@@ -85,9 +85,9 @@ class PageCallbacks:
 
     def _show(self, path: Path | None, reply: Reply, count: Any) -> Output:
         card = html.render_answer(reply, self.service.known)
-        if reply.ticket is None:
+        if reply.main is None:
             return _show_card(card)
-        detected, attention = reply.detected, reply.ticket.attention
+        detected, attention = reply.detected, reply.main.attention
         drawn = draw_regions(detected.preview, detected.regions.boxes, attention, _as_count(count))
         probabilities = html.render_probabilities(reply, self.service)
         return card, probabilities, drawn, gr.update(visible=True), (str(path), attention)

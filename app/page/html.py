@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from app.answers.known_inputs import KnownInputs
-from app.answers.models import Answer, Model, ModelPair
+from app.answers.models import Answer, Model
 from app.answers.service import Reply, Service
 from app.answers.speedup import FEWEST_QUESTIONS, Speedup
 
@@ -18,16 +18,21 @@ PLACEHOLDER = (
 
 
 def render_header(service: Service) -> str:
-    """The title and one sentence about the two models."""
-    known = service.known
-    ticket, dense = service.pair.ticket, service.pair.dense
-    share = f"{ticket.bytes / dense.bytes:.0%}"
-    return (
-        '<header class="lx-header"><h1>Ask a picture</h1><p>A pruned LXMERT (the ticket) and the '
-        f"dense model answer side by side. The ticket’s file ({ticket.variant}) is {share} of the "
-        f"size of the dense one ({dense.variant}). "
-        f"Both were trained on {escape(known.data)}: {escape(known.picture_kind)}.</p></header>"
-    )
+    """The title and one sentence about the models."""
+    main, dense = service.models.main, service.models.dense
+    if dense is None:
+        pictures = escape(service.known.pictures)
+        text = (
+            f"<b>{escape(service.name)}</b>, an LXMERT ({escape(main.precision)}, "
+            f"{main.bytes / 1e6:,.0f} MB), answers questions about {pictures}."
+        )
+    else:
+        text = (
+            "A pruned LXMERT (the ticket) and the dense model answer side by side. The ticket’s "
+            f"file ({main.variant}) is {main.bytes / dense.bytes:.0%} of the size of the dense one "
+            f"({dense.variant}). Both were trained on {escape(service.known.pictures)}."
+        )
+    return f'<header class="lx-header"><h1>Ask a picture</h1><p>{text}</p></header>'
 
 
 def render_error(message: str) -> str:
@@ -45,17 +50,19 @@ def render_objection(objection: str, known: KnownInputs) -> str:
         '<div class="lx-answer lx-objection" role="alert">'
         '<p class="lx-headline">No answer for this picture</p>'
         f'<p class="lx-text">{escape(objection)} The model was only trained on '
-        f"{escape(known.data)}: {escape(known.picture_kind)}. "
+        f"{escape(known.pictures)}. "
         "Any answer would be a guess.</p></div>"
     )
 
 
 def render_answer(reply: Reply, known: KnownInputs) -> str:
-    """The ticket's answer, whether the dense model agrees, and notes; or the objection."""
+    """The answer, whether the dense model agrees if there is one, and notes; or the objection."""
     if reply.objection is not None:
         return render_objection(reply.objection, known)
-    assert reply.ticket and reply.dense
-    if reply.agree:
+    assert reply.main
+    if reply.dense is None:
+        agreement = ""
+    elif reply.agree:
         agreement = '<p class="lx-agree">✓ The dense model gives the same answer.</p>'
     else:
         other = escape(display_answer(reply.dense.text))
@@ -64,38 +71,41 @@ def render_answer(reply: Reply, known: KnownInputs) -> str:
     return (
         '<div class="lx-answer" role="status">'
         f'<p class="lx-question">{escape(reply.question)}</p>'
-        f'<p class="lx-headline">{escape(display_answer(reply.ticket.text))}</p>'
+        f'<p class="lx-headline">{escape(display_answer(reply.main.text))}</p>'
         f"{agreement}{notes}</div>"
     )
 
 
 def render_probabilities(reply: Reply, service: Service) -> str:
-    """The five most probable answers of both models as bars, with latency and file size."""
-    if reply.ticket is None or reply.dense is None:
+    """The five most probable answers of each model as bars, with latency and file size."""
+    if reply.main is None:
         return ""
-    pair = service.pair
-    bars = "Each bar is the probability of that answer alone; they need not add up to 100%."
-    speed = _describe_speed(pair, service.speedups.summarize())
-    ticket = _render_model("Ticket", reply.ticket, pair.ticket)
-    dense = _render_model("Dense", reply.dense, pair.dense)
-    return f'<div class="lx-models">{ticket}{dense}</div><p class="lx-small">{speed} {bars}</p>'
+    ticket, dense = service.models.main, service.models.dense
+    notes = "Each bar is the probability of that answer alone; they need not add up to 100%."
+    if dense is None or reply.dense is None:
+        sections = _render_model("Model", reply.main, ticket)
+    else:
+        sections = _render_model("Ticket", reply.main, ticket)
+        sections += _render_model("Dense", reply.dense, dense)
+        notes = f"{_describe_speed(ticket, dense, service.speedups.summarize())} {notes}"
+    return f'<div class="lx-models">{sections}</div><p class="lx-small">{notes}</p>'
 
 
-def _describe_speed(pair: ModelPair, speedup: Speedup) -> str:
+def _describe_speed(ticket: Model, dense: Model, speedup: Speedup) -> str:
     """How much faster the ticket is, if that is its own gain; else what explains the times."""
-    precision, other = escape(pair.ticket.precision), escape(pair.dense.precision)
+    precision, other = escape(ticket.precision), escape(dense.precision)
     if precision != other:
         text = (
             f"The ticket computes in {precision}, the dense model in {other}; the precision "
             "changes the latency"
         )
-        if pair.ticket.compact:
+        if ticket.compact:
             return (
                 f"{text} too. <code>--dense-variant {precision}</code> compares both in one "
                 "precision."
             )
         return f"{text}. The zeros only make the file smaller."
-    if not pair.ticket.compact:
+    if not ticket.compact:
         return "The ticket’s zeros make its file smaller, not faster."
     fewer = "The ticket has fewer heads and neurons than the dense model"
     over = f"the {speedup.questions:,} questions so far (both in {precision}, in ONNX Runtime)"
@@ -124,9 +134,13 @@ def _render_model(name: str, answer: Answer, model: Model) -> str:
         facts += f" <span>{model.sparsity:.0%} pruned</span>"
     return (
         f'<section class="lx-{name.lower()}"><h2>{name}</h2><p class="lx-facts">{facts}</p>'
-        f"<table><caption>The {name.lower()} model’s most probable answers</caption>{rows}</table>"
+        f"<table><caption>The {_model_name(name)}’s most probable answers</caption>{rows}</table>"
         "</section>"
     )
+
+
+def _model_name(heading: str) -> str:
+    return "model" if heading == "Model" else f"{heading.lower()} model"
 
 
 def _display_probability(probability: float) -> str:
@@ -136,10 +150,11 @@ def _display_probability(probability: float) -> str:
     return f"{percent:.1f}%" if percent < 10 else f"{percent:.0f}%"
 
 
-def render_regions_heading() -> str:
+def render_regions_heading(service: Service) -> str:
     """The heading of the picture of regions, and how attention is computed."""
+    name = "model" if service.models.dense is None else "ticket"
     return (
-        '<div class="lx-regions-heading"><h2>Where the ticket looked</h2><p class="lx-small">'
+        f'<div class="lx-regions-heading"><h2>Where the {name} looked</h2><p class="lx-small">'
         "Share of the attention from [CLS] in the last cross-modality layer, mean over the heads."
         "</p></div>"
     )
@@ -158,21 +173,22 @@ def render_known_inputs(known: KnownInputs) -> str:
         words = f"<h3>The {len(known.words)} words of its questions</h3><p>{listed}</p>"
     return (
         '<details class="lx-about"><summary>What the model was trained on</summary>'
-        f"<h3>Its pictures</h3><p>{escape(known.data)}: {escape(known.picture_kind)}; regions "
+        f"<h3>Its pictures</h3><p>{escape(known.pictures)}; regions "
         f"from the {escape(known.detector)} detector.</p>"
         f"<h3>Its {len(known.answers):,} answers</h3><p>{answers}{more}</p>{words}</details>"
     )
 
 
-def render_client_example(address: str) -> str:
+def render_client_example(address: str, service: Service) -> str:
     """A collapsed section: how to ask a question from Python."""
+    printed = 'reply["answer"]' + (', reply["agree"]' if service.models.dense else "")
     code = (
         "from gradio_client import Client, handle_file\n\n"
         f'client = Client("{address}")\n'
         "reply = client.predict(\n"
         '    handle_file("picture.png"), "how many shapes are there?", api_name="/ask"\n'
         ")\n"
-        'print(reply["answer"], reply["agree"])'
+        f"print({printed})"
     )
     return (
         '<details class="lx-about"><summary>Ask from Python</summary>'

@@ -16,6 +16,7 @@ from app.page.examples import Example
 _CONCURRENCY = 4  # requests computed at the same time; the others wait in the queue
 _MAX_QUEUE = 256
 _INITIAL_REGIONS = 3
+_PHOTO_QUESTION = "what color is the bus?"
 _RETENTION = 3600  # s, of uploads and of a session's state
 _CLEANUP_INTERVAL = 600  # s
 
@@ -49,19 +50,21 @@ def build_page(
                 )
                 question = gr.Textbox(
                     label="Question",
-                    placeholder=f"e.g. {examples[0].question}",
+                    placeholder=f"e.g. {examples[0].question if examples else _PHOTO_QUESTION}",
                     max_lines=3,
                     elem_id="question",
                 )
                 ask = gr.Button("Ask", variant="primary", elem_id="ask")
-                gr.HTML('<p class="lx-label">Or try an example:</p>', elem_classes="lx-below")
-                with gr.Row(elem_classes=["lx-examples", "lx-below"]):
-                    buttons = [_example_button(example) for example in examples]
+                buttons = []
+                if examples:
+                    gr.HTML('<p class="lx-label">Or try an example:</p>', elem_classes="lx-below")
+                    with gr.Row(elem_classes=["lx-examples", "lx-below"]):
+                        buttons = [_example_button(example) for example in examples]
             with gr.Column(scale=7, min_width=320, elem_classes="lx-output"):
                 answer = gr.HTML(html.PLACEHOLDER, elem_id="answer")
                 probabilities = gr.HTML(elem_id="probabilities")
                 with gr.Column(visible=False) as regions_column:
-                    gr.HTML(html.render_regions_heading())
+                    gr.HTML(html.render_regions_heading(service))
                     regions = gr.Image(
                         label="Regions",
                         show_label=False,
@@ -80,7 +83,9 @@ def build_page(
                         label="Regions shown",
                         elem_id="count",
                     )
-        gr.HTML(html.render_known_inputs(service.known) + html.render_client_example(address))
+        gr.HTML(
+            html.render_known_inputs(service.known) + html.render_client_example(address, service)
+        )
         shown = gr.State(None, time_to_live=_RETENTION)
 
         inputs = [picture, question, count]

@@ -65,7 +65,7 @@ footer { display: none !important; }
 .lx-models section { background: var(--lx-card); border: 1px solid var(--lx-line);
   border-radius: 12px; padding: 0.9rem 1rem; min-width: 0; }
 .lx-models h2 { font-size: 1.05rem; font-weight: 650; margin: 0; }
-.lx-ticket h2 { color: var(--lx-ticket); }
+.lx-ticket h2, .lx-model h2 { color: var(--lx-ticket); }
 .lx-dense h2 { color: var(--lx-dense); }
 .lx-models .lx-facts { margin: 0.15rem 0 0.6rem;
   font-variant-numeric: tabular-nums; }

@@ -8,22 +8,32 @@ from typing import Annotated
 
 import typer
 
+from lxcompress.cli.options import Answers, OtherTokenizer
+
 _RUNS = Path("runs")
 
 
 def demo(
-    run: Annotated[
-        Path | None,
-        typer.Argument(help="Run directory. [default: the most recently finished one in runs/]"),
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="Run directory, model folder, hub id, or exported .onnx file. [default: the most "
+            "recently finished run in runs/]"
+        ),
     ] = None,
+    answers: Answers = None,
+    tokenizer: OtherTokenizer = None,
     variant: Annotated[
-        str,
-        typer.Option(help="ONNX file of the ticket: sparse-fp32, sparse-fp16 or sparse-int8."),
-    ] = "sparse-int8",
+        str | None,
+        typer.Option(
+            help="ONNX file of a run's ticket: sparse-fp32, sparse-fp16 or sparse-int8 [default]; "
+            "of a model: fp32 [default], fp16, int8, or sparse-… of a ticket's folder."
+        ),
+    ] = None,
     dense_variant: Annotated[
         str | None,
         typer.Option(
-            help="ONNX file of the dense model: fp32, fp16 or int8. [default: fp32; for a "
+            help="Of a run's dense model: fp32, fp16 or int8. [default: fp32; for a "
             "structured ticket that of its precision, so that their speeds can be compared]"
         ),
     ] = None,
@@ -34,12 +44,15 @@ def demo(
             min=1, help="CPU threads of each model. [default: 1 for a small model, else all cores]"
         ),
     ] = None,
-    detector_weights: Annotated[
+    detector: Annotated[
         str | None,
         typer.Option(
-            help="For a run with regions of the detector butd: folder or hub id of its weights. "
-            "[default: the published weights]"
+            help="pixel or butd. [default: that of the run's data, or by the model's features]"
         ),
+    ] = None,
+    detector_weights: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub id of butd's weights. [default: the published ones]"),
     ] = None,
     port: Annotated[
         int | None,
@@ -64,45 +77,41 @@ def demo(
         typer.Option("--share", help="Also serve at a public address, through Gradio's servers."),
     ] = False,
 ) -> None:
-    """Ask questions about a picture: the ticket and the dense model answer side by side on a page.
+    """Ask questions about a picture on a page, of any model; of a run, ticket and dense model.
 
-    Only this machine can open the page, unless --host says otherwise. ONNX files that the run lacks
-    are exported first; without a finished run, the default ticket is found first, in about two
-    minutes.
+    Only this machine can open the page, unless --host says otherwise. ONNX files that are missing
+    are exported first, of a model into the cache; without a model and a finished run, the default
+    ticket is found first, in about two minutes.
 
-    Example: lxcompress demo runs/shapes-low-50
+    Example: lxcompress demo unc-nlp/lxmert-vqa-uncased
     """
     from app.address import Address, find_port
-    from app.answers.open_run import (
-        ServedModels,
-        export_files,
-        find_missing_files,
-        find_newest_run,
-        open_service,
-    )
+    from app.answers.open_service import ServiceOptions, open_detector, open_service
+    from app.answers.served_files import ModelOptions, ServedFiles, find_newest_run
     from app.server import serve_page, wait_for_interrupt
     from exporters.runtime.session import check_device
 
     # What can be checked at once is checked before minutes of work.
-    served = ServedModels.parse(variant, dense_variant or "fp32", device, threads, detector_weights)
     check_device(device)
     address = Address.parse(host, root_path)
     find_port(port, address.host)
-    folder = run or find_newest_run(_RUNS)
-    if folder is None:
-        folder = _find_default_ticket()
-    if dense_variant is None:
-        served = served.with_comparable_dense(folder)
-    missing = find_missing_files(folder, served)
-    if missing:
-        names = ", ".join(variant.file for variant in missing)
-        print(f"{folder} has no {names} yet; exporting first", flush=True)
-        export_files(folder, missing)
-    service = open_service(folder, served)
+    options = ModelOptions(variant, dense_variant, answers, tokenizer)
+    if model is None:
+        options.check_for_run()
+    name = model or str(find_newest_run(_RUNS) or _find_default_ticket())
+    files = ServedFiles.find(name, options)
+    running = ServiceOptions(device, threads, detector, detector_weights)
+    found = open_detector(files, running)
+    if files.missing:
+        names = ", ".join(file.name for file in files.missing)
+        print(f"{name} has no {names} yet; exporting first", flush=True)
+    files.export()
+    service = open_service(files, found, running)
     with serve_page(service, port, address, share=share) as page:
         if address.warning:
             print(address.warning, file=sys.stderr, flush=True)
-        print(f"{folder}, on {service.known.data}: {page.address}", flush=True)
+        data = f", on {files.data}" if files.data is not None else ""
+        print(f"{name}{data}: {page.address}", flush=True)
         if page.public_address:
             print(f"public address: {page.public_address}", flush=True)
         print("stop with Ctrl-C", flush=True)

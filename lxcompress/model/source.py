@@ -134,9 +134,11 @@ def _find_folder(name: str) -> Path:
         raise ModelError(f"{name} is a file, not a model folder")
     if not is_hub_id(name):
         raise ModelError(f"cannot load {name}: there is no such model folder")
+    folder = download(name, (MODEL_CONFIG,))
+    if not (folder / MODEL_CONFIG).exists():
+        raise ModelError(f"{name} on the Hugging Face Hub is not a model: it has no {MODEL_CONFIG}")
+    read_config(folder)  # another network's weights are not downloaded
     folder = download(name, (*TOKENIZER_FILES, *_SAFETENSORS, MASK_FILE))
     if not any(any(folder.glob(pattern)) for pattern in _SAFETENSORS):
         folder = download(name, (*TOKENIZER_FILES, *_PICKLES))
-    if not (folder / MODEL_CONFIG).exists():
-        raise ModelError(f"{name} on the Hugging Face Hub is not a model: it has no {MODEL_CONFIG}")
     return folder

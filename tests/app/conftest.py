@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def service(tiny_exported: Path) -> Service:
     """The page's service."""
-    from served import SERVED_MODELS
+    from served import service_of
 
-    from app.answers.open_run import open_service
-
-    return open_service(tiny_exported, SERVED_MODELS)
+    return service_of(tiny_exported)
 
 
 @pytest.fixture(scope="module")

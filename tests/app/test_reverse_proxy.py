@@ -34,11 +34,11 @@ def behind(tiny_exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def test_the_api_answers_through_the_proxy(behind: Served, service: Service, scene: Path) -> None:
     expected = service.ask(scene, QUESTION)
-    assert expected.ticket
+    assert expected.main
     over_http = behind.ask([behind.upload(scene), QUESTION]).raise_for_status().json()["data"][0]
-    assert over_http["answer"] == expected.ticket.text
+    assert over_http["answer"] == expected.main.text
     _, reply, error = ask_with_client(behind.address, scene, QUESTION, " ")
-    assert reply["answer"] == expected.ticket.text
+    assert reply["answer"] == expected.main.text
     assert error == "there is no question yet; write one"
 
 

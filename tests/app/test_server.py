@@ -56,12 +56,12 @@ def test_api_as_documented(served: Served, service: Service, scenes: list[Path])
     endpoints, reply, error = ask_with_client(served.address, scenes[0], QUESTIONS[0], " ")
     assert endpoints == ["/ask"]
     expected = service.ask(scenes[0], QUESTIONS[0])
-    assert expected.ticket and expected.dense
-    assert reply["answer"] == expected.ticket.text and reply["agree"] == expected.agree
+    assert expected.main and expected.dense
+    assert reply["answer"] == expected.main.text and reply["agree"] == expected.agree
     assert reply["question"] == QUESTIONS[0] and reply["objection"] is None
     assert [(one["answer"], one["probability"]) for one in reply["ticket"]["likeliest"]] == [
         (text, pytest.approx(probability, rel=1e-4))
-        for text, probability in expected.ticket.likeliest
+        for text, probability in expected.main.likeliest
     ]
     assert reply["ticket"]["variant"] == "sparse-int8" and reply["dense"]["variant"] == "fp32"
     assert reply["regions"] == pytest.approx(expected.detected.regions.boxes)
@@ -283,9 +283,13 @@ def test_errors_are_one_line(
         port = taken.getsockname()[1]
         for arguments, message in (
             (["--port", port], f"--port {port} is in use"),
-            ([tmp_path], "is not a run directory"),
-            ([tmp_path / "absent"], "is not a run directory"),
+            ([tmp_path], "is not a model folder: it has no config.json"),
+            ([tmp_path / "absent"], "is neither a run directory nor a model folder or hub id"),
+            (["nobody/nothing"], "the Hugging Face Hub did not give a model"),
+            ([tmp_path / "absent.onnx"], "absent.onnx"),
+            (["--variant", "fp32"], "--variant fp32: choose sparse-fp32"),
             ([tiny_exported, "--variant", "fp32"], "--variant fp32: choose sparse-fp32"),
+            ([tiny_exported, "--detector", "butd"], "the detector butd gives 2048; choose another"),
             ([tiny_exported, "--device", "tpu"], "ONNX files run on cpu or cuda"),
             ([tiny_exported, "--detector-weights", "x"], "the detector pixel has none"),
         ):

@@ -16,9 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
-from app.answers.open_run import ServedModels
+from app.answers.open_service import ServiceOptions, open_detector, open_service
+from app.answers.served_files import ModelOptions, ServedFiles
+from app.answers.service import Service
 
-SERVED_MODELS = ServedModels.parse("sparse-int8", "fp32", "cpu", 1, None)
 META = {"_type": "gradio.FileData"}
 
 # The command, recording every address of another machine that its process connects to.
@@ -63,6 +64,13 @@ class Served:
 
     def ask(self, data: list[Any]) -> httpx.Response:
         return httpx.post(f"{self.address}gradio_api/run/ask", json={"data": data}, timeout=60)
+
+
+def service_of(model: Path | str, **options: str) -> Service:
+    """The page's service for a model whose files exist, with one thread."""
+    files, running = ServedFiles.find(str(model), ModelOptions(**options)), ServiceOptions("cpu", 1)
+    files.export()
+    return open_service(files, open_detector(files, running), running)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.answers.models import Answer, Model, ModelPair
+from app.answers.models import Answer, Model, Models
 from app.answers.service import Service
 from exporters.runtime import OnnxVqaModel, pad_regions
 from lxcompress.errors import ModelError
@@ -22,7 +22,7 @@ def test_answers_and_probabilities_are_those_of_the_files(
     reply = service.ask(scene, "  how many red\n shapes are there? ")
     assert reply.question == question and reply.objection is None and reply.notes == []
     (regions,) = PixelDetector().detect([open_picture(scene)])
-    for answer, file in ((reply.ticket, "model_sparse_int8.onnx"), (reply.dense, "model.onnx")):
+    for answer, file in ((reply.main, "model_sparse_int8.onnx"), (reply.dense, "model.onnx")):
         assert answer
         model = OnnxVqaModel(tiny_exported / "onnx" / file, threads=1)
         (logits,) = model.logits(model.encode([question]) | pad_regions([regions]))
@@ -35,10 +35,10 @@ def test_answers_and_probabilities_are_those_of_the_files(
         assert 0 < answer.milliseconds < 1000
         assert model.answer([question], [regions]) == [answer.text]
     assert (
-        service.pair.ticket.bytes == (tiny_exported / "onnx/model_sparse_int8.onnx").stat().st_size
+        service.models.main.bytes == (tiny_exported / "onnx/model_sparse_int8.onnx").stat().st_size
     )
-    assert service.pair.ticket.sparsity == pytest.approx(0.5, abs=0.01)
-    assert service.pair.dense.sparsity is None
+    assert service.models.main.sparsity == pytest.approx(0.5, abs=0.01)
+    assert service.models.dense and service.models.dense.sparsity is None
 
 
 @pytest.mark.parametrize(("rounds", "median"), [(1, 9.0), (2, 5.0), (4, 5.0)])
@@ -58,9 +58,9 @@ def test_the_first_of_several_rounds_does_not_count(
     (regions,) = PixelDetector().detect([open_picture(scene)])
     firsts = set()
     for _ in range(20):
-        pair = ModelPair(Timed("ticket"), Timed("dense"), rounds)
-        answers = pair.answer("is there a circle?", regions)
-        assert [answer.milliseconds for answer in answers] == [median, median]
+        models = Models(Timed("ticket"), Timed("dense"), rounds)
+        answers = models.answer("is there a circle?", regions)
+        assert [answer and answer.milliseconds for answer in answers] == [median, median]
         assert sorted(order) == ["dense"] * rounds + ["ticket"] * rounds
         firsts.add(order[0])
         order.clear()
@@ -69,13 +69,13 @@ def test_the_first_of_several_rounds_does_not_count(
 
 def test_files_with_different_answers_are_rejected(tiny_exported: Path, tmp_path: Path) -> None:
     onnx = tiny_exported / "onnx"
-    pair = ModelPair(
+    models = Models(
         Model(onnx / "model_sparse.onnx", "cpu", 1), Model(onnx / "model.onnx", "cpu", 1)
     )
-    assert pair.ticket.labels == pair.dense.labels
+    assert models.dense and models.main.labels == models.dense.labels
     other = with_other_labels(onnx / "model.onnx", tmp_path / "other.onnx")
     with pytest.raises(ModelError, match="different answers"):
-        ModelPair.open(onnx / "model_sparse.onnx", other, "cpu", 1)
+        Models.open(onnx / "model_sparse.onnx", other, "cpu", 1)
 
 
 def with_other_labels(path: Path, target: Path) -> Path:

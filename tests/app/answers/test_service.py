@@ -17,15 +17,16 @@ def test_agreement_on_the_page_and_in_json(service: Service, tmp_path: Path) -> 
         picture = tmp_path / f"{number}.png"
         render(make_scene(0, "demo", number)).save(picture)
         reply = service.ask(picture, "is there a red circle?")
-        assert reply.ticket and reply.dense
-        assert reply.agree == (reply.ticket.text == reply.dense.text)
+        assert reply.main and reply.dense
+        assert reply.agree == (reply.main.text == reply.dense.text)
         seen.add(reply.agree)
         text = html.render_answer(reply, service.known)
         assert ("gives the same answer" in text) == reply.agree
         reply_json = json.loads(json.dumps(reply_to_json(reply, service)))
-        assert reply_json["answer"] == reply.ticket.text and reply_json["agree"] == reply.agree
+        assert reply_json["answer"] == reply.main.text and reply_json["agree"] == reply.agree
         assert len(reply_json["ticket"]["attention"]) == len(reply_json["regions"])
-        assert reply_json["dense"]["bytes"] == service.pair.dense.bytes
+        assert service.models.dense
+        assert reply_json["dense"]["bytes"] == service.models.dense.bytes
     assert seen == {True, False}
 
 

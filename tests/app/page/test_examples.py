@@ -15,4 +15,4 @@ def test_examples_are_reproducible_and_answered(tmp_path: Path, service: Service
         assert one.question == other.question
         assert one.picture.read_bytes() == other.picture.read_bytes()
         reply = service.ask(one.picture, one.question)
-        assert reply.objection is None and reply.ticket
+        assert reply.objection is None and reply.main

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.answers.known_inputs import KnownInputs
-from app.answers.models import ModelPair
+from app.answers.models import Models
 from app.answers.service import Service
 from app.answers.speedup import Speedups
 from app.page import html
@@ -17,14 +17,14 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 def test_no_text_becomes_markup(service: Service, scene: Path) -> None:
     reply = service.ask(scene, HOSTILE)
     hostile = KnownInputs(HOSTILE, HOSTILE, (HOSTILE,), (HOSTILE,))
-    hostile_service = Service(service.pair, service.regions, hostile)
+    hostile_service = Service(HOSTILE, service.models, service.regions, hostile)
     for text in (
         html.render_answer(reply, hostile),
         html.render_probabilities(reply, service),
         html.render_error(HOSTILE),
         html.render_objection(HOSTILE, hostile),
         html.render_known_inputs(hostile),
-        html.render_client_example(HOSTILE),
+        html.render_client_example(HOSTILE, service),
         html.render_header(hostile_service),
     ):
         assert "<script" not in text and "<img" not in text
@@ -54,9 +54,11 @@ SHAPES = "has fewer heads and neurons"
 def test_speed_is_attributed_to_fewer_heads_and_neurons_only(
     service: Service, scene: Path, compact: bool, dense: str, ratios: list[float], says: str
 ) -> None:
-    pair = ModelPair(copy.copy(service.pair.ticket), copy.copy(service.pair.dense))
-    pair.ticket.compact, pair.dense.precision = compact, dense
-    other = Service(pair, service.regions, service.known)
+    assert service.models.dense
+    models = Models(copy.copy(service.models.main), copy.copy(service.models.dense))
+    assert models.dense
+    models.main.compact, models.dense.precision = compact, dense
+    other = Service("run", models, service.regions, service.known)
     reply = other.ask(scene, "is there a circle?")
     other.speedups = Speedups()  # of known times
     for ratio in ratios:

@@ -109,13 +109,13 @@ def test_upload_a_picture_and_ask(
     upload(page, scene)
     ask(page, QUESTION)
     expected = service.ask(scene, QUESTION)
-    assert expected.ticket and expected.dense
+    assert expected.main and expected.dense and service.models.dense
     card_text = read_card(page, "[role=status]")
-    assert expected.ticket.text in card_text and QUESTION in card_text
+    assert expected.main.text in card_text and QUESTION in card_text
     assert ("same answer" in card_text) == expected.agree
     for kind, answer, file in (
-        ("ticket", expected.ticket, service.pair.ticket),
-        ("dense", expected.dense, service.pair.dense),
+        ("ticket", expected.main, service.models.main),
+        ("dense", expected.dense, service.models.dense),
     ):
         card = page.locator(f"#probabilities .lx-{kind}")
         assert [row.inner_text() for row in card.locator("th").all()] == [
@@ -153,7 +153,7 @@ def test_an_example_is_answered_at_a_click(opened: Any, service: Service, tmp_pa
         page.click(f".lx-examples button >> nth={number}")
         page.get_by_role("status").get_by_text(example.question).wait_for()
         expected = service.ask(example.picture, example.question)
-        assert expected.ticket and expected.ticket.text in read_card(page, "[role=status]")
+        assert expected.main and expected.main.text in read_card(page, "[role=status]")
         assert page.input_value("#question textarea") == example.question
         page.locator("#picture img").wait_for()
         page.locator("#regions img").wait_for()

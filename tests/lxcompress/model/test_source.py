@@ -105,7 +105,7 @@ def test_names_that_lead_nowhere(hub: Path, tmp_path: Path) -> None:
 def test_a_hub_id_that_is_no_lxmert(hub: Path) -> None:
     add_repository(hub, "some/bert", {"config.json": b'{"model_type": "bert"}'})
     with pytest.raises(ModelError, match="is a bert model; lxcompress prunes LXMERT"):
-        ModelSource.open("some/bert").load_model()
+        ModelSource.open("some/bert")
     add_repository(hub, "some/data", {"tokenizer.json": b"{}"})
     with pytest.raises(ModelError, match="some/data on the Hugging Face Hub is not a model"):
         ModelSource.open("some/data")

@@ -81,7 +81,7 @@ def _import_and_shorten() -> None:
     for module in (
         *("lxcompress.lottery", "lxcompress.ticket", "lxcompress.steps.preflight"),
         *("app.answers.answering", "app.answers.stored_regions", "lxcompress.conversion.convert"),
-        *("app.answers.open_run", "app.server", "benchmarks.bench.run", "exporters.export"),
+        *("app.answers.open_service", "app.server", "benchmarks.bench.run", "exporters.export"),
     ):
         importlib.import_module(module)
     from exported import graph_of

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 from exported import graph_of
+from hub_cache import BASE, VQA, add_repository, published_files, tokenizer_files, use_cache
 from served import service_of
 
+from app.answers.answering import open_answering
 from app.answers.open_service import ServiceOptions, open_detector
 from app.answers.served_files import ModelOptions, ServedFiles, find_newest_run
 from app.answers.service import reply_to_json
 from app.page import html
 from exporters import export
+from lxcompress.data.dataset import Dataset
 from lxcompress.errors import ConfigError, ModelError, RunError
+from lxcompress.model.tokenizer import build_tokenizer
 from lxcompress.system.files import read_json, write_json
 from lxcompress.vision.pixel import PixelDetector
 
@@ -132,6 +136,9 @@ def test_a_model_folder_and_an_exported_file_answer_alone(
         reply = service.ask(scene, question)
         assert reply.main and reply.dense is None and reply.agree is None
         probabilities.append([share for _, share in reply.main.likeliest])
+        model = open_answering(one.name, None, None, None, "cpu")
+        expected = model.answer(question, reply.detected.regions)  # as `lxcompress ask` does
+        probabilities.append([share for _, share in expected.likeliest])
         found = reply_to_json(reply, service)
         assert found["answer"] == found["model"]["likeliest"][0]["answer"] == reply.main.text
         assert found["model"]["variant"] == "sparse-fp32"
@@ -141,7 +148,24 @@ def test_a_model_folder_and_an_exported_file_answer_alone(
         page += html.render_client_example("http://127.0.0.1:7860", service)
         assert page.count("<section") == 1 and reply.main.text in page
         assert "dense" not in page.lower() and "agree" not in page and str(one.name) in page
-    assert probabilities[0] == pytest.approx(probabilities[1], rel=1e-4)
+    for others in probabilities[1:]:
+        assert others == pytest.approx(probabilities[0], rel=1e-4)
     written = files[0].main.stat().st_mtime_ns
     service_of(files[0].name)
     assert files[0].main.stat().st_mtime_ns == written
+
+
+def test_a_published_model_is_found_in_the_hubs_cache(
+    tmp_path: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_cache(tmp_path / "hub", monkeypatch)
+    words = build_tokenizer(question.text for question in tiny_dataset.questions("train"))
+    add_repository(tmp_path / "hub", VQA, published_files(tmp_path, vocab_size=len(words)))
+    with pytest.raises(ModelError, match="has no tokenizer of its own"):
+        ServedFiles.find(VQA, ModelOptions())
+    add_repository(tmp_path / "hub", BASE, tokenizer_files(words, tmp_path / "words"))
+    files = ServedFiles.find(VQA, ModelOptions(variant="int8"))
+    assert files.missing == [files.main] and files.main.name == "model_int8.onnx"
+    assert (files.feature_size, files.data) == (6, None)
+    with pytest.raises(ConfigError, match="regions of 6 features, which no detector gives"):
+        open_detector(files, ServiceOptions())

@@ -6,6 +6,9 @@ and once for each smaller number of units in one kind of sublayer; the differenc
 number of such sublayers, is what one of them adds. Without its last unit a sublayer is taken to
 add as much as with it, although a little more is saved. Measured by itself, a sublayer would find
 its weights in the processor's cache, where those of a whole model do not fit.
+
+A whole model is not the sum of its sublayers. So it is measured with all and with half of its
+units, and what the sublayers add is scaled to give that difference.
 """
 
 from __future__ import annotations
@@ -122,7 +125,7 @@ def _measure(
     sizes = sum(len(_fewer_units(layers[0])) for layers in kinds.values())
     with (
         tempfile.TemporaryDirectory(prefix="lxcompress-", ignore_cleanup_errors=True) as folder,
-        progress("Measuring latencies", sizes + 2, "sizes") as meter,
+        progress("Measuring latencies", sizes + 3, "sizes") as meter,
     ):
 
         def open_model(graph: Graph) -> Callable[[], object]:
@@ -133,7 +136,7 @@ def _measure(
             meter.advance()
             return lambda: session.run([OUTPUT], inputs)
 
-        graph = build_graph(few)
+        graph, whole_graph = build_graph(few), build_graph(whole)
         all_units = open_model(graph)
         shares = {}
         for kind, layers in kinds.items():
@@ -142,22 +145,34 @@ def _measure(
                 for count in _fewer_units(layers[0])
             }
             shares[kind] = _shares(smaller, layers, all_units)
-        latencies = _medians({"few": all_units, "whole": open_model(build_graph(whole))})
-    curves = {
-        kind: {count: share * latencies["few"] for count, share in found.items()}
-        for kind, found in shares.items()
-    }
-    return LatencyTable(
+        layers = sublayers(_on_meta(architecture))
+        halves = {layer: _half(layer) for layer in layers}
+        latencies = _medians(
+            {
+                "few": all_units,
+                "whole": open_model(whole_graph),
+                "half": open_model(resize(whole_graph, halves)),
+            }
+        )
+    table = LatencyTable(
         precision=precision,
         batch=batch,
         tokens=tokens,
         regions=regions,
         dense=latencies["whole"],
         sublayers={
-            layer.name: curves[_kind(layer, architecture)]
-            for layer in sublayers(_on_meta(architecture))
+            layer.name: {
+                count: share * latencies["few"]
+                for count, share in shares[_kind(layer, architecture)].items()
+            }
+            for layer in layers
         },
         machine=machine,
+    )
+    return _scaled(
+        table,
+        {layer.name: (half, layer.units) for layer, half in halves.items()},
+        latencies["half"],
     )
 
 
@@ -196,8 +211,30 @@ def _by_kind(architecture: LxmertConfig) -> dict[str, list[Sublayer]]:
     return kinds
 
 
+def _half(layer: Sublayer) -> int:
+    return max(1, layer.units // 2)
+
+
 def _fewer_units(layer: Sublayer) -> list[int]:
-    return sorted({1, layer.units // 2} - {0, layer.units})
+    return sorted({1, _half(layer)} - {layer.units})
+
+
+def _scaled(
+    table: LatencyTable, kept: Mapping[str, tuple[int, int]], measured: float
+) -> LatencyTable:
+    """Scale what the sublayers add so that a model with the units `kept` takes as measured."""
+    predicted = table.dense - table.model(kept)
+    if predicted <= 0:  # too small to be measured
+        return table
+    factor = max(0.0, table.dense - measured) / predicted
+    return table.model_copy(
+        update={
+            "sublayers": {
+                name: {count: factor * added for count, added in curve.items()}
+                for name, curve in table.sublayers.items()
+            }
+        }
+    )
 
 
 def _write_random(graph: Graph, precision: str, path: Path) -> None:

@@ -72,6 +72,28 @@ def test_what_a_sublayer_adds_is_a_share_of_the_latency_in_the_same_rounds(
     assert shares == pytest.approx({0: 0.0, 1: 0.0, 2: expected})
 
 
+@pytest.mark.parametrize(
+    ("measured", "expected"), [(25.0, 25.0), (40.0, 40.0), (41.0, 40.0)], ids=str
+)
+def test_sublayers_are_scaled_to_a_whole_model_with_half_of_its_units(
+    measured: float, expected: float
+) -> None:
+    curves = {name: {1: 0.0, layer.units: 1.0} for name, layer in LAYERS.items() if layer.units > 1}
+    found = LatencyTable(dense=40.0, sublayers=curves, machine={}, **SHAPE)
+    halves = {name: (LAYERS[name].units // 2, LAYERS[name].units) for name in curves}
+    scaled = table._scaled(found, halves, measured)
+    assert scaled.model(halves) == pytest.approx(expected)  # a saving below zero is noise
+    factors = {curve[LAYERS[name].units] for name, curve in scaled.sublayers.items()}
+    assert len(factors) == 1  # what sublayers add beside one another remains
+
+
+def test_sublayers_that_add_nothing_are_not_scaled() -> None:
+    curves = {name: {layer.units: 0.0} for name, layer in LAYERS.items()}
+    found = LatencyTable(dense=40.0, sublayers=curves, machine={}, **SHAPE)
+    halves = {name: (layer.units // 2, layer.units) for name, layer in LAYERS.items()}
+    assert table._scaled(found, halves, 30.0) == found
+
+
 def test_a_table_is_measured_once(measured: list[dict[str, Any]]) -> None:
     first = latency_table(CONFIG, **SHAPE)
     assert latency_table(CONFIG, **SHAPE) == first

@@ -67,6 +67,7 @@ def serve_page(
                     )
                 yield ServedPage(address.local_url(used), page.share_url)
             finally:
+                service.close()
                 page.close(verbose=False)
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.answers.describe_regions import describe_attention
 from app.answers.known_inputs import KnownInputs, truncated_end, unknown_words, untruncated
 from app.answers.models import Answer, Model, Models
 from app.answers.region_cache import DetectedRegions, RegionCache
 from app.answers.speedup import Speedups
+from app.answers.stages import Stage, drain
 from lxcompress.errors import DataError
+from lxcompress.vision.region_names import region_names
 
 MAX_CHARACTERS = 300
 _MAX_NAMED_WORDS = 5  # in the note on unknown words
+_MAX_ANSWERING = 4  # questions at the same time; each takes all threads of a model
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +48,13 @@ class Reply:
             return None
         return self.main.text == self.dense.text
 
+    @property
+    def looked_at(self) -> list[str]:
+        """The regions of most attention, described; empty without an answer."""
+        if self.main is None:
+            return []
+        return describe_attention(self.detected.regions, self.main.attention)
+
 
 class Service:
     """Everything that the page and its API need, in memory; reads no file of the model any more.
@@ -55,6 +68,7 @@ class Service:
         self.name, self.models, self.regions, self.known = name, models, regions, known
         self.speedups = Speedups()
         self._untruncated = untruncated(models.main.tokenizer)
+        self._answering = threading.BoundedSemaphore(_MAX_ANSWERING)
 
     def detect(self, picture: Path | None) -> tuple[DetectedRegions, str | None]:
         """Return the regions of a picture file, and the objection to the picture, if any.
@@ -62,10 +76,16 @@ class Service:
         Raises:
             DataError: there is no picture, or it cannot be read; without the file's name.
         """
+        return drain(self.detect_in_stages(picture))
+
+    def detect_in_stages(
+        self, picture: Path | None
+    ) -> Generator[Stage, None, tuple[DetectedRegions, str | None]]:
+        """Yield each stage that takes noticeable time, then return as `detect`."""
         if picture is None:
             raise DataError("there is no picture yet; choose one")
         try:
-            detected = self.regions.detect(picture)
+            detected = yield from self.regions.detect_in_stages(picture)
         except DataError as problem:
             if not picture.exists():
                 raise DataError("the picture has been deleted; choose it again") from None
@@ -78,16 +98,29 @@ class Service:
         Raises:
             DataError: the picture or the question is missing or cannot be used.
         """
+        return drain(self.ask_in_stages(picture, question))
+
+    def ask_in_stages(
+        self, picture: Path | None, question: str | None
+    ) -> Generator[Stage, None, Reply]:
+        """Yield each stage that takes noticeable time, then return as `ask`."""
         text = clean_question(question)
-        detected, objection = self.detect(picture)
+        detected, objection = yield from self.detect_in_stages(picture)
         if objection is not None:
             return Reply(text, detected, objection)
-        main, dense = self.models.answer(text, detected.regions)
+        if self.regions.is_slow:
+            yield Stage.ANSWERING
+        with self._answering:
+            main, dense = self.models.answer(text, detected.regions)
         if dense is not None:
             self.speedups.add(
                 dense_milliseconds=dense.milliseconds, ticket_milliseconds=main.milliseconds
             )
         return Reply(text, detected, None, main, dense, self._notes(text))
+
+    def close(self) -> None:
+        """Take no more pictures."""
+        self.regions.close()
 
     def _notes(self, question: str) -> list[str]:
         notes = []
@@ -127,8 +160,9 @@ def reply_to_json(reply: Reply, service: Service) -> dict[str, Any]:
     answer: the ticket's answer, null if there is an objection; agree: whether the dense model
     gives the same; ticket and dense: `likeliest` (answer and probability), `attention` (share of
     each region), `milliseconds`, `bytes`, `variant`; regions: boxes, xyxy in 0-1 of the picture;
-    detection_milliseconds; objection: why there is no answer; notes: reasons to doubt it. Of a
-    model alone, `model` stands for `agree`, `ticket` and `dense`.
+    region_names: what the detector found in each, or null; looked_at: the regions of most
+    attention, described; detection_milliseconds; objection: why there is no answer; notes: reasons
+    to doubt it. Of a model alone, `model` stands for `agree`, `ticket` and `dense`.
     """
     main, dense = service.models.main, service.models.dense
     answers: dict[str, Any] = {"model": _answer_to_json(reply.main, main)}
@@ -143,6 +177,8 @@ def reply_to_json(reply: Reply, service: Service) -> dict[str, Any]:
         "answer": reply.main.text if reply.main else None,
         **answers,
         "regions": reply.detected.regions.boxes.tolist(),
+        "region_names": region_names(reply.detected.regions),
+        "looked_at": reply.looked_at,
         "detection_milliseconds": reply.detected.milliseconds,
         "objection": reply.objection,
         "notes": reply.notes,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 import numpy as np
 from PIL import Image
 
 from app.answers.service import Reply, Service, reply_to_json
+from app.answers.stages import Stage
 from app.page import html
 from app.page.draw_regions import draw_regions
 from app.page.examples import Example
@@ -25,8 +26,13 @@ Output = tuple[Any, ...]
 """Values of the components: answer, probabilities, regions, their visibility, `Shown` or None."""
 
 
+Result = TypeVar("Result")
+
+
 class PageCallbacks:
     """Answer the page's events. Errors in what the user gave are shown on the page.
+
+    Those that may take seconds yield the stages that they are in, and at the end what they found.
 
     Arguments come from the browser without preprocessing, so they may be of any type.
     """
@@ -34,25 +40,31 @@ class PageCallbacks:
     def __init__(self, service: Service, uploads: Path) -> None:
         self.service, self.uploads = service, uploads.resolve()
 
-    def answer(self, picture: Any, question: Any, count: Any) -> Output:
+    def answer(self, picture: Any, question: Any, count: Any) -> Iterator[Output]:
         """Answer a question about an uploaded picture, and draw `count` regions."""
         try:
             path = self._uploaded_file(picture)
-            return self._show(path, self.service.ask(path, _as_question(question)), count)
+            stages = self.service.ask_in_stages(path, _as_question(question))
+            reply = yield from self._show_stages(stages, Stage.ANSWERING)
+            yield self._show(path, reply, count)
         except DataError as problem:
-            return _show_card(html.render_error(str(problem)))
+            yield _show_card(html.render_error(str(problem)))
 
-    def check_picture(self, picture: Any) -> Output:
+    def check_picture(self, picture: Any) -> Iterator[Output]:
         """Show what is wrong with a new picture, if anything, and cache its regions."""
+        yield _show_card(html.PLACEHOLDER)  # at once, so that it does not replace an answer
         if picture is None:
-            return _show_card(html.PLACEHOLDER)
+            return
         try:
-            _, objection = self.service.detect(self._uploaded_file(picture))
+            stages = self.service.detect_in_stages(self._uploaded_file(picture))
+            detected, objection = yield from self._show_stages(stages, Stage.DETECTING)
         except DataError as problem:
-            return _show_card(html.render_error(str(problem)))
+            yield _show_card(html.render_error(str(problem)))
+            return
         if objection is not None:
-            return _show_card(html.render_objection(objection, self.service.known))
-        return _show_card(html.PLACEHOLDER)
+            yield _show_card(html.render_objection(objection, self.service.known))
+        elif self.service.regions.is_slow:
+            yield _show_card(html.render_ready(detected.regions))
 
     def redraw_regions(self, shown: Shown | None, count: Any) -> Image.Image | None:
         """Draw another number of regions on the picture that is shown."""
@@ -63,7 +75,7 @@ class PageCallbacks:
             detected, _ = self.service.detect(Path(path))
         except DataError as problem:
             raise _gradio_error(problem) from None
-        return draw_regions(detected.preview, detected.regions.boxes, attention, _as_count(count))
+        return draw_regions(detected.preview, detected.regions, attention, _as_count(count))
 
     def answer_example(self, example: Example) -> Callable[[Any], tuple[Any, ...]]:
         """Return the callback that fills in an example and answers it."""
@@ -88,9 +100,21 @@ class PageCallbacks:
         if reply.main is None:
             return _show_card(card)
         detected, attention = reply.detected, reply.main.attention
-        drawn = draw_regions(detected.preview, detected.regions.boxes, attention, _as_count(count))
+        drawn = draw_regions(detected.preview, detected.regions, attention, _as_count(count))
         probabilities = html.render_probabilities(reply, self.service)
         return card, probabilities, drawn, gr.update(visible=True), (str(path), attention)
+
+    def _show_stages(
+        self, stages: Generator[Stage, None, Result], last: Stage
+    ) -> Generator[Output, None, Result]:
+        while True:
+            try:
+                stage = next(stages)
+            except StopIteration as done:
+                result: Result = done.value
+                return result
+            seconds = self.service.regions.latest_seconds
+            yield _show_card(html.render_stage(stage, last, seconds))
 
     def _uploaded_file(self, picture: Any) -> Path | None:
         """The path of an uploaded file, None without one. DataError for any other file."""

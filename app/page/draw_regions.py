@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from lxcompress.vision.region_names import region_names
+from lxcompress.vision.regions import Regions
+
 _MIN_SIDE = 640  # px of the longer side; smaller pictures are enlarged
 _DIMMED = 0.4  # brightness outside the drawn regions
 _MAX_COLOUR = (255, 176, 0)  # of the region with the most attention
@@ -15,16 +18,15 @@ _INK = (20, 20, 20)
 
 
 def draw_regions(
-    picture: Image.Image, boxes: np.ndarray, attention: Sequence[float] | np.ndarray, count: int
+    picture: Image.Image, regions: Regions, attention: Sequence[float] | np.ndarray, count: int
 ) -> Image.Image:
     """Return the RGB picture dimmed, with the `count` regions of most attention at full brightness.
 
-    The more attention a region has, the thicker its frame; each is labelled with its share. With a
-    count of 0, or without any attention, the picture is not dimmed. The result is at least 640
-    pixels on its longer side.
+    The more attention a region has, the thicker its frame; each is labelled with its name, if it
+    has one, and its share. With a count of 0, or without any attention, the picture is not dimmed.
+    The result is at least 640 pixels on its longer side.
 
     Args:
-        boxes: `[n, 4]`, xyxy in 0-1.
         attention: `[n]`, shares that sum to 1, or all 0.
     """
     scale = max(1.0, _MIN_SIDE / max(picture.size))
@@ -34,7 +36,8 @@ def draw_regions(
     if not count or not shares.any():
         return canvas
     shown = np.argsort(-shares, kind="stable")[:count]
-    corners = [_to_pixels(box, canvas.size) for box in boxes[shown]]
+    names = region_names(regions)
+    corners = [_to_pixels(box, canvas.size) for box in regions.boxes[shown]]
     lit = Image.new("L", canvas.size, round(255 * _DIMMED))
     for corner in corners:
         ImageDraw.Draw(lit).rectangle(corner, fill=255)
@@ -42,14 +45,14 @@ def draw_regions(
     pen = ImageDraw.Draw(canvas)
     unit = max(canvas.size) / _MIN_SIDE
     # The region with the most attention last, so that nothing covers it.
-    for corner, share in reversed(list(zip(corners, shares[shown], strict=True))):
-        relative = float(share / shares[shown[0]])
+    for corner, row in reversed(list(zip(corners, shown, strict=True))):
+        share = float(shares[row])
+        relative = share / float(shares[shown[0]])
         colour = _interpolate(_MIN_COLOUR, _MAX_COLOUR, relative)
         pen.rectangle(corner, outline=_INK, width=round(unit * (4 + 4 * relative)))
         pen.rectangle(corner, outline=colour, width=round(unit * (2 + 4 * relative)))
-        _draw_label(
-            pen, corner, _display_share(float(share)), colour, round(unit * 20), canvas.size
-        )
+        text = " ".join(filter(None, [names[row], _display_share(share)]))
+        _draw_label(pen, corner, text, colour, round(unit * 20), canvas.size)
     return canvas
 
 
@@ -84,7 +87,7 @@ def _draw_label(
     """Draw a tag above the box, or inside it where there is no room above."""
     font = ImageFont.load_default(height)
     width = round(pen.textlength(text, font=font)) + height // 2
-    left = min(corner[0], size[0] - width)
+    left = max(0, min(corner[0], size[0] - width))
     top = corner[1] - round(1.3 * height)
     top = top if top >= 0 else corner[1]
     pen.rectangle((left, top, left + width, top + round(1.3 * height)), fill=colour)

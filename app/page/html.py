@@ -8,6 +8,9 @@ from app.answers.known_inputs import KnownInputs
 from app.answers.models import Answer, Model
 from app.answers.service import Reply, Service
 from app.answers.speedup import FEWEST_QUESTIONS, Speedup
+from app.answers.stages import Stage
+from lxcompress.vision.region_names import region_names
+from lxcompress.vision.regions import Regions
 
 _MAX_LISTED_ANSWERS = 200
 
@@ -15,6 +18,50 @@ PLACEHOLDER = (
     '<div class="lx-answer lx-placeholder"><p class="lx-text">The answer appears here. '
     "Choose a picture and ask a question, or try an example.</p></div>"
 )
+
+
+_STAGES = {
+    Stage.OPENING: "Opening the picture",
+    Stage.WAITING: "Waiting for the pictures before this one",
+    Stage.DETECTING: "Detecting regions",
+    Stage.ANSWERING: "Answering",
+}
+_MAX_LISTED_OBJECTS = 8
+
+
+def render_stage(stage: Stage, last: Stage, detector_seconds: float | None) -> str:
+    """What is being done, as a list of stages up to `last`: those before are done.
+
+    detector_seconds: how long the detector took for the latest picture; None if that is not known.
+    """
+    order = list(Stage)[: list(Stage).index(last) + 1]
+    items = ""
+    for one in order:
+        if one is Stage.WAITING and stage is not one:
+            continue
+        done = order.index(one) < order.index(stage)
+        state = "done" if done else "current" if one is stage else "next"
+        took = ""
+        if one is Stage.DETECTING and stage in (Stage.WAITING, Stage.DETECTING):
+            known = detector_seconds is not None
+            took = f" (the latest picture took {detector_seconds:.0f} s)" if known else ""
+        items += f'<li class="lx-{state}">{_STAGES[one]}{took}</li>'
+    return (
+        '<div class="lx-answer lx-busy"><p class="lx-text">Looking at the picture…</p>'
+        f'<ol class="lx-stages">{items}</ol></div>'
+    )
+
+
+def render_ready(regions: Regions) -> str:
+    """That a picture's regions are known, with the names of what is in them if they have any."""
+    found = [name for name in region_names(regions) if name is not None]
+    names = list(dict.fromkeys(found))[:_MAX_LISTED_OBJECTS]
+    if not names:
+        return PLACEHOLDER
+    return (
+        '<div class="lx-answer lx-placeholder"><p class="lx-text">The picture is ready; ask a '
+        f"question. Found in it: {escape(', '.join(names))}.</p></div>"
+    )
 
 
 def render_header(service: Service) -> str:

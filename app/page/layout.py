@@ -13,7 +13,8 @@ from app.page import html
 from app.page.callbacks import PageCallbacks
 from app.page.examples import Example
 
-_CONCURRENCY = 4  # requests computed at the same time; the others wait in the queue
+# Requests at the same time; the others wait in the queue. Most of them wait for the detector.
+_CONCURRENCY = 32
 _MAX_QUEUE = 256
 _INITIAL_REGIONS = 3
 _PHOTO_QUESTION = "what color is the bus?"
@@ -97,15 +98,24 @@ def build_page(
             "concurrency_limit": _CONCURRENCY,
             "show_progress_on": [answer],
         }
-        gr.on([ask.click, question.submit], callbacks.answer, inputs, outputs, **options)
-        picture.input(callbacks.check_picture, picture, outputs, **options)
+        check = picture.input(callbacks.check_picture, picture, outputs, **options)
+        # Whatever is asked for last is shown.
+        answered = gr.on(
+            [ask.click, question.submit],
+            callbacks.answer,
+            inputs,
+            outputs,
+            cancels=[check],
+            **options,
+        )
         count.input(
             callbacks.redraw_regions, [shown, count], regions, show_progress="hidden",
             trigger_mode="always_last", api_visibility="private", preprocess=False,
         )  # fmt: skip
         for button, example in zip(buttons, examples, strict=True):
             fill_in = callbacks.answer_example(example)
-            button.click(fill_in, count, [picture, question, *outputs], **options)
+            shown_by = [picture, question, *outputs]
+            button.click(fill_in, count, shown_by, cancels=[check, answered], **options)
         _add_api(callbacks, picture, question)
     page.queue(max_size=_MAX_QUEUE, api_open=True)
     return page

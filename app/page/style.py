@@ -39,6 +39,7 @@ CSS = """
   --lx-warn-background: #422006; --lx-card: #0f172a; --lx-line: #1e293b; --lx-ink: #f1f5f9;
   --lx-muted: #a3b1c6; }
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
+.gradio-container > main, .gradio-container .wrap { width: 100%; }
 footer { display: none !important; }
 .gradio-container .html-container { padding: 0; }
 .lx-header h1 { font-size: 2rem; font-weight: 700; margin: 0.6rem 0 0.2rem; color: var(--lx-ink); }
@@ -57,6 +58,15 @@ footer { display: none !important; }
   margin-top: 0.7rem; padding: 0.5rem 0.8rem; border-radius: 8px; line-height: 1.45; }
 .lx-placeholder { min-height: 12rem; display: grid; place-items: center; text-align: center; }
 .lx-placeholder .lx-text { color: var(--lx-muted); max-width: 34ch; }
+.lx-stages { list-style: none; padding: 0; margin: 0.6rem 0 0; }
+.lx-stages li { padding: 0.15rem 0; color: var(--lx-muted); }
+.lx-stages li::before { content: "○"; display: inline-block; width: 1.6em; }
+.lx-stages .lx-done::before { content: "✓"; color: var(--lx-dense); }
+.lx-stages .lx-current { color: var(--lx-ink); font-weight: 600; }
+.lx-stages .lx-current::before { content: "●"; color: var(--lx-ticket);
+  animation: lx-pulse 1.2s ease-in-out infinite; }
+@keyframes lx-pulse { 50% { opacity: 0.25; } }
+@media (prefers-reduced-motion: reduce) { .lx-stages .lx-current::before { animation: none; } }
 .lx-error { border-color: var(--lx-bad); }
 .lx-error .lx-text { color: var(--lx-bad); }
 .lx-objection .lx-headline { font-size: 1.6rem; color: var(--lx-warn); }

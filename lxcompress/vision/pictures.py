@@ -17,6 +17,9 @@ from lxcompress.system.files import check_regular
 
 MAX_PIXELS = 64_000_000
 
+# Not MPO: the pictures of a telephone's JPEG are views of one scene.
+_ANIMATED = frozenset({"GIF", "WEBP", "PNG"})
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"})
 _EXIF_ORIENTATION = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # values of the tag that exchange width and height
 
@@ -57,6 +60,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             with Image.open(path) as file:
                 if file.width * file.height > MAX_PIXELS:
                     raise _too_large(path)
+                if file.format in _ANIMATED and getattr(file, "is_animated", False):
+                    raise DataError(f"picture is animated; save one frame as JPEG or PNG: {path}")
                 yield file
     except FileNotFoundError:
         raise DataError(f"picture not found: {path}") from None
@@ -67,10 +72,20 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise _too_large(path) from None
     except UnidentifiedImageError:
+        if _is_heic(path):
+            raise DataError(
+                f"HEIC pictures cannot be read; save it as JPEG or PNG: {path}"
+            ) from None
         raise DataError(f"not a picture that can be read ({_content(path)}): {path}") from None
     except (*_BROKEN, zlib.error) as problem:
         reason = " ".join(str(problem).split()) or type(problem).__name__
         raise DataError(f"picture is truncated or damaged ({reason}): {path}") from None
+
+
+def _is_heic(path: Path) -> bool:
+    with open(path, "rb") as file:
+        start = file.read(12)
+    return start[4:8] == b"ftyp" and start[8:] in _HEIC_BRANDS
 
 
 def _content(path: Path) -> str:
@@ -79,6 +94,8 @@ def _content(path: Path) -> str:
         start = file.read(64).lstrip().lower()
     if not start:
         return "the file is empty"
+    if start.startswith(b"%pdf"):
+        return "a PDF; save its picture as JPEG or PNG"
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         return "a page in its place, as failed downloads leave behind"
     if start.startswith(b"version https://git-lfs"):

@@ -4,13 +4,16 @@ import shutil
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from app.answers import region_cache
 from app.answers.region_cache import RegionCache
+from app.answers.stages import Stage
 from lxcompress.data.shapes.scenes import make_scene, render
 from lxcompress.errors import DataError
 from lxcompress.vision.pictures import open_picture
@@ -75,3 +78,69 @@ def test_the_preview_of_a_large_picture_is_small(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     render(make_scene(0, "demo", 0)).resize((3000, 1500)).save(path)
     assert RegionCache(PixelDetector()).detect(path).preview.size == (768, 384)
+
+
+class PausedDetector(PixelDetector):
+    """Waits in `detect` until it may go on; knows the pictures that it is working on."""
+
+    def __init__(self) -> None:
+        self.may_go_on = threading.Event()
+        self.started = threading.Semaphore(0)
+
+    def detect(self, pictures: Sequence[Image.Image]) -> list[Regions]:
+        self.started.release()
+        assert self.may_go_on.wait(30)
+        return super().detect(pictures)
+
+
+class PausedLearnedDetector(PausedDetector):
+    weights = "stand for a detector with weights, which is slow"
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / f"{number}.png" for number in range(4)]
+    for number, path in enumerate(paths):
+        render(make_scene(0, "demo", number)).save(path)
+    return paths
+
+
+def test_a_cached_picture_waits_for_no_other(
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(region_cache, "_MAX_WAITING", 2)
+    detector = PausedLearnedDetector()
+    cache = RegionCache(detector)
+    detector.may_go_on.set()
+    first = cache.detect(paths[0])
+    assert cache.latest_seconds is not None and detector.started.acquire(timeout=30)
+    detector.may_go_on.clear()
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(cache.detect, paths[1])
+        assert detector.started.acquire(timeout=30)
+        assert cache.detect(paths[0]) is first
+        waiting = cache.detect_in_stages(paths[2])
+        assert [next(waiting), next(waiting)] == [Stage.OPENING, Stage.WAITING]
+        with pytest.raises(DataError, match="2 other pictures are waiting; try again"):
+            cache.detect(paths[3])
+        assert not detector.started.acquire(blocking=False)  # one at a time
+        unreadable = paths[0].with_name("text.png")
+        unreadable.write_text("hello")
+        with pytest.raises(DataError, match="not a picture"):  # at once
+            cache.detect(unreadable)
+        detector.may_go_on.set()
+        running.result(30)
+        assert set(waiting) <= {Stage.DETECTING} and len(cache) == 3
+
+
+def test_a_detector_without_weights_takes_two_pictures_at_once(paths: list[Path]) -> None:
+    detector = PausedDetector()
+    cache = RegionCache(detector)
+    with ThreadPoolExecutor() as pool:
+        found = [pool.submit(cache.detect, path) for path in paths]
+        for _ in range(2):
+            assert detector.started.acquire(timeout=30)
+        assert not detector.started.acquire(timeout=0.1)  # the memory of opened pictures is bounded
+        detector.may_go_on.set()
+        assert len({id(one.result(30)) for one in found}) == 4
+    assert list(cache.detect_in_stages(paths[0])) == []

@@ -25,6 +25,8 @@ def test_agreement_on_the_page_and_in_json(service: Service, tmp_path: Path) -> 
         reply_json = json.loads(json.dumps(reply_to_json(reply, service)))
         assert reply_json["answer"] == reply.main.text and reply_json["agree"] == reply.agree
         assert len(reply_json["ticket"]["attention"]) == len(reply_json["regions"])
+        assert reply_json["region_names"] == [None] * len(reply_json["regions"])
+        assert 1 <= len(reply_json["looked_at"]) <= 3
         assert service.models.dense
         assert reply_json["dense"]["bytes"] == service.models.dense.bytes
     assert seen == {True, False}

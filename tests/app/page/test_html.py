@@ -3,13 +3,17 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.answers.known_inputs import KnownInputs
 from app.answers.models import Models
 from app.answers.service import Service
 from app.answers.speedup import Speedups
+from app.answers.stages import Stage
 from app.page import html
+from lxcompress.vision.region_names import region_names
+from lxcompress.vision.regions import RegionObjects, Regions
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
@@ -66,3 +70,21 @@ def test_speed_is_attributed_to_fewer_heads_and_neurons_only(
     text = html.render_probabilities(reply, other)
     assert says in text
     assert ("times as fast" in text) == (compact and dense == "int8" and ratios == [1.9] * 8)
+
+
+def test_the_stages_before_the_current_one_are_done() -> None:
+    text = html.render_stage(Stage.DETECTING, Stage.ANSWERING, 14.2)
+    assert text.count("lx-done") == 1 and text.count("lx-current") == 1
+    assert "the latest picture took 14 s" in text and "Waiting" not in text and "Answer" in text
+    waiting = html.render_stage(Stage.WAITING, Stage.DETECTING, None)
+    assert '<li class="lx-current">Waiting for the pictures before this one' in waiting
+    assert "Answer" not in waiting and "took" not in waiting
+
+
+def test_what_the_detector_found_is_named_once_a_picture_is_ready() -> None:
+    ids, sure = np.arange(3), np.full(3, 0.9, np.float32)
+    boxes = np.zeros((3, 4), np.float32)
+    regions = Regions(np.zeros((3, 1), np.float32), boxes, RegionObjects(ids, sure, ids, sure))
+    (first, *_) = region_names(regions)
+    assert first and first in html.render_ready(regions)
+    assert html.render_ready(Regions(regions.features, boxes)) == html.PLACEHOLDER

@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from exporters.variants import Precision
 from lxcompress.errors import RunError
 from lxcompress.result import Accuracy
-from lxcompress.system.files import read_json, write_json
-from lxcompress.system.record import Record, first_error
+from lxcompress.system.files import write_json
+from lxcompress.system.record import Record
 
 EXPORT_REPORT = "export.json"
 
@@ -132,14 +132,9 @@ class ExportReport(Record):
         Raises:
             RunError: it is missing, damaged or of another form.
         """
-        path = folder / EXPORT_REPORT
-        try:
-            return cls.model_validate(read_json(path, "export report", RunError))
-        except ValidationError as problem:
-            raise RunError(
-                f"{path} is not an export report ({first_error(problem)}); delete it and export "
-                "again"
-            ) from None
+        return cls.load(
+            folder / EXPORT_REPORT, "export report", RunError, remedy="delete it and export again"
+        )
 
     def write(self, folder: Path) -> None:
         """Write the report into `folder`, whole or not at all."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from lxcompress.choices import Pattern
 from lxcompress.errors import RunError
-from lxcompress.system.files import read_json, write_json
-from lxcompress.system.record import Record, first_error
+from lxcompress.system.files import write_json
+from lxcompress.system.record import Record
 
 Accuracy = dict[str, float | None]
 """Percent by "overall", "yes/no", "number" and "other"; None for a type that the data lacks."""
@@ -141,10 +141,7 @@ class RunResult(Record):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read `result.json`; raise RunError when it is missing, damaged or of another form."""
-        try:
-            return cls.model_validate(read_json(path, "result", RunError))
-        except ValidationError as problem:
-            raise RunError(f"result {path} is damaged at {first_error(problem)}") from None
+        return cls.load(path, "result", RunError)
 
     def write(self, path: Path) -> None:
         """Write `result.json`, whole or not at all."""

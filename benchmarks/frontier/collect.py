@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from benchmarks.bench.schema import SCHEMA as BENCH_SCHEMA
 from benchmarks.bench.schema import Report, System
 from benchmarks.bench.systems import ONNX
@@ -16,8 +14,6 @@ from benchmarks.frontier.schema import DENSE, SCHEMA, Frontier, Latency, Point
 from benchmarks.measure.statistics import median_ratio
 from lxcompress.errors import DataError, RunError
 from lxcompress.run import Run
-from lxcompress.system.files import read_json
-from lxcompress.system.record import first_error
 from lxcompress.system.shell import lxcompress_command
 
 _BASE = System.of(ONNX, "dense", "fp32")
@@ -74,13 +70,7 @@ def _read(run: Run) -> Report:
     again = f"`{lxcompress_command('bench', run.folder)}` makes one"
     if not path.exists():
         raise RunError(f"{run.folder} has no bench report; {again}")
-    found = read_json(path, "bench report", RunError)
-    if not isinstance(found, dict) or found.get("schema") != BENCH_SCHEMA:
-        raise RunError(f"{path} is not a bench report of schema {BENCH_SCHEMA}; {again}")
-    try:
-        return Report.model_validate(found)
-    except ValidationError as problem:
-        raise RunError(f"bench report {path} is damaged at {first_error(problem)}") from None
+    return Report.load(path, "bench report", RunError, schema=BENCH_SCHEMA, remedy=again)
 
 
 def _difference(found: dict[str, Any], base: dict[str, Any]) -> str | None:

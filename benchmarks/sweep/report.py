@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from benchmarks.report.html import figure, page
 from benchmarks.report.markdown import as_markdown, table_markdown
 from benchmarks.report.sections import Section, machine_table
@@ -14,8 +12,7 @@ from benchmarks.sweep import figure1, findings, tables
 from benchmarks.sweep.published import published
 from benchmarks.sweep.schema import SCHEMA, Report
 from lxcompress.errors import RunError
-from lxcompress.system.files import atomic_path, read_json, write_json
-from lxcompress.system.record import first_error
+from lxcompress.system.files import atomic_path, write_json
 
 HEADING = "Lottery tickets by sparsity"
 REPORT = "report.json"
@@ -74,14 +71,7 @@ def read(path: Path) -> Report:
     Raises:
         RunError: The file is missing, damaged, or has another schema.
     """
-    found = read_json(path, "sweep report", RunError)
-    schema = found.get("schema") if isinstance(found, dict) else None
-    if schema != SCHEMA:
-        raise RunError(f"{path} is not a sweep report of schema {SCHEMA} (schema: {schema!r})")
-    try:
-        return Report.model_validate(found)
-    except ValidationError as problem:
-        raise RunError(f"sweep report {path} is damaged at {first_error(problem)}") from None
+    return Report.load(path, "sweep report", RunError, schema=SCHEMA)
 
 
 def headline(report: Report) -> str:

@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from scipy.optimize import isotonic_regression
 from transformers import LxmertConfig, LxmertForQuestionAnswering
 
@@ -41,11 +40,10 @@ from lxcompress.errors import ConfigError
 from lxcompress.model.sublayers import Sublayer, sublayers
 from lxcompress.pruning.latency_table import LatencyTable
 from lxcompress.system.cache import writable_cache
-from lxcompress.system.files import read_json, write_json
+from lxcompress.system.files import write_json
 from lxcompress.system.machine.environment import onnx_machine
 from lxcompress.system.machine.threads import threads_for
 from lxcompress.system.progress import progress
-from lxcompress.system.record import first_error
 from lxcompress.system.timing import time_in_rounds
 
 _ROUNDS, _SECONDS = 30, 2.0  # at least, for each kind of sublayer
@@ -99,12 +97,9 @@ def latency_table(
     if not path.exists():
         table = _measure(architecture, machine, **shape)
         write_json(path, table.model_dump(mode="json"))
-    try:
-        table = LatencyTable.model_validate(read_json(path, "latencies", ConfigError))
-    except ValidationError as problem:
-        raise ConfigError(
-            f"{path} is damaged at {first_error(problem)}; delete it, to measure again"
-        ) from None
+    table = LatencyTable.load(
+        path, "table of latencies", ConfigError, remedy="delete it, to measure again"
+    )
     if table.machine != machine:
         raise ConfigError(f"{path} was measured on another machine; delete it, to measure here")
     return table

@@ -5,7 +5,6 @@ They are measured before anything is trained and belong to the run: what it remo
 
 from __future__ import annotations
 
-from pydantic import ValidationError
 from transformers import LxmertConfig, PreTrainedTokenizerBase
 
 from lxcompress.config import PruneConfig
@@ -13,9 +12,7 @@ from lxcompress.errors import ConfigError, RunError
 from lxcompress.pruning.latency_table import LatencyTable, MeasureLatencies
 from lxcompress.run import Run
 from lxcompress.steps.trainer import RunTrainer
-from lxcompress.system.files import read_json
 from lxcompress.system.machine.environment import onnx_machine
-from lxcompress.system.record import first_error
 
 
 def measure(
@@ -44,11 +41,7 @@ def read(run: Run, config: PruneConfig) -> LatencyTable | None:
     """
     if config.speedup is None:
         return None
-    path = run.once_path("latencies")
-    try:
-        table = LatencyTable.model_validate(read_json(path, "latencies", RunError))
-    except ValidationError as problem:
-        raise RunError(f"{path} is damaged at {first_error(problem)}") from None
+    table = LatencyTable.load(run.once_path("latencies"), "latencies", RunError)
     here = onnx_machine(table.machine.get("threads"))
     for name, value in here.items():
         if table.machine.get(name) != value:

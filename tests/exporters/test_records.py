@@ -99,6 +99,6 @@ def test_a_damaged_report_says_where(
     (tmp_path / "export.json").write_text(json.dumps(report))
     with pytest.raises(RunError) as caught:
         ExportReport.read(tmp_path)
-    assert f"{tmp_path}/export.json is not an export report ({message}" in str(caught.value)
+    assert f"export report {tmp_path}/export.json is damaged at {message}" in str(caught.value)
     assert str(caught.value).endswith("; delete it and export again")
     assert "\n" not in str(caught.value)

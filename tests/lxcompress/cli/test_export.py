@@ -135,9 +135,9 @@ def with_large_weight(run: Path) -> None:
             "has a weight of 70000, too large for fp16",
         ),
         (damaged_report("{"), ["{}"], "export report is not valid JSON"),
-        (damaged_report("{}"), ["{}"], "{}/onnx/export.json is not an export report"),
-        (damaged_report("[]"), ["{}"], "{}/onnx/export.json is not an export report"),
-        (damaged_report('{"files": 7}'), ["{}"], "{}/onnx/export.json is not an export report"),
+        (damaged_report("{}"), ["{}"], "export report {}/onnx/export.json is damaged at"),
+        (damaged_report("[]"), ["{}"], "export report {}/onnx/export.json is damaged at"),
+        (damaged_report('{"files": 7}'), ["{}"], "export report {}/onnx/export.json is damaged at"),
         (None, ["{}", "--variant", "int4"], "--variant int4: choose fp32, fp16, int8, sparse-fp3"),
         (
             None,

@@ -10,6 +10,7 @@ from app.answers.region_cache import RegionCache
 from app.answers.served_files import ServedFiles
 from app.answers.service import Service
 from lxcompress.errors import ModelError
+from lxcompress.vision.butd.setting import DetectorSetting
 from lxcompress.vision.detectors import FEATURE_SIZES, detector_of, get_detector
 from lxcompress.vision.pixel import PixelDetector
 from lxcompress.vision.regions import Detector
@@ -22,13 +23,15 @@ class ServiceOptions:
     device: "cpu" or "cuda", for the models and for the detector "butd".
     threads: CPU threads of each model; None lets `Model` decide.
     detector: its name; None for the one of the model's data, or by the model's features.
-    detector_weights: a folder or hub id; None for the detector's default weights.
+    detector_weights: a folder, hub id or exported file; None for the detector's default weights.
+    detector_setting: how the detector "butd" computes; None for the exact setting.
     """
 
     device: str = "cpu"
     threads: int | None = None
     detector: str | None = None
     detector_weights: str | None = None
+    detector_setting: DetectorSetting | None = None
 
 
 def open_detector(files: ServedFiles, options: ServiceOptions) -> Detector:
@@ -48,7 +51,7 @@ def open_detector(files: ServedFiles, options: ServiceOptions) -> Detector:
         )
     # PixelDetector takes no device.
     device = "auto" if name == PixelDetector.name else options.device
-    return get_detector(name, options.detector_weights, device)
+    return get_detector(name, options.detector_weights, device, options.detector_setting)
 
 
 def open_service(files: ServedFiles, detector: Detector, options: ServiceOptions) -> Service:

@@ -7,15 +7,18 @@ A detector takes seconds for a photograph, LXMERT a few hundredths. Files lie in
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 import lxcompress
+from lxcompress.data.regions.detection import weights_of
 from lxcompress.errors import DataError, ModelError
 from lxcompress.system.cache import writable_cache
 from lxcompress.system.files import atomic_path, sha256
@@ -23,6 +26,9 @@ from lxcompress.vision.detectors import get_detector
 from lxcompress.vision.pictures import open_picture
 from lxcompress.vision.pixel import PixelDetector
 from lxcompress.vision.regions import Detector, RegionObjects, Regions
+
+if TYPE_CHECKING:
+    from lxcompress.vision.butd.setting import DetectorSetting
 
 _MAX_FILES = 2_000  # of a detector; 600 MB with 36 x 2048 features
 _OBJECT_FIELDS = tuple(field.name for field in fields(RegionObjects))
@@ -40,24 +46,34 @@ class FoundRegions:
 class StoredRegions:
     """A detector that is loaded when a picture is not stored yet."""
 
-    def __init__(self, name: str, weights: str | None, device: str, feature_size: int) -> None:
-        """Name the detector and identify its weights.
+    def __init__(
+        self,
+        name: str,
+        weights: str | None,
+        device: str,
+        feature_size: int,
+        setting: DetectorSetting | None = None,
+    ) -> None:
+        """Name the detector and identify its weights and its setting.
 
         Raises:
             ConfigError: there is no such detector, or the cache cannot be written to.
             ModelError: its weights are not available, or the model takes other features.
         """
         self._feature_size = feature_size
-        device = "auto" if name == PixelDetector.name else device
-        self._load: Callable[[], Detector] = lambda: get_detector(name, weights, device)
+        device = "auto" if name == PixelDetector.name or _is_file(weights) else device
+        self._load: Callable[[], Detector] = lambda: get_detector(name, weights, device, setting)
         self._detector: Detector | None = None
-        if name == "butd":
-            from lxcompress.vision.butd.weights import HUB_ID, weights_digest
+        if name == "butd" and not _is_file(weights):
+            from lxcompress.vision.butd.setting import EXACT
+            from lxcompress.vision.butd.weights import HUB_ID, weights_identity
 
-            identity = f"{name}-{weights_digest(weights or HUB_ID)[:16]}"
+            definite = (setting or EXACT).definite("cuda" if device == "cuda" else "cpu")
+            source = weights_identity(weights or HUB_ID, definite)
         else:
-            self._open()  # what is wrong with the options is raised here
-            identity = f"{name}-{lxcompress.__version__}"
+            detector = self._open()  # what is wrong with the options is raised here
+            source = weights_of(detector) or lxcompress.__version__
+        identity = re.sub("[^a-z0-9.]+", "-", f"{name} {source}")
         self._folder = writable_cache(f"regions/{identity}")
 
     def detect(self, picture: Path) -> FoundRegions:
@@ -116,6 +132,10 @@ class StoredRegions:
         stored = sorted(self._folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
         for oldest in stored[:-_MAX_FILES]:
             oldest.unlink(missing_ok=True)
+
+
+def _is_file(weights: str | None) -> bool:
+    return weights is not None and weights.endswith(".onnx")
 
 
 def check_picture(path: Path) -> None:

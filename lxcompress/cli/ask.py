@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lxcompress.cli.options import Answers, OtherTokenizer
+from lxcompress.cli.options import Answers, DetectorPrecision, OtherTokenizer, Proposals, Screening
 
 if TYPE_CHECKING:
     from app.answers.answering import TimedAnswer
@@ -47,8 +47,13 @@ def ask(
     ] = None,
     detector_weights: Annotated[
         str | None,
-        typer.Option(help="Folder or hub id of butd's weights. [default: the published ones]"),
+        typer.Option(
+            help="Folder, hub id or exported ONNX file of butd. [default: the published weights]"
+        ),
     ] = None,
+    detector_precision: DetectorPrecision = "auto",
+    proposals: Proposals = 300,
+    screening: Screening = True,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON list, one object for each answer.")
@@ -67,7 +72,9 @@ def ask(
     from lxcompress.errors import ConfigError
     from lxcompress.system.machine.device import resolve_device
     from lxcompress.system.progress import progress
+    from lxcompress.vision.butd.setting import DetectorSetting
 
+    setting = DetectorSetting(detector_precision, proposals, screening)
     if device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"--device {device}: choose auto, cpu or cuda")
     names, texts = _parse(inputs, questions)
@@ -77,7 +84,9 @@ def ask(
             check_picture(path)
         definite = resolve_device(device)
         opened = open_answering(model, answers, tokenizer, detector, definite)
-        regions = StoredRegions(opened.detector, detector_weights, definite, opened.feature_size)
+        regions = StoredRegions(
+            opened.detector, detector_weights, definite, opened.feature_size, setting
+        )
         results = []
         with progress("Looking at pictures", len(pictures), "pictures") as meter:
             for name, path in pictures.items():

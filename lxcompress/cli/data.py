@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from lxcompress.cli.detector.detect import detect, print_result
 from lxcompress.system.shell import lxcompress_command
 
 app = typer.Typer(no_args_is_help=True, help="Make, convert and check datasets.")
@@ -118,7 +119,7 @@ def import_(
             f"; {len(skipped)} broken pictures and {left_out} questions about them left out, "
             f"listed in {output / SKIPPED_NAME}"
         )
-    _print_result(result, lxcompress_command("data", "check", output))
+    print_result(result, lxcompress_command("data", "check", output))
 
 
 @app.command()
@@ -143,61 +144,13 @@ def convert(
     from lxcompress.data.regions.lxmert_tsv import convert_tsv
 
     store = convert_tsv(tsv, output, max_regions)
-    _print_result(
+    print_result(
         f"regions of {len(store)} pictures ({store.feature_size} features): {output}",
         lxcompress_command("data", "import", "--train-regions", output) + " … --output DATASET",
     )
 
 
-@app.command()
-def detect(
-    images: Annotated[Path, typer.Argument(help="Folder of pictures.")],
-    output: _Output,
-    detector: Annotated[str, typer.Option(help="pixel or butd.")] = "pixel",
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Weights of butd: a folder or Hugging Face id. "
-            "[default: unc-nlp/frcnn-vg-finetuned]"
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Device for butd: auto, cpu or cuda.")] = "auto",
-    batch_size: Annotated[
-        int | None,
-        typer.Option(min=1, help="Pictures opened at once. [default: 8; 1 for butd]"),
-    ] = None,
-    skip_broken: Annotated[
-        bool,
-        typer.Option("--skip-broken", help="Leave out pictures that cannot be read; list them."),
-    ] = False,
-) -> None:
-    """Detect the regions of a folder of pictures.
-
-    pixel finds drawn shapes; butd, the bottom-up-attention Faster R-CNN, gives LXMERT's regions
-    of photographs. After an interrupt, or when pictures were added, the same command continues.
-
-    Example: lxcompress data detect pictures/ --output regions/mine --detector butd
-    """
-    from lxcompress.data.regions.detection import detect_folder
-    from lxcompress.data.regions.index import INDEX_NAME
-    from lxcompress.vision.detectors import get_detector
-
-    store = detect_folder(
-        images,
-        output,
-        get_detector(detector, weights, device),
-        batch_size,
-        skip_broken=skip_broken,
-    )
-    result = f"regions of {len(store)} pictures ({store.feature_size} features): {output}"
-    if store.skipped:
-        for name, problem in store.skipped.items():
-            typer.echo(f"skipped: {name}: {problem}", err=True)
-        result += f"; {len(store.skipped)} broken pictures left out, listed in {INDEX_NAME} there"
-    _print_result(
-        result,
-        lxcompress_command("data", "import", "--train-regions", output) + " … --output DATASET",
-    )
+app.command()(detect)
 
 
 @app.command("make-shapes")
@@ -223,7 +176,7 @@ def make_shapes_(
         questions_per_image=questions_per_image,
         seed=seed,
     )
-    _print_result(f"dataset: {output}", lxcompress_command("data", "check", output))
+    print_result(f"dataset: {output}", lxcompress_command("data", "check", output))
 
 
 @app.command()
@@ -258,8 +211,4 @@ def check(
     if findings.problems:
         raise typer.Exit(2)
     result = "no problems" + (" in what --quick checks" if quick else "")
-    _print_result(result, lxcompress_command("prune", "--data", data))
-
-
-def _print_result(result: str, next_command: str) -> None:
-    print(f"{result}\nnext: {next_command}")
+    print_result(result, lxcompress_command("prune", "--data", data))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lxcompress.cli.options import Answers, OtherTokenizer
+from lxcompress.cli.options import Answers, DetectorPrecision, OtherTokenizer, Proposals, Screening
 
 _RUNS = Path("runs")
 
@@ -52,8 +52,13 @@ def demo(
     ] = None,
     detector_weights: Annotated[
         str | None,
-        typer.Option(help="Folder or hub id of butd's weights. [default: the published ones]"),
+        typer.Option(
+            help="Folder, hub id or exported ONNX file of butd. [default: the published weights]"
+        ),
     ] = None,
+    detector_precision: DetectorPrecision = "auto",
+    proposals: Proposals = 300,
+    screening: Screening = True,
     port: Annotated[
         int | None,
         typer.Option(min=1, max=65535, help="[default: the first free port from 7860]"),
@@ -90,8 +95,10 @@ def demo(
     from app.answers.served_files import ModelOptions, ServedFiles, find_newest_run
     from app.server import serve_page, wait_for_interrupt
     from exporters.runtime.session import check_device
+    from lxcompress.vision.butd.setting import DetectorSetting
 
     # What can be checked at once is checked before minutes of work.
+    setting = DetectorSetting(detector_precision, proposals, screening)
     check_device(device)
     address = Address.parse(host, root_path)
     find_port(port, address.host)
@@ -100,7 +107,7 @@ def demo(
         options.check_for_run()
     name = model or str(find_newest_run(_RUNS) or _find_default_ticket())
     files = ServedFiles.find(name, options)
-    running = ServiceOptions(device, threads, detector, detector_weights)
+    running = ServiceOptions(device, threads, detector, detector_weights, setting)
     found = open_detector(files, running)
     if files.missing:
         names = ", ".join(file.name for file in files.missing)

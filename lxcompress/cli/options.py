@@ -39,6 +39,25 @@ OtherTokenizer = Annotated[
         "--tokenizer", help="Tokenizer folder or hub id for a model without one. [default: its own]"
     ),
 ]
+DetectorPrecision = Annotated[
+    str,
+    typer.Option(
+        "--detector-precision",
+        help="Of butd's convolutions: fp32, bf16, or auto: bf16 on a CPU with instructions for it.",
+    ),
+]
+Proposals = Annotated[
+    int,
+    typer.Option(help="Proposals of butd, 36 to 300, among which 36 regions are selected."),
+]
+Screening = Annotated[
+    bool,
+    typer.Option(
+        "--screening/--no-screening",
+        help="Let butd judge its proposals by a quarter of their cells, and compute features of "
+        "the most promising ones only.",
+    ),
+]
 KeepAnswerHead = Annotated[
     bool | None,
     typer.Option(

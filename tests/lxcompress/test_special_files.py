@@ -18,7 +18,7 @@ from lxcompress.pruning.mask import Mask
 from lxcompress.system.files import check_regular, read_json
 from lxcompress.system.settings_file import read_settings
 from lxcompress.training.checkpoint import load_checkpoint
-from lxcompress.vision.butd.network import Architecture
+from lxcompress.vision.butd.architecture import Architecture
 from lxcompress.vision.butd.weights import check_config
 from lxcompress.vision.pictures import open_picture
 

@@ -6,7 +6,8 @@ import torch
 import yaml
 from torch import nn
 
-from lxcompress.vision.butd.network import Architecture, BottomUpNetwork
+from lxcompress.vision.butd.architecture import Architecture
+from lxcompress.vision.butd.network import BottomUpNetwork
 from lxcompress.vision.butd.resnet import Bottleneck, FrozenBatchNorm
 
 TINY = Architecture(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 # exp(dw) and exp(dh) are limited to what scales a box of 16 pixels to 1000.
-_LARGEST_LOG_SCALE = math.log(1000 / 16)
+LARGEST_LOG_SCALE = math.log(1000 / 16)
 
 
 def cell_anchors(sizes: Sequence[float], ratios: Sequence[float]) -> Tensor:
@@ -44,8 +44,8 @@ def shift_boxes(boxes: Tensor, deltas: Tensor, weights: Sequence[float]) -> Tens
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     x = dx * width + (boxes[:, 0] + 0.5 * width)
     y = dy * height + (boxes[:, 1] + 0.5 * height)
-    width = dw.clamp(max=_LARGEST_LOG_SCALE).exp() * width
-    height = dh.clamp(max=_LARGEST_LOG_SCALE).exp() * height
+    width = dw.clamp(max=LARGEST_LOG_SCALE).exp() * width
+    height = dh.clamp(max=LARGEST_LOG_SCALE).exp() * height
     corners = [x - 0.5 * width, y - 0.5 * height, x + 0.5 * width, y + 0.5 * height]
     return torch.stack(corners, dim=1)
 

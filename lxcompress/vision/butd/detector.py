@@ -12,16 +12,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from lxcompress.errors import ModelError
-from lxcompress.vision.butd.boxes import clip_boxes, resized_size, shift_boxes, suppress
-from lxcompress.vision.butd.network import Architecture, Proposals
-from lxcompress.vision.butd.weights import HUB_ID, PIXEL_MEAN, load_network
-from lxcompress.vision.regions import RegionObjects, Regions
+from lxcompress.vision.butd.architecture import Architecture
+from lxcompress.vision.butd.boxes import resized_size
+from lxcompress.vision.butd.selection import select
+from lxcompress.vision.butd.setting import EXACT, MAX_REGIONS, DetectorSetting
+from lxcompress.vision.butd.weights import HUB_ID, PIXEL_MEAN, describe_weights, load_network
+from lxcompress.vision.regions import Regions
 
 PUBLISHED = Architecture()
 
-_MAX_REGIONS = 36
-_OVERLAPS = (0.5, 0.6, 0.7)  # tried in turn until enough regions remain
-_CLASS_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 _SHORTEST_SIDE = 3  # pixels; the stem's pooling finds nothing in fewer
 
 
@@ -33,28 +32,34 @@ class BottomUpDetector:
     """
 
     name = "butd"
-    max_regions = _MAX_REGIONS
+    max_regions = MAX_REGIONS
 
     def __init__(
         self,
         weights: str | Path = HUB_ID,
         device: torch.device | str = "cpu",
         architecture: Architecture | None = None,
+        setting: DetectorSetting = EXACT,
     ) -> None:
         """`weights`: a folder with `config.yaml` and `pytorch_model.bin`, or a hub id.
 
-        Raises ModelError when they are not available or do not fit.
+        Raises:
+            ModelError: they are not available or do not fit.
+            ConfigError: the device cannot compute in the setting's precision.
         """
         architecture = architecture or PUBLISHED
         self.device = torch.device(device)
+        self.setting = setting.definite(self.device.type)
         if self.device.type == "cuda":
             # For the whole process, which has no other convolutions. TF32 would leave features
             # with three correct digits.
             torch.backends.cudnn.allow_tf32 = False
         network, digest = load_network(weights, architecture)
         self.network = network.to(self.device).eval()
+        if self.setting.precision == "bf16":
+            self.network.convolve_in(torch.bfloat16)
         self.feature_size = architecture.feature_size
-        self.weights = f"weights sha256:{digest[:16]}"
+        self.weights = describe_weights(digest, self.setting)
         self._given = weights
 
     def detect(self, pictures: Sequence[Image.Image]) -> list[Regions]:
@@ -65,19 +70,29 @@ class BottomUpDetector:
         """
         return [self._detect(picture) for picture in pictures]
 
-    @torch.inference_mode()
     def _detect(self, picture: Image.Image) -> Regions:
-        pixels = prepare(picture, self.network.architecture)
-        proposals = self.network(pixels.to(self.device))
-        found = select(proposals, pixels.shape[1], pixels.shape[2])
-        assert found.objects is not None
-        for values in (found.features, found.boxes, found.objects.class_confidences):
-            if not np.isfinite(values).all():
-                raise ModelError(
-                    "the detector computes NaN or infinity for a picture; its weights are "
-                    f"damaged, or another network's: {self._given}"
-                )
+        found = self.find(prepare(picture, self.network.architecture))
+        check_finite(found, self._given)
         return found
+
+    @torch.inference_mode()
+    def find(self, pixels: Tensor) -> Regions:
+        """The regions of a prepared picture [3, H, W]."""
+        proposals = self.network(
+            pixels.to(self.device), self.setting.proposals, screening=self.setting.screening
+        )
+        return select(proposals, pixels.shape[1], pixels.shape[2])
+
+
+def check_finite(found: Regions, weights: str | Path) -> None:
+    """Raise ModelError when regions with objects have a value that is NaN or infinite."""
+    assert found.objects is not None
+    for values in (found.features, found.boxes, found.objects.class_confidences):
+        if not np.isfinite(values).all():
+            raise ModelError(
+                "the detector computes NaN or infinity for a picture; its weights are "
+                f"damaged, or another network's: {weights}"
+            )
 
 
 def prepare(picture: Image.Image, architecture: Architecture) -> Tensor:
@@ -101,29 +116,3 @@ def prepare(picture: Image.Image, architecture: Architecture) -> Tensor:
         for channel, mean in zip((2, 1, 0), PIXEL_MEAN, strict=True)
     ]
     return torch.stack(blue_green_red)
-
-
-def select(proposals: Proposals, height: int, width: int) -> Regions:
-    """Select a picture's regions from its proposals, as for LXMERT's features.
-
-    Each proposal gets its most probable class other than the background, and that class's box.
-    Non-maximum suppression ignores classes; its threshold rises until 36 boxes remain. The best
-    box is never suppressed, so there is at least one.
-    """
-    confidences, classes = proposals.class_logits.softmax(dim=1)[:, :-1].max(dim=1)
-    deltas = proposals.deltas[torch.arange(len(classes)), classes]
-    boxes = clip_boxes(shift_boxes(proposals.boxes, deltas, _CLASS_WEIGHTS), height, width)
-    for overlap in _OVERLAPS:
-        kept = suppress(boxes, confidences, overlap, _MAX_REGIONS)
-        if len(kept) == _MAX_REGIONS:
-            break
-    attribute_logits = proposals.attribute_logits[kept, :-1]
-    attribute_confidences, attributes = attribute_logits.softmax(dim=1).max(dim=1)
-    fractions = boxes[kept] / boxes.new_tensor([width, height, width, height])
-    objects = RegionObjects(
-        class_ids=classes[kept].numpy(),
-        class_confidences=confidences[kept].numpy(),
-        attribute_ids=attributes.numpy(),
-        attribute_confidences=attribute_confidences.numpy(),
-    )
-    return Regions(proposals.features[kept].numpy(), fractions.numpy(), objects)

@@ -6,11 +6,13 @@ the stem's pooling unpadded and rounded up. Names of parameters are Detectron2's
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_BATCH_NORM_EPSILON = 1e-5
+BATCH_NORM_EPSILON = 1e-5
 
 
 class FrozenBatchNorm(nn.Module):
@@ -30,7 +32,7 @@ class FrozenBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, eps=_BATCH_NORM_EPSILON
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=BATCH_NORM_EPSILON
         )
 
 
@@ -46,6 +48,12 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         normalised: Tensor = self.norm(super().forward(x))
+        return normalised
+
+    def undilated(self, x: Tensor) -> Tensor:
+        """Convolve with a dilation and a stride of 1."""
+        convolved = functional.conv2d(x, self.weight, padding=self.kernel_size[0] // 2)
+        normalised: Tensor = self.norm(convolved)
         return normalised
 
 
@@ -76,9 +84,10 @@ class Bottleneck(nn.Module):
         self.conv2 = Convolution(inner, inner, size=3, dilation=dilation)
         self.conv3 = Convolution(inner, channels, size=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, middle: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """middle: computes the 3x3 convolution with its normalisation in place of `conv2`."""
         out: Tensor = self.conv1(x).relu_()
-        out = self.conv3(self.conv2(out).relu_())
+        out = self.conv3((middle or self.conv2)(out).relu_())
         out += x if self.shortcut is None else self.shortcut(x)
         return out.relu_()
 
@@ -90,6 +99,11 @@ def stage(
     first = Bottleneck(channels_in, channels, stride, dilation)
     more = (Bottleneck(channels, channels, dilation=dilation) for _ in range(blocks - 1))
     return nn.Sequential(first, *more)
+
+
+def blocks_of(stage: nn.Sequential) -> list[Bottleneck]:
+    """The residual blocks of a stage."""
+    return [block for block in stage if isinstance(block, Bottleneck)]
 
 
 class Backbone(nn.Module):

@@ -22,8 +22,10 @@ from lxcompress.errors import ModelError
 from lxcompress.system.cache import cache_folder, writable_cache
 from lxcompress.system.files import atomic_path, check_regular, read_text, sha256
 from lxcompress.system.proxies import explain_proxy
+from lxcompress.vision.butd.architecture import Architecture
 from lxcompress.vision.butd.boxes import cell_anchors
-from lxcompress.vision.butd.network import Architecture, BottomUpNetwork, expected_shapes
+from lxcompress.vision.butd.network import BottomUpNetwork, expected_shapes
+from lxcompress.vision.butd.setting import DetectorSetting
 
 HUB_ID = "unc-nlp/frcnn-vg-finetuned"
 CONFIG_NAME, WEIGHTS_NAME = "config.yaml", "pytorch_model.bin"
@@ -61,13 +63,18 @@ def load_network(source: str | Path, architecture: Architecture) -> tuple[Bottom
     return network, digest
 
 
-def weights_digest(source: str | Path) -> str:
-    """Return the SHA-256 of the weights of a folder or hub id, which identifies the network.
+def weights_identity(source: str | Path, setting: DetectorSetting) -> str:
+    """What regions record about the weights of a folder or hub id, and about a definite setting.
 
     Raises:
         ModelError: they are not available.
     """
-    return sha256(_find(source)[1])
+    return describe_weights(sha256(_find(source)[1]), setting)
+
+
+def describe_weights(digest: str, setting: DetectorSetting) -> str:
+    """The identity of weights by the SHA-256 of their file, and how the setting is not exact."""
+    return f"weights sha256:{digest[:16]}{setting.describe()}"
 
 
 def check_config(path: Path, architecture: Architecture) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from lxcompress.errors import ConfigError
-from lxcompress.vision.butd.network import Architecture
+from lxcompress.vision.butd.architecture import Architecture
 from lxcompress.vision.detectors import FEATURE_SIZES, detector_of, get_detector
 from lxcompress.vision.pixel import PixelDetector
 

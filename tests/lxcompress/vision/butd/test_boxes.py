@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lxcompress.vision.butd.architecture import Architecture
 from lxcompress.vision.butd.boxes import (
     cell_anchors,
     clip_boxes,
@@ -17,7 +18,6 @@ from lxcompress.vision.butd.boxes import (
     shift_boxes,
     suppress,
 )
-from lxcompress.vision.butd.network import Architecture
 
 # On a grid of quarters everything that suppression compares is exact in float32.
 quarters = st.integers(0, 80).map(lambda value: value / 4)

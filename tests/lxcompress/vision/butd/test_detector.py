@@ -13,8 +13,9 @@ from PIL import Image
 from shared import SHARED
 
 from lxcompress.errors import ModelError
-from lxcompress.vision.butd.detector import BottomUpDetector, prepare, select
-from lxcompress.vision.butd.network import Architecture, Proposals
+from lxcompress.vision.butd.architecture import Architecture
+from lxcompress.vision.butd.detector import BottomUpDetector, prepare
+from lxcompress.vision.butd.selection import Proposals, select
 from lxcompress.vision.detectors import get_detector
 from lxcompress.vision.pictures import open_picture
 from lxcompress.vision.regions import Detector, LearnedDetector, Regions

@@ -1,4 +1,4 @@
-"""The network's parameters, its pooling and its values, against the numpy reference."""
+"""The network's parameters, and its values, against the numpy reference."""
 
 import json
 
@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 import torch
 from butd_tiny import TINY, random_network
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from shared import SHARED
 
-from lxcompress.vision.butd.network import BottomUpNetwork, expected_shapes, pool_regions
+from lxcompress.vision.butd.network import BottomUpNetwork, expected_shapes
 
 SHAPES = SHARED / "reference" / "butd_state_dict_shapes.json"
 
@@ -70,34 +68,6 @@ def test_parameters_are_those_of_resnet_101_c4(full_shapes: dict[str, list[int]]
     assert full_shapes == expected
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    height=st.integers(1, 30),
-    width=st.integers(1, 30),
-    rows=st.lists(st.tuples(*[st.floats(0, 1, width=32)] * 4), min_size=1, max_size=4),
-    seed=st.integers(0, 99),
-)
-def test_region_pooling(height: int, width: int, rows: list, seed: int) -> None:
-    """Boxes over the whole picture, to its edges, to halves of a point, and empty ones."""
-    # A feature map of n points comes from a picture of 16 * n or a few pixels less or more.
-    picture = np.array([width, height, width, height]) * 16 + seed % 9 - 3
-    boxes = np.sort(np.array(rows).reshape(-1, 2, 2), axis=1).reshape(-1, 4) * picture
-    boxes = np.concatenate([boxes.round(), boxes // 8 * 8, boxes, [[0, 0, *picture[:2]]]])
-    boxes = boxes.clip(0).astype(np.float32)
-    features = torch.randn(2, height, width, generator=torch.Generator().manual_seed(seed))
-    found = pool_regions(features[None], torch.from_numpy(boxes)).numpy()
-    assert found.shape == (len(boxes), 2, 14, 14)
-    for one, box in zip(found, boxes, strict=True):
-        np.testing.assert_array_equal(one, reference.roi_pool(features.double().numpy(), box))
-
-
-def test_halves_of_a_point_round_up() -> None:
-    features = torch.arange(4.0).reshape(1, 1, 1, 4)
-    # 24 pixels are one and a half points: the box begins at point 2.
-    pooled = pool_regions(features, torch.tensor([[24.0, 0, 48, 0], [23.9, 0, 48, 0]]))
-    assert pooled[0].min() == 2 and pooled[1].min() == 1
-
-
 @pytest.mark.parametrize(("seed", "size"), [(0, (96, 144)), (1, (160, 96)), (2, (37, 160))])
 def test_values_are_those_of_the_reference(seed: int, size: tuple[int, int]) -> None:
     network = random_network(seed)
@@ -133,6 +103,46 @@ def test_features_do_not_depend_on_how_many_regions_are_computed_at_once(
 ) -> None:
     network, picture = random_network(3), 60 * torch.randn(3, 96, 96)
     usual = network(picture)
-    monkeypatch.setattr("lxcompress.vision.butd.network._ROIS_AT_ONCE", 7)
+    monkeypatch.setattr("lxcompress.vision.butd.heads._ROIS_AT_ONCE", 7)
     chunked = network(picture)
     torch.testing.assert_close(chunked.features, usual.features)
+
+
+def test_screening_gives_the_exact_values_of_the_proposals_that_it_keeps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network, picture = random_network(1), 60 * torch.randn(3, 96, 144)
+    exact = network(picture)
+    kept = network(picture, screening=True)  # of 60 proposals all are candidates
+    assert torch.equal(kept.boxes, exact.boxes)
+    monkeypatch.setattr("lxcompress.vision.butd.selection.CANDIDATES", 20)
+    fewer = network(picture, screening=True)
+    assert len(fewer.boxes) == 20
+    rows = [exact.boxes.tolist().index(box) for box in fewer.boxes.tolist()]
+    assert rows == sorted(rows)
+    for found, expected in ((kept, slice(None)), (fewer, rows)):
+        for name in ("features", "class_logits", "attribute_logits", "deltas"):
+            one, two = getattr(found, name), getattr(exact, name)[expected]
+            torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_fewer_proposals_are_the_most_probable_ones() -> None:
+    network, picture = random_network(1), 60 * torch.randn(3, 96, 144)
+    all_of_them, some = network(picture), network(picture, proposals=40)
+    assert len(some.boxes) == 40 and torch.equal(some.boxes, all_of_them.boxes[:40])
+    torch.testing.assert_close(some.features, all_of_them.features[:40])
+
+
+def test_values_in_bf16_are_near_those_in_fp32() -> None:
+    network, picture = random_network(1), 60 * torch.randn(3, 96, 96)
+    features = network.backbone(picture[None])
+    boxes = network.proposal_generator(features, 96, 96, 40)
+    exact = network.roi_heads(features, boxes)
+    network.convolve_in(torch.bfloat16)
+    assert network.dtype == torch.bfloat16
+    approximate = network.roi_heads(network.backbone(picture[None].bfloat16()), boxes)
+    assert approximate.features.dtype == torch.float32
+    difference = (approximate.features - exact.features).norm() / exact.features.norm()
+    assert 0 < difference < 0.02
+    whole = network(picture, screening=True)
+    assert whole.features.dtype == whole.boxes.dtype == torch.float32

@@ -1,0 +1,1 @@
+"""Commands and options of the bottom-up-attention detector."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lxcompress.cli.options import Answers, OtherTokenizer
+from lxcompress.cli.detector.export import export_detector_file
+from lxcompress.cli.options import Answers, OtherTokenizer, Proposals, Screening
 
 if TYPE_CHECKING:
     from exporters.records import ExportReport
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 def export(
     source: Annotated[
-        str, typer.Argument(help="Run directory, any LXMERT model folder, or hub id.")
-    ],
+        str | None, typer.Argument(help="Run directory, any LXMERT model folder, or hub id.")
+    ] = None,
     variant: Annotated[
         list[str] | None,
         typer.Option(
@@ -68,6 +69,16 @@ def export(
             "others. [default: cuda]"
         ),
     ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(help="Instead of a model, export this detector: butd. Needs --output."),
+    ] = None,
+    detector_weights: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub id of the detector's weights. [default: published ones]"),
+    ] = None,
+    proposals: Proposals = 300,
+    screening: Screening = True,
 ) -> None:
     """Write a ticket and its dense model as ONNX files, small where sparse, and check each.
 
@@ -82,6 +93,19 @@ def export(
     from exporters.source import Source
     from lxcompress.errors import ConfigError
 
+    of_models = (source, variant, data, answers, tokenizer, max_tokens, hub, push, triton)
+    if detector is not None:
+        if device != "cpu" or any(option is not None for option in (*of_models, triton_device)):
+            raise ConfigError(
+                "with --detector, only --output, --detector-weights, --proposals and --screening "
+                "are given"
+            )
+        export_detector_file(detector, detector_weights, proposals, screening, output)
+        return
+    if source is None:
+        raise ConfigError("give a run, a model folder or a hub id to export, or --detector butd")
+    if detector_weights is not None or proposals != 300 or not screening:
+        raise ConfigError("--detector-weights, --proposals and --screening need --detector butd")
     if hub is not None:
         from exporters.targets.hub import check_hub
 

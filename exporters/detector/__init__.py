@@ -1,0 +1,1 @@
+"""The bottom-up-attention detector as an ONNX file."""

@@ -100,7 +100,7 @@ def _launch(
 
     from app.page.examples import make_examples
     from app.page.layout import build_page
-    from app.page.style import CSS, theme
+    from app.page.style import CSS, SCRIPT, theme
     from app.page.upload_guard import UploadGuard
 
     # Of a detector that finds flat shapes; there are no photographs to show.
@@ -126,6 +126,7 @@ def _launch(
         pwa=False,
         theme=theme(),
         css=CSS,
+        head=f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
     )
     return page
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from app.answers.service import Reply, Service, reply_to_json
 from app.answers.stages import Stage
-from app.page import html
+from app.page import cards, html
 from app.page.draw_regions import draw_regions
 from app.page.examples import Example
 from lxcompress.errors import DataError
@@ -48,23 +48,23 @@ class PageCallbacks:
             reply = yield from self._show_stages(stages, Stage.ANSWERING)
             yield self._show(path, reply, count)
         except DataError as problem:
-            yield _show_card(html.render_error(str(problem)))
+            yield _show_card(cards.render_error(str(problem)))
 
     def check_picture(self, picture: Any) -> Iterator[Output]:
         """Show what is wrong with a new picture, if anything, and cache its regions."""
-        yield _show_card(html.PLACEHOLDER)  # at once, so that it does not replace an answer
+        yield _show_card(cards.PLACEHOLDER)  # at once, so that it does not replace an answer
         if picture is None:
             return
         try:
             stages = self.service.detect_in_stages(self._uploaded_file(picture))
             detected, objection = yield from self._show_stages(stages, Stage.DETECTING)
         except DataError as problem:
-            yield _show_card(html.render_error(str(problem)))
+            yield _show_card(cards.render_error(str(problem)))
             return
         if objection is not None:
-            yield _show_card(html.render_objection(objection, self.service.known))
+            yield _show_card(cards.render_objection(objection, self.service.known))
         elif self.service.regions.is_slow:
-            yield _show_card(html.render_ready(detected.regions))
+            yield _show_card(cards.render_ready(detected.regions))
 
     def redraw_regions(self, shown: Shown | None, count: Any) -> Image.Image | None:
         """Draw another number of regions on the picture that is shown."""
@@ -96,7 +96,7 @@ class PageCallbacks:
         return reply_to_json(reply, self.service)
 
     def _show(self, path: Path | None, reply: Reply, count: Any) -> Output:
-        card = html.render_answer(reply, self.service.known)
+        card = cards.render_answer(reply, self.service.known)
         if reply.main is None:
             return _show_card(card)
         detected, attention = reply.detected, reply.main.attention
@@ -114,7 +114,7 @@ class PageCallbacks:
                 result: Result = done.value
                 return result
             seconds = self.service.regions.latest_seconds
-            yield _show_card(html.render_stage(stage, last, seconds))
+            yield _show_card(cards.render_stage(stage, last, seconds))
 
     def _uploaded_file(self, picture: Any) -> Path | None:
         """The path of an uploaded file, None without one. DataError for any other file."""

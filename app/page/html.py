@@ -1,4 +1,4 @@
-"""The page's HTML. All text that is not a literal here passes through `html.escape`."""
+"""The page's HTML but for the answer's card; what is no literal here passes `html.escape`."""
 
 from __future__ import annotations
 
@@ -8,60 +8,9 @@ from app.answers.known_inputs import KnownInputs
 from app.answers.models import Answer, Model
 from app.answers.service import Reply, Service
 from app.answers.speedup import FEWEST_QUESTIONS, Speedup
-from app.answers.stages import Stage
-from lxcompress.vision.region_names import region_names
-from lxcompress.vision.regions import Regions
+from app.page.cards import display_answer
 
 _MAX_LISTED_ANSWERS = 200
-
-PLACEHOLDER = (
-    '<div class="lx-answer lx-placeholder"><p class="lx-text">The answer appears here. '
-    "Choose a picture and ask a question, or try an example.</p></div>"
-)
-
-
-_STAGES = {
-    Stage.OPENING: "Opening the picture",
-    Stage.WAITING: "Waiting for the pictures before this one",
-    Stage.DETECTING: "Detecting regions",
-    Stage.ANSWERING: "Answering",
-}
-_MAX_LISTED_OBJECTS = 8
-
-
-def render_stage(stage: Stage, last: Stage, detector_seconds: float | None) -> str:
-    """What is being done, as a list of stages up to `last`: those before are done.
-
-    detector_seconds: how long the detector took for the latest picture; None if that is not known.
-    """
-    order = list(Stage)[: list(Stage).index(last) + 1]
-    items = ""
-    for one in order:
-        if one is Stage.WAITING and stage is not one:
-            continue
-        done = order.index(one) < order.index(stage)
-        state = "done" if done else "current" if one is stage else "next"
-        took = ""
-        if one is Stage.DETECTING and stage in (Stage.WAITING, Stage.DETECTING):
-            known = detector_seconds is not None
-            took = f" (the latest picture took {detector_seconds:.0f} s)" if known else ""
-        items += f'<li class="lx-{state}">{_STAGES[one]}{took}</li>'
-    return (
-        '<div class="lx-answer lx-busy"><p class="lx-text">Looking at the picture…</p>'
-        f'<ol class="lx-stages">{items}</ol></div>'
-    )
-
-
-def render_ready(regions: Regions) -> str:
-    """That a picture's regions are known, with the names of what is in them if they have any."""
-    found = [name for name in region_names(regions) if name is not None]
-    names = list(dict.fromkeys(found))[:_MAX_LISTED_OBJECTS]
-    if not names:
-        return PLACEHOLDER
-    return (
-        '<div class="lx-answer lx-placeholder"><p class="lx-text">The picture is ready; ask a '
-        f"question. Found in it: {escape(', '.join(names))}.</p></div>"
-    )
 
 
 def render_header(service: Service) -> str:
@@ -82,44 +31,20 @@ def render_header(service: Service) -> str:
     return f'<header class="lx-header"><h1>Ask a picture</h1><p>{text}</p></header>'
 
 
-def render_error(message: str) -> str:
-    """What is wrong with the picture or the question."""
-    sentence = message[:1].upper() + message[1:]
+def render_speech() -> str:
+    """Controls to hear answers and to dictate questions, which `page.js` shows where they work."""
     return (
-        '<div class="lx-answer lx-error" role="alert"><p class="lx-text">'
-        f"{escape(sentence)}.</p></div>"
-    )
-
-
-def render_objection(objection: str, known: KnownInputs) -> str:
-    """Why no answer is given, and which pictures the model was trained on."""
-    return (
-        '<div class="lx-answer lx-objection" role="alert">'
-        '<p class="lx-headline">No answer for this picture</p>'
-        f'<p class="lx-text">{escape(objection)} The model was only trained on '
-        f"{escape(known.pictures)}. "
-        "Any answer would be a guess.</p></div>"
-    )
-
-
-def render_answer(reply: Reply, known: KnownInputs) -> str:
-    """The answer, whether the dense model agrees if there is one, and notes; or the objection."""
-    if reply.objection is not None:
-        return render_objection(reply.objection, known)
-    assert reply.main
-    if reply.dense is None:
-        agreement = ""
-    elif reply.agree:
-        agreement = '<p class="lx-agree">✓ The dense model gives the same answer.</p>'
-    else:
-        other = escape(display_answer(reply.dense.text))
-        agreement = f'<p class="lx-disagree">✗ The dense model answers <b>{other}</b>.</p>'
-    notes = "".join(f'<p class="lx-note">{escape(note)}</p>' for note in reply.notes)
-    return (
-        '<div class="lx-answer" role="status">'
-        f'<p class="lx-question">{escape(reply.question)}</p>'
-        f'<p class="lx-headline">{escape(display_answer(reply.main.text))}</p>'
-        f"{agreement}{notes}</div>"
+        '<div id="lx-live" class="lx-hidden" role="status" aria-live="polite"></div>'
+        '<div class="lx-speech">'
+        '<button type="button" id="lx-aloud" aria-pressed="false" aria-keyshortcuts="F8" hidden>'
+        "Read answers aloud <kbd>F8</kbd></button>"
+        '<p id="lx-no-voice" class="lx-small" role="status" hidden>This browser has no voice on '
+        "this machine, so nothing is read.</p>"
+        '<details id="lx-dictation" hidden><summary>Dictate the question</summary>'
+        '<p class="lx-small">Your browser recognises the speech. Chrome sends the recording to '
+        "Google for that, and other browsers may send it to their makers; this page’s server gets "
+        "only the text.</p>"
+        '<button type="button" id="lx-dictate">Start dictation</button></details></div>'
     )
 
 
@@ -181,7 +106,8 @@ def _render_model(name: str, answer: Answer, model: Model) -> str:
         facts += f" <span>{model.sparsity:.0%} pruned</span>"
     return (
         f'<section class="lx-{name.lower()}"><h2>{name}</h2><p class="lx-facts">{facts}</p>'
-        f"<table><caption>The {_model_name(name)}’s most probable answers</caption>{rows}</table>"
+        f"<table><caption>The {_model_name(name)}’s most probable answers</caption>"
+        f'<colgroup><col class="lx-name"><col><col class="lx-share"></colgroup>{rows}</table>'
         "</section>"
     )
 
@@ -217,12 +143,12 @@ def render_known_inputs(known: KnownInputs) -> str:
     words = ""
     if known.words:
         listed = ", ".join(escape(word) for word in known.words)
-        words = f"<h3>The {len(known.words)} words of its questions</h3><p>{listed}</p>"
+        words = f"<h2>The {len(known.words)} words of its questions</h2><p>{listed}</p>"
     return (
         '<details class="lx-about"><summary>What the model was trained on</summary>'
-        f"<h3>Its pictures</h3><p>{escape(known.pictures)}; regions "
+        f"<h2>Its pictures</h2><p>{escape(known.pictures)}; regions "
         f"from the {escape(known.detector)} detector.</p>"
-        f"<h3>Its {len(known.answers):,} answers</h3><p>{answers}{more}</p>{words}</details>"
+        f"<h2>Its {len(known.answers):,} answers</h2><p>{answers}{more}</p>{words}</details>"
     )
 
 
@@ -241,8 +167,3 @@ def render_client_example(address: str, service: Service) -> str:
         '<details class="lx-about"><summary>Ask from Python</summary>'
         f'<pre tabindex="0"><code>{escape(code)}</code></pre></details>'
     )
-
-
-def display_answer(answer: str) -> str:
-    """An answer as the page shows it: LXMERT's own answer list contains the empty string."""
-    return answer or "(nothing)"

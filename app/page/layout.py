@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.answers.service import Service, reply_to_json
-from app.page import html
+from app.page import cards, html
 from app.page.callbacks import PageCallbacks
 from app.page.examples import Example
 
@@ -56,13 +56,14 @@ def build_page(
                     elem_id="question",
                 )
                 ask = gr.Button("Ask", variant="primary", elem_id="ask")
+                gr.HTML(html.render_speech())
                 buttons = []
                 if examples:
                     gr.HTML('<p class="lx-label">Or try an example:</p>', elem_classes="lx-below")
                     with gr.Row(elem_classes=["lx-examples", "lx-below"]):
                         buttons = [_example_button(example) for example in examples]
             with gr.Column(scale=7, min_width=320, elem_classes="lx-output"):
-                answer = gr.HTML(html.PLACEHOLDER, elem_id="answer")
+                answer = gr.HTML(cards.PLACEHOLDER, elem_id="answer")
                 probabilities = gr.HTML(elem_id="probabilities")
                 with gr.Column(visible=False) as regions_column:
                     gr.HTML(html.render_regions_heading(service))

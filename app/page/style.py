@@ -1,8 +1,12 @@
-"""The page's theme, with system fonts, and CSS for what Gradio's themes do not cover."""
+"""The page's theme, with system fonts, its script, and CSS for what Gradio does not cover."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gradio as gr
+
+SCRIPT = Path(__file__).with_name("page.js")
 
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
@@ -25,8 +29,8 @@ def theme() -> gr.themes.Base:
         block_border_color_dark="*neutral_800",
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
-        button_primary_background_fill_dark="*primary_500",
-        button_primary_background_fill_hover_dark="*primary_600",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_700",
         button_primary_text_color="white",
     )
 
@@ -38,8 +42,8 @@ CSS = """
 .dark { --lx-ticket: #a5b4fc; --lx-dense: #5eead4; --lx-bad: #fca5a5; --lx-warn: #fde68a;
   --lx-warn-background: #422006; --lx-card: #0f172a; --lx-line: #1e293b; --lx-ink: #f1f5f9;
   --lx-muted: #a3b1c6; }
-.gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
-.gradio-container > main, .gradio-container .wrap { width: 100%; }
+.gradio-container { width: 100% !important; max-width: 1180px !important;
+  margin: 0 auto !important; }
 footer { display: none !important; }
 .gradio-container .html-container { padding: 0; }
 .lx-header h1 { font-size: 2rem; font-weight: 700; margin: 0.6rem 0 0.2rem; color: var(--lx-ink); }
@@ -54,6 +58,7 @@ footer { display: none !important; }
 .lx-answer .lx-text { line-height: 1.5; }
 .lx-answer .lx-agree { color: var(--lx-dense); }
 .lx-answer .lx-disagree { color: var(--lx-warn); }
+.lx-answer .lx-looked { color: var(--lx-muted); }
 .lx-answer .lx-note { background: var(--lx-warn-background); color: var(--lx-warn);
   margin-top: 0.7rem; padding: 0.5rem 0.8rem; border-radius: 8px; line-height: 1.45; }
 .lx-placeholder { min-height: 12rem; display: grid; place-items: center; text-align: center; }
@@ -82,14 +87,16 @@ footer { display: none !important; }
 .lx-models .lx-facts span { color: var(--lx-muted); font-size: 0.85rem; white-space: nowrap; }
 .lx-facts span:not(:last-child)::after { content: " ·"; }
 .lx-models table { width: 100%; border-collapse: collapse; table-layout: fixed; margin: 0; }
-.lx-models caption { position: absolute; width: 1px; height: 1px; overflow: hidden;
+.lx-models caption, .lx-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden;
   clip-path: inset(50%); white-space: nowrap; }
 .lx-models :is(table, tbody, tr, th, td) { border: 0 !important; background: none !important;
   color: var(--lx-ink); }
-.lx-models th { width: 32%; text-align: left; font-weight: 500; padding: 0.22rem 0.6rem 0.22rem 0;
+.lx-models .lx-name { width: 32%; }
+.lx-models .lx-share { width: 4rem; }
+.lx-models th { text-align: left; font-weight: 500; padding: 0.22rem 0.6rem 0.22rem 0;
   overflow-wrap: anywhere; }
 .lx-models td { padding: 0.22rem 0; }
-.lx-models td:last-child { width: 4rem; text-align: right; font-variant-numeric: tabular-nums;
+.lx-models td:last-child { text-align: right; font-variant-numeric: tabular-nums;
   color: var(--lx-muted); }
 .lx-bar { display: block; height: 0.85rem; min-width: 2px; border-radius: 4px;
   background: var(--lx-ticket); }
@@ -99,11 +106,22 @@ footer { display: none !important; }
 .lx-regions-heading h2 { font-size: 1.05rem; font-weight: 650; margin: 0; color: var(--lx-ink); }
 .lx-about { border-top: 1px solid var(--lx-line); padding: 0.7rem 0; color: var(--lx-ink); }
 .lx-about summary { cursor: pointer; font-weight: 600; }
-.lx-about h3 { font-size: 0.95rem; font-weight: 600; margin: 0.8rem 0 0.2rem; }
+.lx-about h2 { font-size: 0.95rem; font-weight: 600; margin: 0.8rem 0 0.2rem; }
 .lx-about p { margin: 0; line-height: 1.5; color: var(--lx-muted); overflow-wrap: anywhere; }
 .lx-about pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: 0.8rem;
   border-radius: 8px; margin: 0.6rem 0 0; background: var(--lx-card);
   border: 1px solid var(--lx-line); font-size: 0.9rem; }
+.lx-speech { display: grid; gap: 0.4rem; color: var(--lx-ink); }
+.lx-speech [hidden] { display: none; }
+.lx-speech button { justify-self: start; padding: 0.35rem 0.8rem; border-radius: 8px;
+  border: 1px solid var(--lx-line); background: var(--lx-card); color: var(--lx-ink); }
+.lx-speech button:hover, .lx-speech button[aria-pressed=true] { border-color: var(--lx-ticket); }
+.lx-speech button[aria-pressed=true]::before { content: "✓ "; color: var(--lx-dense); }
+.lx-speech kbd { margin-left: 0.3rem; padding: 0 0.35rem; border-radius: 4px;
+  border: 1px solid var(--lx-line); color: var(--lx-muted); font-size: 0.85em; }
+.lx-speech summary { cursor: pointer; width: fit-content; }
+.lx-speech details button { margin-top: 0.4rem; }
+#picture .or, #count :is(.min_value, .max_value) { color: var(--lx-muted); }
 .lx-label { color: var(--lx-muted); font-size: 0.9rem; margin: 0.2rem 0; }
 .lx-examples { display: grid !important; gap: 0.6rem !important;
   grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); }

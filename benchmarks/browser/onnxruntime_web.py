@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from lxcompress.errors import LxcompressError
-from lxcompress.system.files import read_json, temporary_name
+from benchmarks.browser.npm import LOCK, install_locked, run_command
+from lxcompress.system.files import read_json
 
 _HERE = Path(__file__).parent
 _SCRIPT = "sessions.mjs"
-_INSTALLED = (_SCRIPT, "package.json", "package-lock.json")
+_INSTALLED = (_SCRIPT, *LOCK)
 
 
 class Answers(BaseModel):
@@ -46,21 +43,7 @@ def install(parent: Path) -> Path:
     Raises:
         LxcompressError: Node.js or npm is missing, or npm cannot install the package.
     """
-    digest = hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in _INSTALLED))
-    folder = parent / f"onnxruntime-web-{digest.hexdigest()[:12]}"
-    if folder.exists():
-        return folder
-    work = temporary_name(folder)
-    work.mkdir(parents=True)
-    try:
-        for name in _INSTALLED:
-            shutil.copyfile(_HERE / name, work / name)
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
-        _run(["npm", "ci", *options], work)
-        work.replace(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return folder
+    return install_locked(_HERE, parent, "onnxruntime-web", _INSTALLED)
 
 
 def run_files(
@@ -90,7 +73,7 @@ def run_files(
     with tempfile.TemporaryDirectory(prefix="lxcompress-") as folder:
         paths = [Path(folder) / name for name in ("request.json", "answer.json")]
         paths[0].write_text(json.dumps(request), encoding="utf-8")
-        printed = _run(["node", _SCRIPT, *map(str, paths)], installed)
+        printed = run_command(["node", _SCRIPT, *map(str, paths)], installed)
         answers = read_json(paths[1], "answer of onnxruntime-web")
     operators = _operators(printed) if profile else [[]] * len(files)
     return {
@@ -103,7 +86,7 @@ def versions(installed: Path) -> dict[str, str]:
     """Return the versions of Node.js and of the package."""
     package = installed / "node_modules" / "onnxruntime-web" / "package.json"
     return {
-        "node": _run(["node", "--version"], installed).strip().removeprefix("v"),
+        "node": run_command(["node", "--version"], installed).strip().removeprefix("v"),
         "onnxruntime-web": read_json(package, "package")["version"],
     }
 
@@ -116,16 +99,3 @@ def _operators(profiles: str) -> list[list[str]]:
         found.append([event["args"]["op_name"] for event in events if event["cat"] == "Node"])
         start = profiles.find("[", end)
     return found
-
-
-def _run(command: list[str], folder: Path) -> str:
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    except OSError as problem:
-        raise LxcompressError(f"{command[0]} cannot be run: {problem.strerror}") from None
-    if done.returncode:
-        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        errors = [line for line in lines if "error" in line.lower()]
-        reason = (errors or lines or [f"exit code {done.returncode}"])[0]
-        raise LxcompressError(f"{' '.join(command[:2])} failed: {reason}")
-    return done.stdout

@@ -33,6 +33,11 @@ def test_the_regions_of_most_attention_are_named_once() -> None:
     regions = Regions(np.zeros((4, 2), np.float32), boxes, RegionObjects(ids, sure, ids, sure))
     names = region_names(regions)
     assert names[3] is None
-    described = describe_attention(regions, np.array([0.3, 0.1, 0.4, 0.2]))
-    assert described == [f"{names[0]}, lower left", "center", f"{names[1]}, upper right"]
+    described = describe_attention(regions, np.array([0.3, 0.11, 0.4, 0.19]))
+    assert described == [f"{names[0]}, lower left", "the center", f"{names[1]}, upper right"]
+    assert describe_attention(regions, np.array([0.0, 0.2, 0.0, 0.8])) == [
+        "the center",
+        f"{names[1]}, upper right",
+    ]
+    assert describe_attention(regions, np.array([0.1, 0.1, 0.0, 0.8])) == ["the center"]
     assert describe_attention(regions, np.zeros(4)) == []

@@ -13,7 +13,7 @@ from app.answers.answering import open_answering
 from app.answers.open_service import ServiceOptions, open_detector
 from app.answers.served_files import ModelOptions, ServedFiles, find_newest_run
 from app.answers.service import reply_to_json
-from app.page import html
+from app.page import cards, html
 from exporters import export
 from lxcompress.data.dataset import Dataset
 from lxcompress.errors import ConfigError, ModelError, RunError
@@ -143,7 +143,7 @@ def test_a_model_folder_and_an_exported_file_answer_alone(
         assert found["answer"] == found["model"]["likeliest"][0]["answer"] == reply.main.text
         assert found["model"]["variant"] == "sparse-fp32"
         assert not {"ticket", "dense", "agree"} & set(found)
-        page = html.render_answer(reply, service.known) + html.render_header(service)
+        page = cards.render_answer(reply, service.known) + html.render_header(service)
         page += html.render_probabilities(reply, service) + html.render_regions_heading(service)
         page += html.render_client_example("http://127.0.0.1:7860", service)
         assert page.count("<section") == 1 and reply.main.text in page

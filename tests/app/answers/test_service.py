@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.answers.service import MAX_CHARACTERS, Service, clean_question, reply_to_json
-from app.page import html
+from app.page import cards
 from lxcompress.data.shapes.scenes import make_scene, render
 from lxcompress.errors import DataError
 
@@ -20,7 +20,7 @@ def test_agreement_on_the_page_and_in_json(service: Service, tmp_path: Path) -> 
         assert reply.main and reply.dense
         assert reply.agree == (reply.main.text == reply.dense.text)
         seen.add(reply.agree)
-        text = html.render_answer(reply, service.known)
+        text = cards.render_answer(reply, service.known)
         assert ("gives the same answer" in text) == reply.agree
         reply_json = json.loads(json.dumps(reply_to_json(reply, service)))
         assert reply_json["answer"] == reply.main.text and reply_json["agree"] == reply.agree

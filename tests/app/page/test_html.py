@@ -11,7 +11,7 @@ from app.answers.models import Models
 from app.answers.service import Service
 from app.answers.speedup import Speedups
 from app.answers.stages import Stage
-from app.page import html
+from app.page import cards, html
 from lxcompress.vision.region_names import region_names
 from lxcompress.vision.regions import RegionObjects, Regions
 
@@ -23,16 +23,16 @@ def test_no_text_becomes_markup(service: Service, scene: Path) -> None:
     hostile = KnownInputs(HOSTILE, HOSTILE, (HOSTILE,), (HOSTILE,))
     hostile_service = Service(HOSTILE, service.models, service.regions, hostile)
     for text in (
-        html.render_answer(reply, hostile),
+        cards.render_answer(reply, hostile),
         html.render_probabilities(reply, service),
-        html.render_error(HOSTILE),
-        html.render_objection(HOSTILE, hostile),
+        cards.render_error(HOSTILE),
+        cards.render_objection(HOSTILE, hostile),
         html.render_known_inputs(hostile),
         html.render_client_example(HOSTILE, service),
         html.render_header(hostile_service),
     ):
         assert "<script" not in text and "<img" not in text
-    assert "&lt;script" in html.render_answer(reply, hostile)
+    assert "&lt;script" in cards.render_answer(reply, hostile)
 
 
 SHAPES = "has fewer heads and neurons"
@@ -73,10 +73,10 @@ def test_speed_is_attributed_to_fewer_heads_and_neurons_only(
 
 
 def test_the_stages_before_the_current_one_are_done() -> None:
-    text = html.render_stage(Stage.DETECTING, Stage.ANSWERING, 14.2)
+    text = cards.render_stage(Stage.DETECTING, Stage.ANSWERING, 14.2)
     assert text.count("lx-done") == 1 and text.count("lx-current") == 1
     assert "the latest picture took 14 s" in text and "Waiting" not in text and "Answer" in text
-    waiting = html.render_stage(Stage.WAITING, Stage.DETECTING, None)
+    waiting = cards.render_stage(Stage.WAITING, Stage.DETECTING, None)
     assert '<li class="lx-current">Waiting for the pictures before this one' in waiting
     assert "Answer" not in waiting and "took" not in waiting
 
@@ -86,5 +86,5 @@ def test_what_the_detector_found_is_named_once_a_picture_is_ready() -> None:
     boxes = np.zeros((3, 4), np.float32)
     regions = Regions(np.zeros((3, 1), np.float32), boxes, RegionObjects(ids, sure, ids, sure))
     (first, *_) = region_names(regions)
-    assert first and first in html.render_ready(regions)
-    assert html.render_ready(Regions(regions.features, boxes)) == html.PLACEHOLDER
+    assert first and first in cards.render_ready(regions)
+    assert "Found" not in cards.render_ready(Regions(regions.features, boxes))

@@ -151,15 +151,24 @@ class Source:
         Raises:
             ModelError: either cannot be loaded, or they do not fit.
         """
-        model = self.model or ModelSource.open(self.model_folder(variant))
+        model = self.model_source(variant)
         return model.load_model(), model.load_tokenizer()
+
+    def model_source(self, variant: Variant) -> ModelSource:
+        """Return where a variant's model, its answers and its tokenizer are."""
+        return self.model or ModelSource.open(self.model_folder(variant))
+
+    @property
+    def data_fingerprint(self) -> str:
+        """The fingerprint of the dataset, or what stands for generated questions."""
+        return GENERATED if self.data is None else self.dataset.fingerprint
 
     def provenance(self, variant: Variant, device: str) -> Provenance:
         """Return what a variant's file is exported from, and checked with on `device`."""
         return Provenance(
             lxcompress=lxcompress.__version__,
             files=self.hashes(variant),
-            data=GENERATED if self.data is None else self.dataset.fingerprint,
+            data=self.data_fingerprint,
             max_tokens=self.max_tokens,
             checked_on=device,
         )

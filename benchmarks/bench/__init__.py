@@ -1,1 +1,1 @@
-"""A ticket compared with the dense model: `lxcompress bench`."""
+"""A ticket compared with the dense model, or a model's files with PyTorch: `lxcompress bench`."""

@@ -8,8 +8,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.bench.schema import Accuracies, Accuracy, Comparison, Isolates, Paired, System
-from benchmarks.bench.systems import pairs
+from benchmarks.bench.inputs import BenchInputs
+from benchmarks.bench.schema import (
+    Accuracies,
+    Accuracy,
+    Agreement,
+    Comparison,
+    Isolates,
+    Model,
+    Paired,
+    System,
+)
+from benchmarks.bench.systems import EAGER, pairs
 from benchmarks.measure.statistics import (
     RESAMPLES,
     bootstrap_mean,
@@ -22,7 +32,6 @@ from lxcompress.data.batches import EncodedQuestions, model_arrays
 from lxcompress.data.questions.question import Question, QuestionId
 from lxcompress.evaluation.predict import predict, predict_labels
 from lxcompress.evaluation.scoring import ANSWER_TYPES, Score, score
-from lxcompress.model.lxmert import load_model
 from lxcompress.run import CONTROL_STAGE, Run
 from lxcompress.system.progress import progress
 
@@ -32,10 +41,11 @@ _SEED = 0
 Answers = dict[QuestionId, str]
 
 
-def answers_in_pytorch(folder: Path, data: EncodedQuestions, device: str) -> Answers:
+def answers_in_pytorch(inputs: BenchInputs, model: Model, device: str) -> Answers:
     """The fp32 model's answer to every question, by question id."""
-    description = f"Answering, PyTorch {folder.name}"
-    return predict(load_model(folder), data, torch.device(device), description=description)
+    description = f"Answering, PyTorch {model}"
+    loaded = inputs.load(model)
+    return predict(loaded, inputs.data, torch.device(device), description=description)
 
 
 def answers_in_onnx(path: Path, data: EncodedQuestions, device: str, threads: int) -> Answers:
@@ -59,6 +69,21 @@ def answers_of_control(run: Run) -> Path | None:
         return run.predictions("dense")
     stages = run.predictions("").parent.glob(f"{CONTROL_STAGE}*.json")
     return max(stages, key=lambda path: int(path.stem.removeprefix(CONTROL_STAGE)), default=None)
+
+
+def agree(answers: Mapping[System, Answers]) -> Agreement:
+    """How often each system gives the answer of PyTorch's dense fp32, one of `answers`."""
+    reference = System.of(EAGER, "dense", "fp32")
+    expected = answers[reference]
+    return Agreement(
+        against=reference.name,
+        questions=len(expected),
+        same_answers={
+            system.name: sum(found[question] == answer for question, answer in expected.items())
+            / len(expected)
+            for system, found in answers.items()
+        },
+    )
 
 
 def compare(

@@ -1,8 +1,9 @@
-"""Load time and memory of a run's exported files."""
+"""Load time and memory of exported files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.bench.schema import Loading
 from benchmarks.bench.systems import model_of
@@ -10,18 +11,17 @@ from benchmarks.measure import loading
 from benchmarks.measure.loading import LOADERS, Loader
 from benchmarks.report.records import Samples
 from exporters.variants import VARIANTS, Variant
-from lxcompress.run import Run
 from lxcompress.system.progress import progress
 
 
-def load_times(run: Run, variants: Sequence[str], device: str, loads: int) -> list[Loading]:
-    """Load each file `loads` times with each loader that the device allows.
+def load_times(onnx: Path, variants: Sequence[str], device: str, loads: int) -> list[Loading]:
+    """Load each file in `onnx` `loads` times with each loader that the device allows.
 
     Raises:
         ModelError: A process that loads a file fails.
     """
     cases = {
-        (loader, run.onnx / variant.file): variant
+        (loader, onnx / variant.file): variant
         for variant in (VARIANTS[name] for name in variants)
         for loader in loaders(variant, device)
     }

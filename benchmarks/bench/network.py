@@ -1,23 +1,19 @@
-"""The shapes of the networks that a run's files compute: heads, neurons and multiply-adds."""
+"""The shapes of the networks that exported files compute: heads, neurons and multiply-adds."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from pathlib import Path
 
-import torch
 from transformers import LxmertForQuestionAnswering
 
 from benchmarks.bench.schema import Network, Units
 from benchmarks.measure.multiply_adds import multiply_adds
 from exporters.graph.onnx_file import OnnxFile
 from exporters.graph.structure import Structure
-from exporters.variants import VARIANTS
 from lxcompress.model.compact import remove_units
-from lxcompress.model.lxmert import read_config
 from lxcompress.model.prunable import modality
 from lxcompress.model.sublayers import Sublayer, sublayers
-from lxcompress.run import Run
 
 # By the name of the module within its layer.
 SUBLAYERS = {
@@ -32,25 +28,25 @@ SUBLAYERS = {
 _MODULE = re.compile(r"lxmert\.encoder\.\w+\.(\d+)\.(.+)")
 
 
-def of_files(run: Run, variants: Sequence[str], tokens: int, regions: int) -> Network:
-    """Return what the run's ticket files compute, for a question of `tokens` and `regions`.
+def of_files(
+    dense: LxmertForQuestionAnswering, ticket: Path | None, tokens: int, regions: int
+) -> Network:
+    """Return what the files compute, for a question of `tokens` and `regions`.
 
-    The files say which heads and neurons they have; all of one run have the same.
+    dense: the dense model; its shapes are enough. It is changed.
+    ticket: one of the ticket's files, which says which heads and neurons it has; all of one run
+        have the same. None without a ticket.
     """
-    ticket = next(VARIANTS[name] for name in variants if VARIANTS[name].sparse)
-    structure = Structure.loads(OnnxFile(run.onnx / ticket.file).metadata["structure"])
-    with torch.device("meta"):  # the shapes are enough
-        model = LxmertForQuestionAnswering(read_config(run.dense))
-    dense, counts = multiply_adds(model, tokens, regions), structure.counts
-    units = [_units(layer, counts.get(layer.name, layer.units)) for layer in sublayers(model)]
-    remove_units(model, structure.by_name)
-    return Network(
-        tokens=tokens,
-        regions=regions,
-        dense=dense,
-        ticket=multiply_adds(model, tokens, regions),
-        units=units if counts else [],
-    )
+    counted = multiply_adds(dense, tokens, regions)
+    found = Network(tokens=tokens, regions=regions, dense=counted, ticket=None, units=[])
+    if ticket is None:
+        return found
+    structure = Structure.loads(OnnxFile(ticket).metadata["structure"])
+    counts = structure.counts
+    units = [_units(layer, counts.get(layer.name, layer.units)) for layer in sublayers(dense)]
+    remove_units(dense, structure.by_name)
+    left = multiply_adds(dense, tokens, regions)
+    return found.model_copy(update={"ticket": left, "units": units if counts else []})
 
 
 def _units(layer: Sublayer, left: int) -> Units:

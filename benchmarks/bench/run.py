@@ -1,10 +1,13 @@
-"""`lxcompress bench RUN`: measure a ticket against the dense model and write the report.
+"""`lxcompress bench MODEL`: measure exported files and write the report.
 
-RUN/bench/report.json   every figure, as benchmarks/bench/schema.py describes it
-RUN/bench/report.md     sentences and tables
-RUN/bench/report.html   the same with plots: one file, no network, no script
-RUN/bench/work/         finished parts, from which a rerun continues; where files, data, options,
-                        versions or machine have changed, it measures again
+Of a run, the ticket is measured against the dense model; of any other model, its files of lower
+precision against fp32, and all against PyTorch. Beside the folder of the files:
+
+bench/report.json   every figure, as benchmarks/bench/schema.py describes it
+bench/report.md     sentences and tables
+bench/report.html   the same with plots: one file, no network, no script
+bench/work/         finished parts, from which a rerun continues; where files, data, options,
+                    versions or machine have changed, it measures again
 """
 
 from __future__ import annotations
@@ -34,12 +37,13 @@ from benchmarks.bench.schema import (
     Size,
     System,
 )
-from benchmarks.bench.systems import DENSE_CONTROL, EAGER, model_folders, onnx_system, open_systems
+from benchmarks.bench.subject import Subject
+from benchmarks.bench.systems import DENSE_CONTROL, EAGER, onnx_system, open_systems
 from benchmarks.measure.compilation import check_compiler
 from benchmarks.measure.latency import Forward
 from exporters.runtime.session import check_device
 from exporters.variants import VARIANTS
-from lxcompress.data.questions.question import QuestionId
+from lxcompress.data.questions.question import QuestionId, can_be_scored
 from lxcompress.data.random_batches import random_batches
 from lxcompress.errors import ConfigError
 from lxcompress.evaluation.scoring import read_results
@@ -48,7 +52,6 @@ from lxcompress.system.machine.device import resolve_device
 from lxcompress.system.machine.environment import describe
 from lxcompress.system.machine.threads import set_torch_threads
 from lxcompress.system.output_folder import check_writable
-from lxcompress.system.shell import lxcompress_command
 
 BATCH_SIZES = {"cpu": (1, 8), "cuda": (1, 8, 32, 128)}
 
@@ -90,20 +93,22 @@ class Settings:
 
 
 def bench(
-    folder: Path, settings: Settings, output: Path | None = None, *, force: bool = False
-) -> Report:
-    """Measure the run in `folder` and write its report to `output` (the run's bench/ if None).
+    subject: Subject, settings: Settings, output: Path | None = None, *, force: bool = False
+) -> tuple[Report, Path]:
+    """Measure a run or a model; write the report, and return it with the folder that holds it.
 
-    With `force`, finished parts are measured again.
+    That is `output`, or bench/ beside the folder of the exported files. With `force`, finished
+    parts are measured again.
 
     Raises:
-        RunError: The run has no usable exports, or another process writes the report.
+        RunError: There are no usable exports, or another process writes the report.
+        ModelError: There is no such model, or it cannot be loaded.
         DataError: The data of the run have changed.
         ConfigError, DeviceError: An option is wrong, or cannot be used here.
     """
     settings = settings.complete()
-    inputs = BenchInputs.open(folder)
-    target = inputs.run.bench if output is None else output
+    inputs = BenchInputs.open(subject)
+    target = inputs.source.onnx.parent / "bench" if output is None else output
     check_writable("--output", target)
     inputs.check_batch_sizes(settings.batch_sizes)
     if settings.compile:
@@ -115,39 +120,42 @@ def bench(
             shutil.rmtree(work)
         report = _measure(inputs, settings, work)
         _write(report, target)
-    return report
+    return report, target
 
 
 def _measure(inputs: BenchInputs, settings: Settings, work: Path) -> Report:
-    """Size, accuracy, loading, then latency; each part is kept as soon as it is finished."""
-    set_torch_threads(inputs.result.weights.parameters)
-    run, environment = inputs.run, describe(settings.device)
+    """Size, answers, loading, then latency; each part is kept as soon as it is finished."""
+    set_torch_threads(inputs.parameters)
+    environment, onnx = describe(settings.device), inputs.source.onnx
     parts = FinishedParts(
         work,
         {"schema": SCHEMA, "files": inputs.fingerprints(), "environment": environment},
     )
-    size = parts.once("size", Size, lambda: sizes.sizes(run, inputs.records), {})
-    accuracies = _measure_accuracy(inputs, settings, parts)
+    size = parts.once("size", Size, lambda: sizes.sizes(inputs), {})
+    answers, control = _measure_answers(inputs, settings, parts)
+    accuracies = _score(inputs, answers, control, parts)
     loads = parts.once(
         "loading",
         list[Loading],
-        lambda: loading.load_times(run, inputs.variants, settings.device, settings.loads),
+        lambda: loading.load_times(onnx, inputs.variants, settings.device, settings.loads),
         {"loads": settings.loads},
     )
     latencies = _measure_latency(inputs, settings, parts, compact=size.compact)
+    result = inputs.result
     report = Report(
         schema=SCHEMA,
-        command=lxcompress_command("bench", run.folder, *settings.options()),
+        command=inputs.subject.bench_command(settings.options()),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        run=run.folder.resolve().name,
-        dataset=inputs.result.dataset,
-        sparsity=inputs.result.ticket.sparsity,
-        dense_control=inputs.result.dense_control,
-        speedup=inputs.result.ticket.speedup,
+        name=inputs.subject.name,
+        dataset=inputs.dataset,
+        sparsity=result.ticket.sparsity if result else None,
+        dense_control=result.dense_control if result else None,
+        speedup=result.ticket.speedup if result else None,
         size=size,
         network=_count(inputs, latencies[0], parts),
         loading=loads,
         latency=latencies,
+        agreement=accuracy.agree(answers),
         accuracy=accuracies,
         findings={},
         environment=environment,
@@ -155,16 +163,22 @@ def _measure(inputs: BenchInputs, settings: Settings, work: Path) -> Report:
     return report.model_copy(update={"findings": findings(report)})
 
 
-def _measure_accuracy(inputs: BenchInputs, settings: Settings, parts: FinishedParts) -> Accuracies:
-    """Answers are kept system by system: on a large split each takes a while."""
-    run, data, device = inputs.run, inputs.data, settings.device
+def _measure_answers(
+    inputs: BenchInputs, settings: Settings, parts: FinishedParts
+) -> tuple[dict[System, accuracy.Answers], Path | None]:
+    """The answers of all systems, and the file of those of a run's dense control.
+
+    They are kept system by system: on a large split each takes a while.
+    """
+    source, data, device = inputs.source, inputs.data, settings.device
     measures: dict[System, Callable[[], accuracy.Answers]] = {
-        System.of(EAGER, model, "fp32"): partial(accuracy.answers_in_pytorch, folder, data, device)
-        for model, folder in model_folders(run).items()
+        System.of(EAGER, model, "fp32"): partial(accuracy.answers_in_pytorch, inputs, model, device)
+        for model in inputs.models
     }
     for variant in (VARIANTS[name] for name in inputs.variants):
+        file, threads = source.onnx / variant.file, torch.get_num_threads()
         measures[onnx_system(variant)] = partial(
-            accuracy.answers_in_onnx, run.onnx / variant.file, data, device, torch.get_num_threads()
+            accuracy.answers_in_onnx, file, data, device, threads
         )
     answers = {}
     for system, measure in measures.items():
@@ -172,14 +186,27 @@ def _measure_accuracy(inputs: BenchInputs, settings: Settings, parts: FinishedPa
         # As pairs, because the keys of a JSON object cannot be numbers.
         pairs = parts.once(name, list[tuple[QuestionId, str]], partial(_pairs, measure), {})
         answers[system] = dict(pairs)
-    control = accuracy.answers_of_control(run)
+    control = accuracy.answers_of_control(source.run) if source.run else None
     if control is not None:
         eager, *others = answers.items()  # beside the other models in PyTorch
         answers = dict([eager, (DENSE_CONTROL, read_results(control)), *others])
+    return answers, control
+
+
+def _score(
+    inputs: BenchInputs,
+    answers: dict[System, accuracy.Answers],
+    control: Path | None,
+    parts: FinishedParts,
+) -> Accuracies | None:
+    """None where nobody knows the right answers: of generated questions, or unannotated ones."""
+    questions = inputs.data.questions
+    if not can_be_scored(questions):
+        return None
     return parts.once(
         "accuracy",
         Accuracies,
-        lambda: accuracy.compare(answers, data.questions, "val"),
+        lambda: accuracy.compare(answers, questions, "val"),
         {"resampled": "pictures", "control": control and sha256(control)},
     )
 
@@ -196,9 +223,7 @@ def _measure_latency(
     def measure(size: int) -> LatencyOfBatch:
         if not systems:
             threads, compiled = torch.get_num_threads(), bool(settings.compile)
-            systems.update(
-                open_systems(inputs.run, inputs.variants, settings.device, threads, compiled)
-            )
+            systems.update(open_systems(inputs, settings.device, threads, compiled))
         batches = random_batches(inputs.data, size, settings.questions)
         return latency.time_systems(
             systems, batches, compact=compact, runs=settings.runs, seconds=settings.seconds
@@ -217,7 +242,9 @@ def _count(inputs: BenchInputs, measured: LatencyOfBatch, parts: FinishedParts) 
         "tokens": round(statistics.median(measured.tokens)),
         "regions": round(statistics.median(measured.regions)),
     }
-    count = partial(network.of_files, inputs.run, inputs.variants, **question)
+    tickets = [VARIANTS[name] for name in inputs.variants if VARIANTS[name].sparse]
+    file = inputs.source.onnx / tickets[0].file if tickets else None
+    count = partial(network.of_files, inputs.shapes(), file, **question)
     return parts.once("network", Network, count, question)
 
 

@@ -16,7 +16,7 @@ from exporters import variants
 from lxcompress.result import Control, DatasetRecord, Sparsity, Speedup
 from lxcompress.system.record import Record
 
-SCHEMA: Final = "lxcompress-bench/2"
+SCHEMA: Final = "lxcompress-bench/3"
 
 Model = Annotated[Literal["dense", "ticket"], Field(description="whose weights")]
 SystemModel = Annotated[
@@ -42,8 +42,8 @@ Isolates = Annotated[
     Field(
         description="what the two differ in: pruning (for speed: sparsity, zeros in the same "
         "shapes, or structure, fewer heads and neurons), length of training, precision, runtime "
-        "with its graph optimizations, both pruning and precision, or all; a control compares a "
-        "system with itself"
+        "with its graph optimizations, both pruning and precision, or all of these; a control "
+        "compares a system with itself"
     ),
 ]
 
@@ -60,7 +60,7 @@ class Weights(Record):
 
 
 class FileSize(Record):
-    file: str = Field(description="name in the run's onnx/ folder")
+    file: str = Field(description="name in the onnx/ folder")
     variant: str = Field(description="name of the variant in `lxcompress export`")
     model: Model
     precision: Precision
@@ -90,8 +90,8 @@ class OtherFormat(Record):
 
 
 class Size(Record):
-    files: list[FileSize] = Field(description="every ONNX file of the run, dense ones first")
-    other_formats: list[OtherFormat] = Field(description="fp32 sizes of the models elsewhere")
+    files: list[FileSize] = Field(description="every ONNX file, dense ones first")
+    other_formats: list[OtherFormat] = Field(description="sizes of the models in other formats")
 
     @property
     def tickets(self) -> list[FileSize]:
@@ -122,7 +122,9 @@ class Network(Record):
     tokens: int = Field(description="of the question: the median of the first batch size")
     regions: int = Field(description="of its picture: the median of the first batch size")
     dense: int = Field(description="multiply-adds of the dense model for that question")
-    ticket: int = Field(description="multiply-adds of the ticket's files for that question")
+    ticket: int | None = Field(
+        description="multiply-adds of the ticket's files for that question; null without a ticket"
+    )
     units: list[Units] = Field(
         description="heads and neurons of every sublayer; empty if none has lost a unit"
     )
@@ -130,11 +132,12 @@ class Network(Record):
     @property
     def share(self) -> float:
         """The ticket's multiply-adds as a fraction of the dense model's."""
+        assert self.ticket is not None
         return self.ticket / self.dense
 
 
 class Loading(Record):
-    file: str = Field(description="name in the run's onnx/ folder")
+    file: str = Field(description="name in the onnx/ folder")
     model: Model
     precision: Precision
     loader: Literal["stock", "runtime"] = Field(
@@ -214,7 +217,7 @@ class Comparison(Pair):
 
 class Accuracies(Record):
     metric: str = Field(description="VQA v2 accuracy, LXMERT soft score or GQA accuracy")
-    split: str = Field(description="of the run's dataset")
+    split: str = Field(description="of the dataset")
     questions: int = Field(description="all of the split, the same for every system")
     seed: int = Field(description="of the bootstrap over pictures")
     resamples: int = Field(description="of the bootstrap over pictures")
@@ -222,16 +225,28 @@ class Accuracies(Record):
     comparisons: list[Comparison] = Field(description="pairs of systems")
 
 
+class Agreement(Record):
+    """How often the systems answer alike, whether the answers are right or not."""
+
+    against: str = Field(description="name of the system that all are compared with")
+    questions: int = Field(description="the same for every system")
+    same_answers: dict[str, float] = Field(
+        description="fraction of questions with the same answer, by name of the system"
+    )
+
+
 class Report(Record):
-    schema_: Literal["lxcompress-bench/2"] = Field(alias="schema", description="of this file")
+    schema_: Literal["lxcompress-bench/3"] = Field(alias="schema", description="of this file")
     command: str = Field(description="the command that created it, with all options")
     finished: str = Field(description="UTC, ISO 8601")
-    run: str = Field(description="name of the run directory")
-    dataset: DatasetRecord = Field(description="as in result.json")
-    sparsity: Sparsity = Field(description="of the ticket")
+    name: str = Field(description="of the run directory or the model folder, or a hub id")
+    dataset: DatasetRecord | None = Field(
+        description="as in result.json; null for generated questions and regions"
+    )
+    sparsity: Sparsity | None = Field(description="of the ticket; null without one")
     dense_control: Control | None = Field(
         description="as in result.json: the dense model trained as long as the ticket; null if "
-        "the run has none"
+        "there is none"
     )
     speedup: Speedup | None = Field(
         description="as in result.json: the speedup that the ticket was pruned to; null without "
@@ -241,6 +256,14 @@ class Report(Record):
     network: Network = Field(description="heads, neurons and multiply-adds of the files")
     loading: list[Loading] = Field(description="each load in a new process")
     latency: list[LatencyOfBatch] = Field(description="one for each batch size")
-    accuracy: Accuracies = Field(description="on the validation questions")
+    agreement: Agreement = Field(description="of all systems with PyTorch's dense fp32")
+    accuracy: Accuracies | None = Field(
+        description="on the validation questions; null if nobody knows the right answers"
+    )
     findings: dict[str, list[str]] = Field(description="sentences computed from the figures")
     environment: dict[str, Any] = Field(description="versions and machine of all measurements")
+
+    @property
+    def has_ticket(self) -> bool:
+        """Whether a ticket is compared with the dense model: the report of a run."""
+        return bool(self.size.tickets)

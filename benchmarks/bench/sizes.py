@@ -1,10 +1,10 @@
-"""Sizes of a run's files by part of the model, and of its models in other formats."""
+"""Sizes of exported files by part of the model, and of the models in other formats."""
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from onnx import TensorProto
 from onnx.helper import tensor_dtype_to_np_dtype
 from safetensors import safe_open
 
+from benchmarks.bench.inputs import BenchInputs
 from benchmarks.bench.schema import FileSize, OtherFormat, Size, Weights
 from benchmarks.bench.systems import model_of
 from exporters.encodings.base import KINDS, Kind
@@ -19,14 +20,11 @@ from exporters.encodings.bitmask import Bitmask
 from exporters.encodings.decode_model import EncodedWeights
 from exporters.encodings.dense import Dense
 from exporters.graph.onnx_file import OnnxFile
-from exporters.records import ExportRecord
 from exporters.variants import VARIANTS
 from lxcompress.errors import ModelError
 from lxcompress.model.folder import MASK_FILE
 from lxcompress.model.prunable import modality
-from lxcompress.run import Run
 from lxcompress.system.progress import progress
-from lxcompress.system.shell import lxcompress_command
 
 PARTS = ("language", "vision", "cross-modality", "embeddings", "head")
 _EMBEDDINGS = ("lxmert.embeddings.", "lxmert.encoder.visn_fc.")
@@ -47,25 +45,26 @@ def part_of_model(name: str) -> str:
     return "embeddings" if name.startswith(_EMBEDDINGS) else modality(name)
 
 
-def sizes(run: Run, records: Mapping[str, ExportRecord]) -> Size:
-    """Sizes of the files in `records`, those of export.json by file name.
+def sizes(inputs: BenchInputs) -> Size:
+    """Sizes of the exported files, and of the models' own.
 
     Raises:
         ModelError: A file's weights do not have the size that the formula gives.
     """
+    records, source = inputs.records, inputs.source
     dense_fp32 = records[VARIANTS["fp32"].file].bytes
     files = []
     for name, record in records.items():
         variant = VARIANTS[record.variant]
         dense = records[VARIANTS[variant.precision].file].bytes
-        parts = weights_by_part(run.onnx / name)
+        parts = weights_by_part(source.onnx / name)
         weights = {kind: sum(part[kind] for part in parts.values()) for kind in KINDS}
         total = sum(weights.values())
         if total != record.formula.total:
             raise ModelError(
-                f"{run.onnx / name} holds {total:,} bytes of weights, the formula gives "
-                f"{record.formula.total:,}; "
-                f"`{lxcompress_command('export', run.folder)}` writes it again"
+                f"{source.onnx / name} holds {total:,} bytes of weights, the formula gives "
+                f"{record.formula.total:,}; delete it, and "
+                f"`{inputs.subject.export_command([variant.name])}` writes it again"
             )
         files.append(
             FileSize(
@@ -84,7 +83,8 @@ def sizes(run: Run, records: Mapping[str, ExportRecord]) -> Size:
                 parts={part: Weights(**kinds) for part, kinds in parts.items()},
             )
         )
-    return Size(files=files, other_formats=other_formats(run))
+    assert source.dense is not None
+    return Size(files=files, other_formats=other_formats(source.dense, source.ticket))
 
 
 def weights_by_part(path: Path) -> dict[str, dict[Kind, int]]:
@@ -110,26 +110,30 @@ def csr_bytes(rows: int, nonzero: int) -> int:
     return nonzero * (_FLOAT + _INDEX) + _INDEX * (rows + 1)
 
 
-def other_formats(run: Run) -> list[OtherFormat]:
-    """fp32 sizes of both models as safetensors and zipped, and of the ticket encoded.
+def other_formats(dense: Path, ticket: Path | None) -> list[OtherFormat]:
+    """Sizes of the model folders' weights as they are and zipped, and of the ticket encoded.
 
     They count every weight in the folder; ONNX files omit those that never affect the answer.
     """
     formats = []
-    for model, folder in (("dense model", run.dense), ("ticket", run.ticket)):
-        files = safetensors_of(folder)
+    for model, folder in (("dense model", dense), ("ticket", ticket)):
+        if folder is None:
+            continue
+        files = weight_files(folder)
+        kind = files[0].suffix.removeprefix(".").replace("bin", "pytorch_model.bin")
         plain = sum(path.stat().st_size for path in files)
-        formats.append(
-            OtherFormat(name=f"{model}, safetensors", bytes=plain, how="file size, zeros included")
-        )
+        how = "file size" if ticket is None else "file size, zeros included"
+        formats.append(OtherFormat(name=f"{model}, {kind}", bytes=plain, how=how))
         formats.append(
             OtherFormat(
-                name=f"{model}, safetensors zipped",
+                name=f"{model}, {kind} zipped",
                 bytes=zipped_bytes(files),
                 how=f"that file, compressed with zlib at level {_ZIP_LEVEL}",
             )
         )
-    csr, encoded = _encoded_bytes(run)
+    if ticket is None:
+        return formats
+    csr, encoded = _encoded_bytes(ticket)
     how = "fp32 values and 32-bit indices of each prunable matrix, all other weights dense"
     formats.append(OtherFormat(name="ticket, CSR", bytes=csr, how=how))
     how = "one bit for each prunable weight, fp32 values of the remaining ones, all others dense"
@@ -137,15 +141,16 @@ def other_formats(run: Run) -> list[OtherFormat]:
     return formats
 
 
-def safetensors_of(folder: Path) -> list[Path]:
-    """The weight files of a model folder, without its mask.
+def weight_files(folder: Path) -> list[Path]:
+    """The weight files of a model folder, without its mask: safetensors, else PyTorch's.
 
     Raises:
         ModelError: There are none.
     """
     files = [path for path in sorted(folder.glob("*.safetensors")) if path.name != MASK_FILE]
+    files = files or sorted(folder.glob("pytorch_model*.bin"))
     if not files:
-        raise ModelError(f"{folder} has no safetensors file")
+        raise ModelError(f"{folder} has no safetensors file and no pytorch_model.bin")
     return files
 
 
@@ -162,12 +167,12 @@ def zipped_bytes(paths: Sequence[Path]) -> int:
     return total + len(packer.flush())
 
 
-def _encoded_bytes(run: Run) -> tuple[int, int]:
+def _encoded_bytes(ticket: Path) -> tuple[int, int]:
     """Bytes of the ticket as CSR and as bitmask, with every weight in its folder."""
-    with safe_open(run.mask, framework="np") as mask:
+    with safe_open(ticket / MASK_FILE, framework="np") as mask:
         bits = {name: mask.get_tensor(name) for name in mask.keys()}  # noqa: SIM118
     csr = encoded = 0
-    for path in safetensors_of(run.ticket):
+    for path in weight_files(ticket):
         with safe_open(path, framework="np") as file:
             for name in file.keys():  # noqa: SIM118
                 weight = file.get_tensor(name)

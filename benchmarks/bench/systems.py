@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator
 
 import torch
 
-from benchmarks.bench.schema import Comparison, Isolates, Model, Precision, Report, System
+from benchmarks.bench.inputs import BenchInputs
+from benchmarks.bench.schema import Comparison, Isolates, Model, Precision, System
 from benchmarks.measure.latency import Forward, pytorch_forward
 from exporters.runtime import OnnxVqaModel
 from exporters.variants import VARIANTS, Variant
-from lxcompress.model.lxmert import load_model
-from lxcompress.run import Run
 from lxcompress.system.progress import progress
 
 EAGER, COMPILED, ONNX = "PyTorch eager", "PyTorch compiled", "ONNX Runtime"
@@ -35,13 +33,8 @@ def onnx_system(variant: Variant) -> System:
     return System.of(ONNX, model_of(variant), variant.precision)
 
 
-def model_folders(run: Run) -> dict[Model, Path]:
-    """The Hugging Face folders of a run's two models."""
-    return {"dense": run.dense, "ticket": run.ticket}
-
-
 def open_systems(
-    run: Run, variants: Sequence[str], device: str, threads: int, compiled: bool
+    inputs: BenchInputs, device: str, threads: int, compiled: bool
 ) -> dict[System, Forward]:
     """Load every system that is timed; `compiled` adds PyTorch with torch.compile.
 
@@ -50,12 +43,13 @@ def open_systems(
     """
 
     def session(file: str) -> Forward:
-        return OnnxVqaModel(run.onnx / file, device, threads=threads).logits
+        return OnnxVqaModel(inputs.source.onnx / file, device, threads=threads).logits
 
     systems: dict[System, Forward] = {}
-    with progress("Loading the systems", len(variants) + 3, "models") as meter:
-        for name, folder in model_folders(run).items():
-            loaded = load_model(folder).eval()
+    models, variants = inputs.models, inputs.variants
+    with progress("Loading the systems", len(models) + len(variants) + 1, "models") as meter:
+        for name in models:
+            loaded = inputs.load(name).eval()
             for precision in _PYTORCH_PRECISIONS[device]:
                 model = copy.deepcopy(loaded).to(device, _DTYPES[precision])
                 systems[System.of(EAGER, name, precision)] = pytorch_forward(model, device)
@@ -102,7 +96,8 @@ def speed_pairs(
 
     They attribute the speed of a ticket's file over the dense model in PyTorch eager ("all") to
     the runtime, the precision, and what pruning gained: "structure" where the files are `compact`,
-    "sparsity" where both systems compute with the same shapes, as in PyTorch.
+    "sparsity" where both systems compute with the same shapes, as in PyTorch. Without a ticket,
+    "all" is that of the dense files of other precisions than fp32.
     """
     for of, against, isolates in pairs(systems):
         if isolates == "pruning":
@@ -110,16 +105,17 @@ def speed_pairs(
         elif isolates != "both":
             yield of, against, isolates
     eager = System.of(EAGER, "dense", "fp32")
+    last = "ticket" if any(system.model == "ticket" for system in systems) else "dense"
     for of in systems if eager in systems else ():
         if of == System.of(ONNX, "dense", "fp32"):
             yield of, eager, "runtime"
-        elif of.runtime == ONNX and of.model == "ticket":
+        elif of.runtime == ONNX and of.model == last:
             yield of, eager, "all"
 
 
-def pair_name(report: Report, comparison: Comparison, between: str) -> str:
+def pair_name(comparison: Comparison, systems: Iterable[System], between: str) -> str:
     """The two systems of a comparison, which share their runtime: `ONNX Runtime, A between B`."""
-    systems = {accuracy.system.name: accuracy.system for accuracy in report.accuracy.systems}
-    of, against = systems[comparison.of], systems[comparison.against]
+    by_name = {system.name: system for system in systems}
+    of, against = by_name[comparison.of], by_name[comparison.against]
     first, second = (f"{system.model} {system.precision}" for system in (of, against))
     return f"{of.runtime}, {first} {between} {second}"

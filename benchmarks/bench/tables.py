@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from benchmarks.bench.findings.speed import PRUNING, STEPS, steps
 from benchmarks.bench.plots.layer_map import UNUSED, by_part, column, columns, layers
-from benchmarks.bench.schema import Comparison, Report
+from benchmarks.bench.schema import Accuracies, Comparison, Report
 from benchmarks.bench.sizes import PARTS
-from benchmarks.bench.systems import pair_name
+from benchmarks.bench.systems import EAGER, pair_name
 from benchmarks.measure.statistics import CONFIDENCE
 from benchmarks.report.numbers import (
     duration,
@@ -23,21 +23,18 @@ from benchmarks.report.sections import Table
 
 def files(report: Report) -> Table:
     """Sizes of all files."""
-    columns = ["file", "size", "of dense fp32", "of dense, same precision", "weights (formula)"]
-    columns += ["entropy bound", "other than weights"]
-    rows = [
-        [
-            file.file,
-            megabytes(file.bytes),
-            f"{file.of_dense_fp32:.1%}",
-            f"{file.of_dense_same_precision:.1%}",
-            megabytes(file.formula),
-            megabytes(file.entropy_bound),
-            megabytes(file.container),
-        ]
-        for file in report.size.files
-    ]
-    return Table("Exported files", columns, rows)
+    columns = {
+        "size": lambda file: megabytes(file.bytes),
+        "of dense fp32": lambda file: f"{file.of_dense_fp32:.1%}",
+        "of dense, same precision": lambda file: f"{file.of_dense_same_precision:.1%}",
+        "weights (formula)": lambda file: megabytes(file.formula),
+        "entropy bound": lambda file: megabytes(file.entropy_bound),
+        "other than weights": lambda file: megabytes(file.container),
+    }
+    if not report.has_ticket:  # nothing that only a mask changes
+        del columns["of dense, same precision"], columns["entropy bound"]
+    rows = [[file.file, *(cell(file) for cell in columns.values())] for file in report.size.files]
+    return Table("Exported files", ["file", *columns], rows)
 
 
 def parts(report: Report) -> Table:
@@ -52,19 +49,22 @@ def parts(report: Report) -> Table:
             row.append(megabytes(size) + (f" ({share:.0%})" if model == "ticket" else ""))
         rows.append(row)
     names = [f"{file.model} {file.precision}" for file in files]
-    caption = "Weights by part of the model (share of the dense file of the same precision)"
+    caption = "Weights by part of the model"
+    if report.has_ticket:
+        caption += " (share of the dense file of the same precision)"
     return Table(caption, ["part", *names], rows)
 
 
 def formats(report: Report) -> Table:
-    """fp32 sizes in other formats."""
+    """Sizes in other formats."""
     others = report.size.other_formats
     dense = others[0].bytes
     rows = [
         [other.name, megabytes(other.bytes), f"{other.bytes / dense:.1%}", other.how]
         for other in others
     ]
-    caption = "Both models in fp32 in other formats, with the weights that never affect the answer"
+    models = "Both models in fp32 in other formats" if report.has_ticket else "The model's own file"
+    caption = f"{models}, with the weights that never affect the answer"
     return Table(caption, ["format", "size", f"of {others[0].name}", "content"], rows, ["content"])
 
 
@@ -85,11 +85,14 @@ def units(report: Report) -> list[Table]:
 def latencies(report: Report) -> list[Table]:
     """A table for each batch size."""
     tables = []
+    over, shown = "dense, same precision", {*PRUNING, "control"}
+    if not report.has_ticket:
+        over, shown = EAGER, {"runtime", "all"}
     for batch in report.latency:
         speedups = {
             ratio.of: with_interval(ratio.times_as_fast)
             for ratio in batch.ratios
-            if ratio.isolates in (*PRUNING, "control")
+            if ratio.isolates in shown
         }
         rows = [
             [
@@ -104,36 +107,41 @@ def latencies(report: Report) -> list[Table]:
             for latency in batch.systems
         ]
         columns = ["system", "p50", "p90", "p99", "questions/s", "runs"]
-        columns.append("speedup over dense, same precision")
+        columns.append(f"speedup over {over}")
         tables.append(Table(f"Batch {batch.batch_size}", columns, rows))
     return tables
 
 
-_COMPARED = {  # by what a step isolates: the two systems, where {} is a precision
+_COMPARED = {  # by what a step isolates: the two systems, {0} is a precision, {1} a model
     "runtime": "ONNX Runtime dense fp32 over PyTorch eager dense fp32",
-    "precision": "ONNX Runtime dense {} over dense fp32",
+    "precision": "ONNX Runtime dense {0} over dense fp32",
     "structure": "ONNX Runtime ticket {0} over dense {0}",
     "sparsity": "ONNX Runtime ticket {0} over dense {0}",
-    "all": "ONNX Runtime ticket {} over PyTorch eager dense fp32",
+    "all": "ONNX Runtime {1} {0} over PyTorch eager dense fp32",
 }
 
 
 def attribution(report: Report) -> list[Table]:
-    """From the dense model in PyTorch eager to each ticket file: what each step gained."""
+    """From the dense model in PyTorch eager to each ticket file: what each step gained.
+
+    Without a ticket, to each file of another precision than fp32.
+    """
     tables = []
-    for file in report.size.tickets:
+    dense = [file for file in report.size.files if file.precision != "fp32"]
+    for file in report.size.tickets or dense:
         by_batch = [steps(batch, file.precision) for batch in report.latency]
         rows = [
             [
                 STEPS[name],
-                text.format(file.precision),
+                text.format(file.precision, file.model),
                 *(with_interval(ratios[name].times_as_fast) for ratios in by_batch),
             ]
             for name, text in _COMPARED.items()
             if name in by_batch[0]
         ]
         batches = [f"batch {batch.batch_size}" for batch in report.latency]
-        caption = f"Speedup of the {file.precision} ticket, step by step"
+        kind = "ticket" if report.has_ticket else "file"
+        caption = f"Speedup of the {file.precision} {kind}, step by step"
         tables.append(Table(caption, ["step", "speedup of", *batches], rows, ["speedup of"]))
     return tables
 
@@ -164,9 +172,31 @@ def _seconds(samples: Samples) -> str:
     return duration(samples.median) + ends
 
 
-def accuracies(report: Report) -> Table:
+def answers(report: Report) -> list[Table]:
+    """The accuracy of every system, and pairs of them; without it, equal answers."""
+    if report.accuracy is None:
+        return [same_answers(report)]
+    tables = [_accuracies(report.accuracy)]
+    if report.accuracy.comparisons:
+        tables.append(_comparisons(report.accuracy))
+        tables.append(by_type(report))
+    return [*tables, same_answers(report)]
+
+
+def same_answers(report: Report) -> Table:
+    """How often each system answers as PyTorch's dense fp32."""
+    agreement = report.agreement
+    rows = [
+        [name, f"{share:.2%}"]
+        for name, share in agreement.same_answers.items()
+        if name != agreement.against
+    ]
+    caption = f"Same answers as {agreement.against}, of {agreement.questions:,} questions"
+    return Table(caption, ["system", "same answer"], rows)
+
+
+def _accuracies(accuracy: Accuracies) -> Table:
     """Every system by answer type."""
-    accuracy = report.accuracy
     rows = [
         [
             of_system.system.name,
@@ -178,16 +208,17 @@ def accuracies(report: Report) -> Table:
     return Table(caption, ["system", *accuracy.systems[0].accuracy], rows)
 
 
-def comparisons(report: Report) -> Table:
+def _comparisons(accuracy: Accuracies) -> Table:
     """All pairs, over all questions."""
+    systems = [it.system for it in accuracy.systems]
     rows = []
-    for comparison in report.accuracy.comparisons:
+    for comparison in accuracy.comparisons:
         overall = comparison.by_type["overall"]
         assert overall
         test = overall.mcnemar
         rows.append(
             [
-                pair_name(report, comparison, "−"),
+                pair_name(comparison, systems, "−"),
                 comparison.isolates,
                 points(overall.difference, unit=""),
                 f"{test.only_of:,} / {test.only_against:,}",
@@ -206,14 +237,23 @@ def comparisons(report: Report) -> Table:
 
 
 def by_type(report: Report) -> Table:
-    """Pairs that differ in pruning alone, or in the length of training alone."""
-    chosen = [it for it in report.accuracy.comparisons if it.isolates in ("pruning", "training")]
+    """Pairs that differ in pruning alone, or in the length of training alone.
+
+    Without a ticket, pairs that differ in precision.
+    """
+    assert report.accuracy is not None
+    kinds, effect = {"pruning", "training"}, "pruning"
+    if not report.has_ticket:
+        kinds, effect = {"precision"}, "precision"
+    elif report.dense_control:
+        effect = "pruning and of longer training"
+    systems = [it.system for it in report.accuracy.systems]
+    chosen = [it for it in report.accuracy.comparisons if it.isolates in kinds]
     answer_types = [name for name in chosen[0].by_type if name != "overall"]
     rows = [
-        [pair_name(report, it, "−"), *(_difference(it, name) for name in answer_types)]
+        [pair_name(it, systems, "−"), *(_difference(it, name) for name in answer_types)]
         for it in chosen
     ]
-    effect = "pruning and of longer training" if report.dense_control else "pruning"
     caption = f"Effect of {effect} by answer type, percentage points"
     return Table(caption, ["pair", *answer_types], rows)
 

@@ -30,7 +30,9 @@ def collect(folders: Sequence[Path], command: str) -> Frontier:
     runs = {folder: Run.open_finished(folder) for folder in dict.fromkeys(folders)}
     reports = {folder: _read(run) for folder, run in runs.items()}
     (first, base), *_ = reports.items()
+    assert base.dataset is not None and base.accuracy is not None
     for folder, report in reports.items():
+        assert report.dataset is not None
         if report.dataset.fingerprint != base.dataset.fingerprint:
             raise DataError(f"{folder} and {first} are of different data; compare runs of the same")
         difference = _difference(report.environment, base.environment)
@@ -70,7 +72,10 @@ def _read(run: Run) -> Report:
     again = f"`{lxcompress_command('bench', run.folder)}` makes one"
     if not path.exists():
         raise RunError(f"{run.folder} has no bench report; {again}")
-    return Report.load(path, "bench report", RunError, schema=BENCH_SCHEMA, remedy=again)
+    report = Report.load(path, "bench report", RunError, schema=BENCH_SCHEMA, remedy=again)
+    if report.dataset is None or report.accuracy is None or report.sparsity is None:
+        raise RunError(f"bench report {path} is not of the run, but of a model alone; {again}")
+    return report
 
 
 def _difference(found: dict[str, Any], base: dict[str, Any]) -> str | None:
@@ -94,6 +99,7 @@ def _name(folder: Path, folders: Collection[Path]) -> str:
 
 
 def _points(run: Run, report: Report, name: str) -> list[Point]:
+    assert report.accuracy is not None and report.sparsity is not None
     pattern = " + ".join(run.read_result().patterns)
     accuracies = {found.system: found.accuracy["overall"] for found in report.accuracy.systems}
     points = []

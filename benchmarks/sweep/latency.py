@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.bench.run import Settings, bench
+from benchmarks.bench.subject import Subject
 from benchmarks.frontier import report
 from benchmarks.frontier.collect import collect
 from benchmarks.frontier.schema import Frontier
@@ -35,7 +36,7 @@ def measure_latency(plan: Plan, command: str, settings: Settings) -> Frontier:
     finished = [folder for folder in runs if Run(folder).is_finished()]
     for folder in finished:
         export(Source.of(folder, None, None), list(VARIANTS.values()), "cpu")
-        bench(folder, settings)
+        bench(Subject(folder), settings)
     found = collect(finished, command)
     report.write(found, plan.folder)
     return found

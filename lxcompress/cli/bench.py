@@ -1,4 +1,4 @@
-"""`lxcompress bench`: a ticket compared with the dense model."""
+"""`lxcompress bench`: exported files compared with each other and with PyTorch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,32 @@ from typing import Annotated
 
 import typer
 
+from lxcompress.cli.options import Answers, OtherTokenizer
+
 
 def bench(
-    run: Annotated[Path, typer.Argument(help="Run directory, after `lxcompress export RUN`.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Run directory, model folder or hub id, after `lxcompress export` of the same."
+        ),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="For a model: the dataset to measure accuracy on. [default: generated questions "
+            "and regions, without accuracy]"
+        ),
+    ] = None,
+    answers: Answers = None,
+    tokenizer: OtherTokenizer = None,
+    onnx: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the exported files: the --output of the export. [default: onnx/ in "
+            "the model]"
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     batch_size: Annotated[
         list[int] | None,
@@ -39,26 +62,29 @@ def bench(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for the report. [default: bench/ in the run]")
+        Path | None,
+        typer.Option(help="Folder for the report. [default: bench/ beside the folder onnx/]"),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Measure again what has been measured.")
     ] = False,
 ) -> None:
-    """Compare a ticket with the dense model: size, accuracy, loading, latency.
+    """Compare exported files: size, accuracy, loading, latency; with each other and with PyTorch.
 
-    Every ticket file is compared with the dense file of its precision, so that no gain of
-    precision is attributed to sparsity. When interrupted, the same command continues.
+    Of a run, every ticket file is compared with the dense file of its precision, so that no gain
+    of precision is attributed to sparsity. Of any other model, fp16 and int8 are compared with
+    fp32. When interrupted, the same command continues.
 
     Example: lxcompress bench runs/shapes-low-50
     """
     from benchmarks.bench.run import Settings
     from benchmarks.bench.run import bench as measure
+    from benchmarks.bench.subject import Subject
 
     settings = Settings(device, tuple(batch_size or ()), runs, seconds, loads, questions, compile)
-    report = measure(run, settings, output, force=force)
+    subject = Subject(model, data, answers, tokenizer, onnx)
+    report, folder = measure(subject, settings, output, force=force)
     for sentence in report.findings["summary"]:
         print(sentence)
-    folder = output or run / "bench"
     for name in ("report.html", "report.md", "report.json"):
         print(f"{name.partition('.')[2]}: {folder / name}")

@@ -17,23 +17,26 @@ def loading(report: Report) -> list[str]:
         dense = by_case["dense", ticket.precision, ticket.loader]
         loader = "Stock ONNX Runtime" if ticket.loader == "stock" else "lxcompress's decoder"
         sentences.append(
-            f"{loader} loads the {ticket.precision} ticket in {_load(ticket)}, the dense "
-            f"{ticket.precision} file in {_load(dense)}. {_load_difference(ticket, dense)}"
+            f"{loader} loads the {ticket.precision} ticket in {describe_load(ticket)}, the dense "
+            f"{ticket.precision} file in {describe_load(dense)}. "
+            f"{load_difference(ticket, dense, 'The ticket')}"
         )
     return sentences
 
 
-def _load(loading: Loading) -> str:
+def describe_load(loading: Loading) -> str:
+    """Time and peak memory."""
     peak = megabytes(loading.peak_bytes.median)
     return f"{duration(loading.seconds.median)} (peak memory {peak})"
 
 
-def _load_difference(ticket: Loading, dense: Loading) -> str:
-    ours, theirs = ticket.seconds.samples, dense.seconds.samples
+def load_difference(of: Loading, against: Loading, file: str) -> str:
+    """Whether `file`, which was loaded as in `of`, loads faster or slower than the other."""
+    ours, theirs = of.seconds.samples, against.seconds.samples
     if len(ours) < _FEWEST_LOADS:
         return f"{len(ours)} loads of each are too few to tell a difference."
     if min(ours) <= max(theirs) and min(theirs) <= max(ours):
         return f"The times of {len(ours)} loads of each overlap."
-    gap = duration(abs(ticket.seconds.median - dense.seconds.median))
-    slower = ticket.seconds.median > dense.seconds.median
-    return f"Decoding costs {gap}." if slower else f"The ticket loads {gap} faster."
+    gap = duration(abs(of.seconds.median - against.seconds.median))
+    slower = of.seconds.median > against.seconds.median
+    return f"Decoding costs {gap}." if slower else f"{file} loads {gap} faster."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from benchmarks.bench.schema import FileSize, Report
 from benchmarks.report.numbers import megabytes
 
@@ -11,21 +13,27 @@ _GAINS = {"compact": "structure", "compact+bitmask": "pruning"}
 
 def size(report: Report) -> list[str]:
     files = report.size.tickets
-    overhead = max(files, key=lambda file: file.container / file.bytes)
     bound = max(files, key=lambda file: (file.formula - file.entropy_bound) / file.formula)
     sizes = {other.name: other.bytes for other in report.size.other_formats}
     bitmask = sizes["ticket, bitmask"]
     return [
         *map(size_of, files),
-        "The weights of every file take exactly the number of bytes that the size formula gives. "
-        "Everything else (graph, names, answers, tokenizer) is at most "
-        f"{overhead.container / overhead.bytes:.1%} of a ticket file ({overhead.precision}). "
-        f"{_bound(bound)}",
+        f"{container(files, 'a ticket file')} {_bound(bound)}",
         f"The fp32 ticket in other formats: {megabytes(sizes['ticket, safetensors'])} as "
         f"safetensors, zeros included; {megabytes(sizes['ticket, safetensors zipped'])} zipped; "
         f"{megabytes(sizes['ticket, CSR'])} as CSR, {sizes['ticket, CSR'] / bitmask:.2f} times "
         f"the {megabytes(bitmask)} of the bitmask encoding.",
     ]
+
+
+def container(files: Sequence[FileSize], one: str) -> str:
+    """What the `files` hold besides weights; `one` names one of them."""
+    most = max(files, key=lambda file: file.container / file.bytes)
+    return (
+        "The weights of every file take exactly the number of bytes that the size formula gives. "
+        "Everything else (graph, names, answers, tokenizer) is at most "
+        f"{most.container / most.bytes:.1%} of {one} ({most.precision})."
+    )
 
 
 def size_of(file: FileSize) -> str:

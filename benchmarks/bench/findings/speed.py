@@ -43,37 +43,37 @@ def speed_of(batch: LatencyOfBatch, precision: Precision, ratio: Ratio, network:
 
     `ratio` isolates structure or sparsity.
     """
-    figures = f"({_figures(ratio.times_as_fast)}; batch {batch.batch_size})"
+    measured = f"({figures(ratio.times_as_fast)}; batch {batch.batch_size})"
     ticket, dense = f"The {precision} ticket", f"the dense {precision} file"
     smaller = (
         f"its file has fewer heads and neurons, and {network.share:.0%} of the multiply-adds"
         if ratio.isolates == "structure"
         else None
     )
-    match _verdict(ratio.times_as_fast):
+    match verdict_of(ratio.times_as_fast):
         case "inconclusive":
             return (
-                f"No significant difference between the {precision} ticket and {dense} {figures}, "
+                f"No significant difference between the {precision} ticket and {dense} {measured}, "
                 "but the interval is wide; a longer run (--seconds) makes it narrower."
             )
         case "equal" if smaller:
-            return f"{ticket} is as fast as {dense} {figures}, although {smaller}."
+            return f"{ticket} is as fast as {dense} {measured}, although {smaller}."
         case "faster" if smaller:
-            return f"{ticket} is faster than {dense} {figures}: {smaller}."
+            return f"{ticket} is faster than {dense} {measured}: {smaller}."
         case "slower" if smaller:
             return (
-                f"{ticket} measured slower than {dense} {figures}, although {smaller}."
-                f"{_control(batch)}"
+                f"{ticket} measured slower than {dense} {measured}, although {smaller}."
+                f"{control(batch)}"
             )
         case "equal":
             return (
-                f"{ticket} is as fast as {dense} {figures}; unstructured sparsity does not speed "
+                f"{ticket} is as fast as {dense} {measured}; unstructured sparsity does not speed "
                 "up dense kernels."
             )
         case faster_or_slower:
             return (
-                f"{ticket} measured {faster_or_slower} than {dense} {figures}. {_SAME_SHAPES}"
-                f"{_control(batch)}"
+                f"{ticket} measured {faster_or_slower} than {dense} {measured}. {_SAME_SHAPES}"
+                f"{control(batch)}"
             )
 
 
@@ -103,12 +103,13 @@ def requested(report: Report) -> Iterator[str]:
         )
 
 
-def _figures(speedup: Interval) -> str:
+def figures(speedup: Interval) -> str:
+    """A speedup with its interval."""
     interval = f"{CONFIDENCE:.0%} interval {speedup.low:.2f}–{speedup.high:.2f}"
     return f"speedup {speedup.estimate:.2f}, {interval}"
 
 
-def _verdict(speedup: Interval) -> Verdict:
+def verdict_of(speedup: Interval) -> Verdict:
     distance = max(abs(speedup.low - 1), abs(speedup.high - 1))
     if distance <= NOISE or (speedup.includes(1) and distance <= EQUAL_WITHIN):
         return "equal"
@@ -117,7 +118,8 @@ def _verdict(speedup: Interval) -> Verdict:
     return "faster" if speedup.estimate > 1 else "slower"
 
 
-def _control(batch: LatencyOfBatch) -> str:
+def control(batch: LatencyOfBatch) -> str:
+    """The dense fp32 file against itself, which shows the noise."""
     for ratio in batch.ratios:
         if ratio.isolates == "control":
             speedup = with_interval(ratio.times_as_fast)
@@ -126,20 +128,29 @@ def _control(batch: LatencyOfBatch) -> str:
 
 
 def attribution(batch: LatencyOfBatch, precision: Precision) -> Iterator[str]:
-    """How much of a ticket's speed over PyTorch comes from what; nothing unless both ran."""
+    """How much of a file's speed over PyTorch comes from what; nothing unless both ran.
+
+    The file is the ticket's, or without a ticket the dense one.
+    """
     factors = steps(batch, precision)
     if "all" not in factors:
         return
     *parts, last = (
-        f"{STEPS[name]} {ratio.times_as_fast.estimate:.2f}{_NOTES[_verdict(ratio.times_as_fast)]}"
+        f"{STEPS[name]} {ratio.times_as_fast.estimate:.2f}{note(ratio.times_as_fast)}"
         for name, ratio in factors.items()
         if name != "all"
     )
+    file, model = ("ticket", "dense fp32") if factors.keys() & {*PRUNING} else ("file", "fp32")
     yield (
-        f"The {precision} ticket in ONNX Runtime against the dense fp32 model in PyTorch eager: "
-        f"{_figures(factors['all'].times_as_fast)} (batch {batch.batch_size}). The factors "
+        f"The {precision} {file} in ONNX Runtime against the {model} model in PyTorch eager: "
+        f"{figures(factors['all'].times_as_fast)} (batch {batch.batch_size}). The factors "
         f"are {', '.join(parts)} and {last}."
     )
+
+
+def note(speedup: Interval) -> str:
+    """What else than a gain a speedup is, in brackets; nothing for a gain."""
+    return _NOTES[verdict_of(speedup)]
 
 
 STEPS = {  # by what a ratio isolates
@@ -158,15 +169,16 @@ _NOTES: dict[Verdict, str] = {
 
 
 def steps(batch: LatencyOfBatch, precision: Precision) -> dict[str, Ratio]:
-    """The steps from the dense model in PyTorch eager to a ticket's file in ONNX Runtime.
+    """The steps from the dense model in PyTorch eager to a file in ONNX Runtime.
 
     By what each isolates: the runtime (with its graph optimizations), the precision (if it is not
-    fp32), structure or sparsity, and "all" of these together.
+    fp32), for a ticket's file structure or sparsity, and "all" of these together.
     """
     eager, dense_fp32 = System.of(EAGER, "dense", "fp32"), System.of(ONNX, "dense", "fp32")
     dense, ticket = System.of(ONNX, "dense", precision), System.of(ONNX, "ticket", precision)
     found = {(ratio.of, ratio.against): ratio for ratio in batch.ratios}
     pairs = [(dense_fp32, eager), (dense, dense_fp32), (ticket, dense), (ticket, eager)]
+    pairs.append((dense, eager))
     ratios = (found.get((of.name, against.name)) for of, against in pairs)
     return {ratio.isolates: ratio for ratio in ratios if ratio}
 
@@ -177,7 +189,7 @@ def speed(batch: LatencyOfBatch, report: Report) -> Iterator[str]:
     systems = {latency.system.name: latency.system for latency in batch.systems}
     for ratio in batch.ratios:
         if ratio.isolates in PRUNING:
-            system, verdict = systems[ratio.of], _verdict(ratio.times_as_fast)
+            system, verdict = systems[ratio.of], verdict_of(ratio.times_as_fast)
             text = f"{system.runtime} {system.precision} {with_interval(ratio.times_as_fast)}"
             grouped.setdefault((ratio.isolates, verdict), []).append(text)
     for isolates, verdict in product(PRUNING, get_args(Verdict)):
@@ -193,12 +205,12 @@ def _about(
     if verdict == "inconclusive":
         return _INCONCLUSIVE.format(speedups)
     if isolates == "structure":
-        control = _control(batch) if verdict == "slower" else ""
-        return _STRUCTURE[verdict].format(speedups) + control
+        noise = control(batch) if verdict == "slower" else ""
+        return _STRUCTURE[verdict].format(speedups) + noise
     if verdict != "equal":
         return (
             f"the interval excludes 1, the speed of the dense model. Speedups: {speedups}. "
-            f"{_SAME_SHAPES}{_control(batch)}"
+            f"{_SAME_SHAPES}{control(batch)}"
         )
     reason = (
         "PyTorch computes removed heads and neurons, which are zeros in its matrices."

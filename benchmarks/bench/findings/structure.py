@@ -29,6 +29,7 @@ def _count(units: Sequence[Units]) -> str:
 def multiply_adds(report: Report) -> str:
     """The multiply-adds of both networks for one question."""
     network = report.network
+    assert network.ticket is not None
     question = f"a question of {network.tokens} tokens about {network.regions} regions"
     if not network.units:
         return (

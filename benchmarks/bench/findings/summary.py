@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.bench.findings import accuracy, loading, size, speed, structure
+from benchmarks.bench.findings import accuracy, loading, model, size, speed, structure
 from benchmarks.bench.schema import Report, System
 from benchmarks.bench.systems import ONNX
 
@@ -13,6 +13,8 @@ def findings(report: Report) -> dict[str, list[str]]:
     Two systems are said to differ only where the interval excludes equality. Nothing that comes
     from precision or from another runtime is attributed to pruning.
     """
+    if not report.has_ticket:
+        return model.findings(report)
     return {
         "summary": _summary(report),
         "size": size.size(report),
@@ -28,6 +30,7 @@ def findings(report: Report) -> dict[str, list[str]]:
 
 def _summary(report: Report) -> list[str]:
     """The smallest ticket file, and the first batch size."""
+    assert report.sparsity is not None
     file = min(report.size.tickets, key=lambda ticket: ticket.bytes)
     precision, batch = file.precision, report.latency[0]
     ticket = System.of(ONNX, "ticket", precision).name

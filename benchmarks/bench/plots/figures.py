@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from benchmarks.bench.plots.layer_map import draw_layer_map
-from benchmarks.bench.schema import Accuracy, Latency, Report
+from benchmarks.bench.schema import Accuracies, Accuracy, Latency, Report
 from benchmarks.bench.systems import CONTROL
 from benchmarks.report import html
 from benchmarks.report.numbers import megabytes
@@ -22,6 +22,9 @@ LEGENDS = {  # of each plot: colour of the page, label
     "layers": {"ticket": "left in the ticket's files", "grid": "removed"},
     "latency": {"dense": "dense", "ticket": "ticket"},
     "accuracy": {"dense": "dense", "ticket": "ticket"},
+}
+_MODEL_LEGENDS = {  # without a ticket
+    "size": {"unpruned": "weights and scales", "container": "graph, names, answers, tokenizer"},
 }
 CAPTIONS = {
     "size": "Size of each file in MB, and as a share of the dense fp32 file.",
@@ -43,8 +46,8 @@ _Rows = Mapping[str, Sequence[Measured]]  # by label: dense and ticket of one ru
 def figure(report: Report, name: str) -> str:
     """The <figure> of the plot `name` ("size", "layers", "latency", "accuracy")."""
     drawings = [plot(report, name, form) for form in WIDTHS]
-    legend = LEGENDS[name]
-    if name == "accuracy" and report.dense_control:
+    legend = LEGENDS[name] if report.has_ticket else _MODEL_LEGENDS.get(name)
+    if name == "accuracy" and legend and report.dense_control:
         legend = {**legend, "control": "dense control"}
     return html.figure(CAPTIONS[name], drawings, legend)
 
@@ -76,8 +79,10 @@ def _heights(report: Report) -> dict[str, list[float]]:
     rows: dict[str, list[float]] = {
         "size": [len(report.size.files)],
         "latency": [len(_rows(batch.systems)) * 1.3 for batch in report.latency],
-        "accuracy": [1.3 * len(_rows(report.accuracy.systems)) for _ in _answer_types(report)],
     }
+    if report.accuracy:
+        row = 1.3 * len(_rows(report.accuracy.systems))
+        rows["accuracy"] = [row for _ in _answer_types(report.accuracy)]
     return {name: [_EDGES + _ROW * count for count in counts] for name, counts in rows.items()}
 
 
@@ -119,8 +124,9 @@ def _draw_latency(report: Report, panels: list[Any]) -> None:
 
 
 def _draw_accuracy(report: Report, panels: list[Any]) -> None:
+    assert report.accuracy is not None
     rows = _rows(report.accuracy.systems)
-    for axes, answer_type in zip(panels, _answer_types(report), strict=True):
+    for axes, answer_type in zip(panels, _answer_types(report.accuracy), strict=True):
         for y, accuracy in _positions(rows):
             interval = accuracy.accuracy[answer_type]
             assert interval
@@ -141,9 +147,9 @@ _DRAW: dict[str, Callable[[Report, list[Any]], None]] = {
 }
 
 
-def _answer_types(report: Report) -> list[str]:
+def _answer_types(accuracy: Accuracies) -> list[str]:
     """Those that the data have, "overall" first."""
-    first = report.accuracy.systems[0].accuracy
+    first = accuracy.systems[0].accuracy
     return [answer_type for answer_type, interval in first.items() if interval]
 
 

@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benched import benched_copy
+from benched import QUICK, benched_copy, run_bench
+from exported import graph_of
+
+from exporters import export
+from exporters.source import Source
 
 
 @pytest.fixture
@@ -25,3 +29,21 @@ def benched(tiny_exported: Path) -> Path:
 def figures(benched: Path) -> dict[str, Any]:
     """The content of a report.json; tests only read it."""
     return json.loads((benched / "bench" / "report.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def benched_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder, exported without data, with its report; tests only read it."""
+    folder = Path(shutil.copytree(tiny_model, tmp_path_factory.mktemp("model") / "plain"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "build_graph", graph_of)
+        source = Source.of(folder, None, None)
+        export.export(source, source.variants([]), "cpu")
+        assert run_bench(patch, folder, *QUICK) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_figures(benched_model: Path) -> dict[str, Any]:
+    """The content of a model's report.json; tests only read it."""
+    return json.loads((benched_model / "bench" / "report.json").read_text())

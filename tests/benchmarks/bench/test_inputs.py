@@ -75,9 +75,7 @@ def test_exports_that_do_not_fit(run: Path, monkeypatch: pytest.MonkeyPatch, cap
     assert sorted(run.iterdir()) == before
 
 
-def test_options(
-    run: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
+def test_options(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     found = error_of(monkeypatch, capsys, run, "--device", "cuda")
     assert "--device cuda" in found and "doctor" in found
     assert "choose cpu, cuda" in error_of(monkeypatch, capsys, run, "--device", "tpu")
@@ -86,7 +84,8 @@ def test_options(
     (tmp_path / "file").write_text("mine")
     assert "is a file" in error_of(monkeypatch, capsys, run, "--output", tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
-    assert "not a run directory" in error_of(monkeypatch, capsys, tiny_model)
+    text = error_of(monkeypatch, capsys, run, "--data", "shapes")
+    assert text == "a run has its own data and settings; leave out --data"
     assert not (run / "bench").exists()
 
 

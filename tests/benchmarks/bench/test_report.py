@@ -67,7 +67,7 @@ def test_steps_of_the_speedup_are_in_a_table_for_each_ticket(figures: dict[str, 
 
 def test_hostile_names(figures: dict[str, Any]) -> None:
     def rename(figures: dict[str, Any]) -> None:
-        figures["run"] = figures["dataset"]["name"] = figures["command"] = HOSTILE
+        figures["name"] = figures["dataset"]["name"] = figures["command"] = HOSTILE
         figures["environment"]["processor"] = HOSTILE
 
     plain, hostile = changed(figures), changed(figures, rename)

@@ -17,7 +17,6 @@ from benchmarks.measure.multiply_adds import multiply_adds
 from exporters.variants import VARIANTS
 from lxcompress.errors import ModelError
 from lxcompress.model.lxmert import load_model
-from lxcompress.run import Run
 
 RUNTIMES = ("PyTorch eager", "ONNX Runtime")
 
@@ -41,7 +40,7 @@ def test_report_is_complete(report: Report, benched: Path) -> None:
     assert text == report.model_dump(mode="json", by_alias=True)
     assert report.environment["versions"]["lxcompress"] == lxcompress.__version__
     assert report.command.startswith(f"lxcompress bench {benched} --device cpu --batch-size 1 ")
-    assert report.run == "benched"
+    assert report.name == "benched"
     assert {path.name for path in (benched / "bench").iterdir()} >= {"report.md", "report.html"}
 
 
@@ -63,6 +62,7 @@ def test_sizes_add_up(report: Report, benched: Path) -> None:
 
 def test_accuracies_are_those_of_the_export(report: Report, benched: Path) -> None:
     exported = json.loads((benched / "onnx" / "export.json").read_text())["files"]
+    assert report.accuracy is not None
     found = {it.system.name: it.accuracy for it in report.accuracy.systems}
     assert len(found) == 8
     for file in exported.values():
@@ -81,6 +81,7 @@ def test_accuracies_are_those_of_the_export(report: Report, benched: Path) -> No
 
 
 def test_comparisons(report: Report) -> None:
+    assert report.accuracy is not None
     found = {it.system.name: it.accuracy["overall"] for it in report.accuracy.systems}
     assert len(report.accuracy.comparisons) == 8
     for it in report.accuracy.comparisons:
@@ -95,6 +96,17 @@ def test_comparisons(report: Report) -> None:
         assert sum(kind.mcnemar.only_of for kind in parts) == test.only_of
         same = (it.of.replace("ticket", "dense") == it.against, it.of.split()[-1])
         assert (it.isolates == "pruning") == same[0]
+
+
+def test_agreement_is_that_of_the_answers(report: Report) -> None:
+    assert report.accuracy is not None
+    agreement = report.agreement
+    assert (agreement.against, agreement.questions) == ("PyTorch eager dense fp32", 120)
+    assert agreement.same_answers.keys() == {it.system.name for it in report.accuracy.systems}
+    assert agreement.same_answers[agreement.against] == 1
+    for it in report.accuracy.comparisons:
+        if it.against == agreement.against:
+            assert agreement.same_answers[it.of] == it.same_answers
 
 
 def test_latencies(report: Report) -> None:
@@ -139,6 +151,6 @@ def test_a_load_that_dies(run: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(ModelError) as problem:
         patch.setattr("benchmarks.measure.loading.run_module", killed)
-        loading.load_times(Run(run), ["fp32"], "cpu", 1)
+        loading.load_times(run / "onnx", ["fp32"], "cpu", 1)
     assert "failed with exit code -9" in str(problem.value)
     assert loading.loaders(VARIANTS["sparse-int8"], "cuda") == ("runtime",)

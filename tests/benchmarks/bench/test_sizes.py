@@ -35,7 +35,7 @@ def test_csr_is_scipys(shape: tuple[int, int], sparsity: float) -> None:
 
 def test_other_formats(tiny_exported: Path) -> None:
     run = Run(tiny_exported)
-    found = {other.name: other.bytes for other in other_formats(run)}
+    found = {other.name: other.bytes for other in other_formats(run.dense, run.ticket)}
     for name, folder in (("dense model", run.dense), ("ticket", run.ticket)):
         content = (folder / "model.safetensors").read_bytes()
         assert found[f"{name}, safetensors"] == len(content)
@@ -52,10 +52,20 @@ def test_other_formats(tiny_exported: Path) -> None:
 
 
 def test_no_weights(tiny_exported: Path, tmp_path: Path) -> None:
-    run = Path(shutil.copytree(tiny_exported, tmp_path / "run"))
-    (run / "dense" / "model.safetensors").unlink()
+    run = Run(shutil.copytree(tiny_exported, tmp_path / "run"))
+    (run.dense / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="no safetensors"):
-        other_formats(Run(run))
+        other_formats(run.dense, run.ticket)
+
+
+def test_a_dense_model_alone_as_published(tmp_path: Path) -> None:
+    """It has pickled weights, and no ticket to encode."""
+    (tmp_path / "pytorch_model.bin").write_bytes(b"weights" * 99)
+    found = {other.name: other.bytes for other in other_formats(tmp_path, None)}
+    assert found == {
+        "dense model, pytorch_model.bin": 7 * 99,
+        "dense model, pytorch_model.bin zipped": len(zlib.compress(b"weights" * 99, 6)),
+    }
 
 
 @pytest.mark.parametrize(

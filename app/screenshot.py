@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from app.answers.open_service import ServiceOptions, open_detector, open_service
+from app.answers.open_service import ServiceOptions, open_detector_of, open_service
 from app.answers.served_files import ModelOptions, ServedFiles
 from app.server import serve_page
 from lxcompress.errors import LxcompressError
@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     files, running = ServedFiles.find(options.run, ModelOptions()), ServiceOptions()
     files.export()
-    service = open_service(files, open_detector(files, running), running)
+    service = open_service(files, open_detector_of(files, running), running)
     with serve_page(service) as page, atomic_path(options.output) as temporary:
         take_screenshot(page.address, temporary, options.width, dark=options.dark)
         reduce_colours(temporary)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from app.answers.known_inputs import KnownInputs
 from app.answers.models import Models
+from app.answers.open_detector import open_detector
 from app.answers.region_cache import RegionCache
 from app.answers.served_files import ServedFiles
 from app.answers.service import Service
-from lxcompress.errors import ModelError
 from lxcompress.vision.butd.setting import DetectorSetting
-from lxcompress.vision.detectors import FEATURE_SIZES, detector_of, get_detector
-from lxcompress.vision.pixel import PixelDetector
+from lxcompress.vision.detectors import detector_of
 from lxcompress.vision.regions import Detector
 
 
@@ -34,24 +33,15 @@ class ServiceOptions:
     detector_setting: DetectorSetting | None = None
 
 
-def open_detector(files: ServedFiles, options: ServiceOptions) -> Detector:
-    """Load the detector whose regions a model takes.
-
-    Raises:
-        ConfigError: the detector is unknown, or has no weights to choose.
-        ModelError: its weights are not available, or its features do not fit the model.
-        DeviceError: the device cannot be used here.
-    """
-    name = options.detector or files.detector or detector_of(files.feature_size)
-    size = FEATURE_SIZES.get(name, files.feature_size)
-    if size != files.feature_size:  # known before weights are downloaded
-        raise ModelError(
-            f"the model takes regions of {files.feature_size} features, the detector {name} gives "
-            f"{size}; choose another --detector"
-        )
-    # PixelDetector takes no device.
-    device = "auto" if name == PixelDetector.name else options.device
-    return get_detector(name, options.detector_weights, device, options.detector_setting)
+def open_detector_of(files: ServedFiles, options: ServiceOptions) -> Detector:
+    """Load the detector whose regions a model takes; raises as `open_detector`."""
+    return open_detector(
+        options.detector or files.detector or detector_of(files.feature_size),
+        options.detector_weights,
+        options.device,
+        files.feature_size,
+        options.detector_setting,
+    )
 
 
 def open_service(files: ServedFiles, detector: Detector, options: ServiceOptions) -> Service:

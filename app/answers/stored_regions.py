@@ -18,13 +18,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 import lxcompress
+from app.answers.open_detector import is_exported, open_detector
 from lxcompress.data.regions.detection import weights_of
-from lxcompress.errors import DataError, ModelError
 from lxcompress.system.cache import writable_cache
 from lxcompress.system.files import atomic_path, sha256
-from lxcompress.vision.detectors import get_detector
 from lxcompress.vision.pictures import open_picture
-from lxcompress.vision.pixel import PixelDetector
 from lxcompress.vision.regions import Detector, RegionObjects, Regions
 
 if TYPE_CHECKING:
@@ -61,10 +59,11 @@ class StoredRegions:
             ModelError: its weights are not available, or the model takes other features.
         """
         self._feature_size = feature_size
-        device = "auto" if name == PixelDetector.name or _is_file(weights) else device
-        self._load: Callable[[], Detector] = lambda: get_detector(name, weights, device, setting)
+        self._load: Callable[[], Detector] = lambda: open_detector(
+            name, weights, device, feature_size, setting
+        )
         self._detector: Detector | None = None
-        if name == "butd" and not _is_file(weights):
+        if name == "butd" and not is_exported(weights):
             from lxcompress.vision.butd.setting import EXACT
             from lxcompress.vision.butd.weights import HUB_ID, weights_identity
 
@@ -97,12 +96,6 @@ class StoredRegions:
     def _open(self) -> Detector:
         if self._detector is None:
             self._detector = self._load()
-            if self._detector.feature_size != self._feature_size:
-                raise ModelError(
-                    f"the model takes regions of {self._feature_size} features, the detector "
-                    f"{self._detector.name} gives {self._detector.feature_size}; choose another "
-                    "--detector"
-                )
         return self._detector
 
     def _read(self, file: Path) -> Regions | None:
@@ -132,16 +125,3 @@ class StoredRegions:
         stored = sorted(self._folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
         for oldest in stored[:-_MAX_FILES]:
             oldest.unlink(missing_ok=True)
-
-
-def _is_file(weights: str | None) -> bool:
-    return weights is not None and weights.endswith(".onnx")
-
-
-def check_picture(path: Path) -> None:
-    """Raise DataError unless the file's header is that of a picture of an allowed size."""
-    from lxcompress.vision.pictures import picture_size
-
-    if path.suffix.lower() in (".heic", ".heif"):
-        raise DataError(f"HEIC pictures cannot be read; save it as JPEG or PNG: {path}")
-    picture_size(path)

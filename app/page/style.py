@@ -114,12 +114,14 @@ footer { display: none !important; }
 .lx-speech { display: grid; gap: 0.4rem; color: var(--lx-ink); }
 .lx-speech [hidden] { display: none; }
 .lx-speech button { justify-self: start; padding: 0.35rem 0.8rem; border-radius: 8px;
+  font-size: 0.9rem; font-weight: 500;
   border: 1px solid var(--lx-line); background: var(--lx-card); color: var(--lx-ink); }
 .lx-speech button:hover, .lx-speech button[aria-pressed=true] { border-color: var(--lx-ticket); }
 .lx-speech button[aria-pressed=true]::before { content: "✓ "; color: var(--lx-dense); }
 .lx-speech kbd { margin-left: 0.3rem; padding: 0 0.35rem; border-radius: 4px;
   border: 1px solid var(--lx-line); color: var(--lx-muted); font-size: 0.85em; }
-.lx-speech summary { cursor: pointer; width: fit-content; }
+@media (pointer: coarse) { .lx-speech kbd { display: none; } }
+.lx-speech summary { font-size: 0.9rem; cursor: pointer; width: fit-content; }
 .lx-speech details button { margin-top: 0.4rem; }
 #picture .or, #count :is(.min_value, .max_value) { color: var(--lx-muted); }
 .lx-label { color: var(--lx-muted); font-size: 0.9rem; margin: 0.2rem 0; }

@@ -68,11 +68,12 @@ def ask(
     Example: lxcompress ask unc-nlp/lxmert-vqa-uncased bus.jpg "what color is the bus?"
     """
     from app.answers.answering import open_answering
-    from app.answers.stored_regions import StoredRegions, check_picture
+    from app.answers.stored_regions import StoredRegions
     from lxcompress.errors import ConfigError
     from lxcompress.system.machine.device import resolve_device
     from lxcompress.system.progress import progress
     from lxcompress.vision.butd.setting import DetectorSetting
+    from lxcompress.vision.pictures import picture_size
 
     setting = DetectorSetting(detector_precision, proposals, screening)
     if device not in ("auto", "cpu", "cuda"):
@@ -81,7 +82,7 @@ def ask(
     with ExitStack() as stack:
         pictures = {name: _picture_file(name, stack) for name in names}
         for path in pictures.values():
-            check_picture(path)
+            picture_size(path)  # what its header tells is known before models are loaded
         definite = resolve_device(device)
         opened = open_answering(model, answers, tokenizer, detector, definite)
         regions = StoredRegions(

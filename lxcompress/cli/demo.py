@@ -91,7 +91,7 @@ def demo(
     Example: lxcompress demo unc-nlp/lxmert-vqa-uncased
     """
     from app.address import Address, find_port
-    from app.answers.open_service import ServiceOptions, open_detector, open_service
+    from app.answers.open_service import ServiceOptions, open_detector_of, open_service
     from app.answers.served_files import ModelOptions, ServedFiles, find_newest_run
     from app.server import serve_page, wait_for_interrupt
     from exporters.runtime.session import check_device
@@ -108,10 +108,10 @@ def demo(
     name = model or str(find_newest_run(_RUNS) or _find_default_ticket())
     files = ServedFiles.find(name, options)
     running = ServiceOptions(device, threads, detector, detector_weights, setting)
-    found = open_detector(files, running)
+    found = open_detector_of(files, running)
     if files.missing:
         names = ", ".join(file.name for file in files.missing)
-        print(f"{name} has no {names} yet; exporting first", flush=True)
+        print(f"{name} has no {names} yet; exporting first (minutes at full size)", flush=True)
     files.export()
     service = open_service(files, found, running)
     with serve_page(service, port, address, share=share) as page:

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.answers.open_service import ServiceOptions, open_detector, open_service
+from app.answers.open_service import ServiceOptions, open_detector_of, open_service
 from app.answers.served_files import ModelOptions, ServedFiles
 from app.answers.service import Service
 
@@ -70,7 +70,7 @@ def service_of(model: Path | str, **options: str) -> Service:
     """The page's service for a model whose files exist, with one thread."""
     files, running = ServedFiles.find(str(model), ModelOptions(**options)), ServiceOptions("cpu", 1)
     files.export()
-    return open_service(files, open_detector(files, running), running)
+    return open_service(files, open_detector_of(files, running), running)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from hub_cache import BASE, VQA, add_repository, published_files, tokenizer_file
 from served import service_of
 
 from app.answers.answering import open_answering
-from app.answers.open_service import ServiceOptions, open_detector
+from app.answers.open_service import ServiceOptions, open_detector_of
 from app.answers.served_files import ModelOptions, ServedFiles, find_newest_run
 from app.answers.service import reply_to_json
 from app.page import cards, html
@@ -113,13 +113,13 @@ def test_a_detector_that_does_not_fit_is_rejected(tiny_exported: Path, tmp_path:
     result = read_json(tiny_exported / "result.json", "result")
     result["dataset"]["detector"] = None
     write_json(folder / "result.json", result)
-    assert open_detector(find(folder), ServiceOptions()).name == "pixel"  # by its 107 features
+    assert open_detector_of(find(folder), ServiceOptions()).name == "pixel"  # by its 107 features
     result["dataset"]["detector"] = "unheard-of"
     write_json(folder / "result.json", result)
     with pytest.raises(ConfigError, match="unheard-of"):
-        open_detector(find(folder), ServiceOptions())
+        open_detector_of(find(folder), ServiceOptions())
     with pytest.raises(ModelError, match="regions of 107 features, the detector butd gives 2048"):
-        open_detector(find(tiny_exported), ServiceOptions(detector="butd"))
+        open_detector_of(find(tiny_exported), ServiceOptions(detector="butd"))
 
 
 def test_a_model_folder_and_an_exported_file_answer_alone(
@@ -168,4 +168,4 @@ def test_a_published_model_is_found_in_the_hubs_cache(
     assert files.missing == [files.main] and files.main.name == "model_int8.onnx"
     assert (files.feature_size, files.data) == (6, None)
     with pytest.raises(ConfigError, match="regions of 6 features, which no detector gives"):
-        open_detector(files, ServiceOptions())
+        open_detector_of(files, ServiceOptions())

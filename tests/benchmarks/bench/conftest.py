@@ -32,9 +32,13 @@ def figures(benched: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def benched_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder, exported without data, with its report; tests only read it."""
-    folder = Path(shutil.copytree(tiny_model, tmp_path_factory.mktemp("model") / "plain"))
+def benched_model(tiny_exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder, exported without data, with its report; tests only read it.
+
+    It is the dense model of a run, whose graph is traced already.
+    """
+    dense = tiny_exported / "dense"
+    folder = Path(shutil.copytree(dense, tmp_path_factory.mktemp("model") / "plain"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "build_graph", graph_of)
         source = Source.of(folder, None, None)

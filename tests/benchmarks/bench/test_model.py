@@ -15,6 +15,8 @@ from benchmarks.bench.inputs import BenchInputs
 from benchmarks.bench.report import html, markdown
 from benchmarks.bench.schema import Report
 from benchmarks.bench.subject import Subject
+from lxcompress.model.answer_head import labels_of
+from lxcompress.model.lxmert import read_config
 from lxcompress.system.files import read_json, write_json
 
 FILES = {"fp32": "model.onnx", "fp16": "model_fp16.onnx", "int8": "model_int8.onnx"}
@@ -134,7 +136,8 @@ def test_accuracy_of_a_model_on_data(
     assert run_bench(monkeypatch, *command) == 0
     report = Report.model_validate(read_json(output / "report.json", "report"))
     assert report.dataset is not None and report.accuracy is not None
-    assert report.dataset.questions == {"val": 120} and report.dataset.answers == 3
+    assert report.dataset.questions == {"val": 120}
+    assert report.dataset.answers == len(labels_of(read_config(benched_model)))
     assert report.command.startswith(f"lxcompress bench {benched_model} --data {tiny_data} ")
     assert report.agreement.questions == report.accuracy.questions == 120
     found = {it.system.name: it.accuracy["overall"] for it in report.accuracy.systems}
@@ -217,7 +220,8 @@ def test_exports_that_do_not_fit_a_model(
     for file in (benched_model / "onnx").iterdir():
         (onnx / file.name).symlink_to(file)
     answers = tmp_path / "answers.json"
-    answers.write_text('["a", "b", "c"]')
+    labels = labels_of(read_config(benched_model))
+    answers.write_text(json.dumps([f"not {label}" for label in labels]))
     assert "model.onnx was exported with other weights, answers or tokenizer than given; " in error(
         "--answers", answers
     )

@@ -133,6 +133,10 @@ def test_files_of_benched_runs_are_points(
         (lambda figures: figures.update(schema="x"), "is not a bench report of schema"),
         (lambda figures: figures.pop("latency"), "is damaged at latency"),
         (
+            lambda figures: figures.update(accuracy=None, dataset=None, sparsity=None),
+            "is not of the run, but of a model alone; `lxcompress bench ",
+        ),
+        (
             lambda figures: [batch.update(batch_size=99 + n)
                              for n, batch in enumerate(figures["latency"])],
             "were measured at different batch sizes",

@@ -8,8 +8,8 @@ from benchmarks.bench.findings import accuracy, speed
 from benchmarks.bench.findings.loading import describe_load, load_difference
 from benchmarks.bench.findings.size import container
 from benchmarks.bench.schema import Comparison, FileSize, LatencyOfBatch, Precision, Report, System
-from benchmarks.bench.systems import EAGER, ONNX
-from benchmarks.report.numbers import large, megabytes
+from benchmarks.bench.systems import COMPILED, EAGER, ONNX
+from benchmarks.report.numbers import large, megabytes, milliseconds
 
 
 def findings(report: Report) -> dict[str, list[str]]:
@@ -66,6 +66,19 @@ def _speed(report: Report) -> Iterator[str]:
     for batch in report.latency:
         for file in report.size.files:
             yield from _speed_of(batch, file.precision)
+        yield from _compiled(batch)
+
+
+def _compiled(batch: LatencyOfBatch) -> Iterator[str]:
+    """PyTorch compiled beside PyTorch eager, where it was timed."""
+    medians = {it.system: it.p50 for it in batch.systems}
+    for system, median in medians.items():
+        if system.runtime == COMPILED:
+            eager = System.of(EAGER, system.model, system.precision)
+            yield (
+                f"{system.name} has a median of {milliseconds(median)}, {eager.name} of "
+                f"{milliseconds(medians[eager])} (batch {batch.batch_size})."
+            )
 
 
 def _speed_of(batch: LatencyOfBatch, precision: Precision) -> Iterator[str]:

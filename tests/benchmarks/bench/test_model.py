@@ -106,6 +106,23 @@ def test_sentences_on_a_model(model_figures: dict[str, Any]) -> None:
     assert len(report.findings["loading"]) == 4  # two precisions, two loaders
 
 
+def test_torch_compile_is_compared_with_eager(model_figures: dict[str, Any]) -> None:
+    def compiled(figures: dict[str, Any]) -> None:
+        for batch in figures["latency"]:
+            eager = batch["systems"][0]
+            eager["p50"] = 0.25
+            name = "PyTorch compiled dense fp32"
+            system = eager["system"] | {"name": name, "runtime": "PyTorch compiled"}
+            batch["systems"].insert(1, eager | {"p50": 0.125, "system": system})
+
+    speed = changed(model_figures, compiled).findings["speed"]
+    assert speed[-1] == (
+        "PyTorch compiled dense fp32 has a median of 125 ms, PyTorch eager dense fp32 of 250 ms "
+        "(batch 3)."
+    )
+    assert not any("compiled" in text for text in changed(model_figures).findings["speed"])
+
+
 def test_only_the_fp32_file(model_figures: dict[str, Any]) -> None:
     def only_fp32(figures: dict[str, Any]) -> None:
         def is_fp32(name: str) -> bool:

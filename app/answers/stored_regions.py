@@ -54,6 +54,8 @@ class StoredRegions:
     ) -> None:
         """Name the detector and identify its weights and its setting.
 
+        device: "auto", "cpu" or "cuda".
+
         Raises:
             ConfigError: there is no such detector, or the cache cannot be written to.
             ModelError: its weights are not available, or the model takes other features.
@@ -64,10 +66,13 @@ class StoredRegions:
         )
         self._detector: Detector | None = None
         if name == "butd" and not is_exported(weights):
+            from lxcompress.system.machine.device import resolve_device
             from lxcompress.vision.butd.setting import EXACT
             from lxcompress.vision.butd.weights import HUB_ID, weights_identity
 
-            definite = (setting or EXACT).definite("cuda" if device == "cuda" else "cpu")
+            definite = (setting or EXACT).definite(
+                "cuda" if resolve_device(device) == "cuda" else "cpu"
+            )
             source = weights_identity(weights or HUB_ID, definite)
         else:
             detector = self._open()  # what is wrong with the options is raised here

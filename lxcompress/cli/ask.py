@@ -86,7 +86,7 @@ def ask(
         definite = resolve_device(device)
         opened = open_answering(model, answers, tokenizer, detector, definite)
         regions = StoredRegions(
-            opened.detector, detector_weights, definite, opened.feature_size, setting
+            opened.detector, detector_weights, device, opened.feature_size, setting
         )
         results = []
         with progress("Looking at pictures", len(pictures), "pictures") as meter:

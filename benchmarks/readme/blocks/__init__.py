@@ -9,7 +9,7 @@ from benchmarks.readme.blocks.jobs import (
     main_job_shapes,
     pretraining_phases,
 )
-from benchmarks.readme.blocks.speed import busy_machine, onnx_files, peers, speed
+from benchmarks.readme.blocks.speed import busy_machine, detector, onnx_files, peers, speed
 from benchmarks.readme.blocks.sweeps import protocol, structured_sweep, sweep, sweep_time
 
 # By the name in the marker `<!-- measured: NAME -->`.
@@ -26,6 +26,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         onnx_files,
         speed,
         peers,
+        detector,
         busy_machine,
     )
 }

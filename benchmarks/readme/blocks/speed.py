@@ -50,6 +50,29 @@ def peers() -> str:
     )
 
 
+def detector() -> str:
+    """Processor seconds of the detector for a photograph, by part and setting."""
+    report = read_result("detector")
+    measured = report["measurements"]["settings"]
+    parts = list(measured["exact"]["parts"])
+    columns = ["processor seconds a photograph", *parts, "all", "× exact", "regions as exact"]
+    columns.append("features differ by")
+    rows = []
+    for name, record in measured.items():
+        regions, by_part = record["regions"], record["parts"]
+        rows.append(
+            [
+                name,
+                *(f"{by_part[part]['median']:.2f}" if by_part else "" for part in parts),
+                f"{record['total']['median']:.1f}",
+                f"{record['times_as_fast_as_exact']['estimate']:.1f}",
+                f"{regions['matched']} of {regions['exact']}",
+                f"{regions['largest_feature_difference']:.0e}",
+            ]
+        )
+    return f"{table(columns, rows)}\n{measured_by(report['command'], report['environment'])}"
+
+
 def busy_machine() -> str:
     """Speed alone and beside a busy process, with the libraries' settings and ours."""
     report = read_result("busy_machine")

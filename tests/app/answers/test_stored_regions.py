@@ -11,8 +11,11 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from app.answers.stored_regions import StoredRegions
+from exporters.detector.export import export_detector
 from lxcompress.errors import ModelError
 from lxcompress.vision.butd import detector as butd
+from lxcompress.vision.butd.detector import BottomUpDetector
+from lxcompress.vision.butd.setting import EXACT, DetectorSetting
 from lxcompress.vision.region_names import region_names
 
 
@@ -24,7 +27,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    return write_weights(tmp_path / "weights", random_network(0))
+    return write_weights(tmp_path / "weights", random_network(0, TINY))
 
 
 @pytest.fixture
@@ -59,6 +62,19 @@ def test_regions_stored_without_objects_are_read(
     del tensors["class_ids"]
     save_file(tensors, file)  # incomplete: detected again
     assert not regions.detect(picture).was_stored
+
+
+def test_settings_and_files_are_kept_apart(weights: Path, picture: Path, tmp_path: Path) -> None:
+    def stored(given: Path, setting: DetectorSetting) -> bool:
+        regions = StoredRegions("butd", str(given), "cpu", TINY.feature_size, setting)
+        return regions.detect(picture).was_stored
+
+    screened = DetectorSetting("fp32")
+    for setting in (EXACT, screened, DetectorSetting("fp32", 40)):
+        assert [stored(weights, setting) for _ in range(2)] == [False, True]
+    detector = BottomUpDetector(weights, architecture=TINY, setting=screened)
+    file = export_detector(detector, tmp_path).path
+    assert stored(file, DetectorSetting()), "the file has the weights and the setting of this one"
 
 
 def test_a_detector_for_another_feature_size(weights: Path, picture: Path) -> None:

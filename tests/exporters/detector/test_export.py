@@ -20,7 +20,7 @@ from lxcompress.vision.comparison import compare_regions
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_weights(tmp_path_factory.mktemp("weights"), random_network(0))
+    return write_weights(tmp_path_factory.mktemp("weights"), random_network(0, TINY))
 
 
 def photograph(seed: int, width: int, height: int) -> Image.Image:
@@ -88,7 +88,7 @@ def test_a_file_that_differs_is_not_written(
 
 
 def test_without_any_box_inside_the_whole_picture_is_proposed(tmp_path: Path) -> None:
-    network = random_network(0)
+    network = random_network(0, TINY)
     state = network.state_dict()
     state["proposal_generator.rpn_head.anchor_deltas.bias"][0::4] = 1e6  # far to the right
     detector = BottomUpDetector(write_weights(tmp_path / "weights", network), architecture=TINY)

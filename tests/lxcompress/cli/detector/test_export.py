@@ -19,7 +19,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    return write_weights(tmp_path / "weights", random_network(0))
+    return write_weights(tmp_path / "weights", random_network(0, TINY))
 
 
 def test_the_file_gives_the_regions_of_the_weights(

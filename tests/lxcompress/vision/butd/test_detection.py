@@ -16,6 +16,7 @@ from lxcompress.data.regions.detection import detect_folder
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import ConfigError, DataError, Interrupted
 from lxcompress.vision.butd import detector as butd
+from lxcompress.vision.butd import setting
 from lxcompress.vision.butd.detector import BottomUpDetector
 from lxcompress.vision.detectors import get_detector
 from lxcompress.vision.regions import Regions
@@ -24,11 +25,13 @@ from lxcompress.vision.regions import Regions
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(butd, "PUBLISHED", TINY)
+    # `auto` is fp32, also on a processor with bf16.
+    monkeypatch.setattr(setting, "has_native_bf16", lambda device: False)
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_weights(tmp_path_factory.mktemp("weights"), random_network(0))
+    return write_weights(tmp_path_factory.mktemp("weights"), random_network(0, TINY))
 
 
 @pytest.fixture
@@ -100,7 +103,7 @@ def test_regions_of_other_weights_are_not_mixed(
 ) -> None:
     output = tmp_path / "regions"
     detect_folder(pictures, output, get_detector("butd", weights))
-    other = write_weights(tmp_path / "other", random_network(1))
+    other = write_weights(tmp_path / "other", random_network(1, TINY))
     before = content(output)
     code, _, err = call(
         "data", "detect", pictures, "--detector", "butd", "--weights", other, "--output", output
@@ -192,7 +195,7 @@ def dataset_of(folder: Path, pictures: Path, **more: str) -> Path:
 
 
 def test_a_dataset_makes_its_regions_with_its_weights(pictures: Path, tmp_path: Path) -> None:
-    write_weights(tmp_path / "data" / "weights", random_network(0))
+    write_weights(tmp_path / "data" / "weights", random_network(0, TINY))
     folder = dataset_of(tmp_path / "data", pictures, weights="weights")
     dataset = open_dataset(folder)
     before = dataset.fingerprint
@@ -202,11 +205,11 @@ def test_a_dataset_makes_its_regions_with_its_weights(pictures: Path, tmp_path: 
     assert len(train.regions) == 2 and train.regions.feature_size == 256
 
     # Another network in the same folder, before the other split's regions are made.
-    write_weights(folder / "weights", random_network(1))
+    write_weights(folder / "weights", random_network(1, TINY))
     with pytest.raises(DataError, match="the train regions were made with weights sha256:.*delete"):
         open_dataset(folder).prepare_regions("val")
     open_dataset(folder).prepare_regions("train")  # what is made needs no weights
-    write_weights(folder / "weights", random_network(0))
+    write_weights(folder / "weights", random_network(0, TINY))
     again = open_dataset(folder)
     again.prepare_regions("train", "val")
     val = again.split("val")

@@ -25,7 +25,7 @@ COCO = SHARED / "coco-sample"
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_weights(tmp_path_factory.mktemp("weights"), random_network(0))
+    return write_weights(tmp_path_factory.mktemp("weights"), random_network(0, TINY))
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_it_is_a_learned_detector(weights: Path, detector: BottomUpDetector) -> 
 
 
 def test_weights_that_give_infinity_are_reported(tmp_path: Path) -> None:
-    network = random_network(0)
+    network = random_network(0, TINY)
     network.state_dict()["roi_heads.res5.2.conv3.norm.weight"].fill_(3e38)
     broken = BottomUpDetector(write_weights(tmp_path, network), architecture=TINY)
     with pytest.raises(ModelError, match="NaN or infinity for a picture; its weights are damaged"):

@@ -70,7 +70,7 @@ def test_parameters_are_those_of_resnet_101_c4(full_shapes: dict[str, list[int]]
 
 @pytest.mark.parametrize(("seed", "size"), [(0, (96, 144)), (1, (160, 96)), (2, (37, 160))])
 def test_values_are_those_of_the_reference(seed: int, size: tuple[int, int]) -> None:
-    network = random_network(seed)
+    network = random_network(seed, TINY)
     picture = 60 * torch.randn(3, *size, generator=torch.Generator().manual_seed(seed))
     found = network(picture)
     weights = {name: tensor.double().numpy() for name, tensor in network.state_dict().items()}
@@ -89,7 +89,7 @@ def test_values_are_those_of_the_reference(seed: int, size: tuple[int, int]) -> 
 
 
 def test_without_any_box_inside_the_whole_picture_is_proposed() -> None:
-    network = random_network(0)
+    network = random_network(0, TINY)
     state = network.state_dict()
     state["proposal_generator.rpn_head.anchor_deltas.bias"][0::4] = 1e6  # far to the right
     proposals = network(torch.zeros(3, 96, 120))
@@ -101,7 +101,7 @@ def test_without_any_box_inside_the_whole_picture_is_proposed() -> None:
 def test_features_do_not_depend_on_how_many_regions_are_computed_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    network, picture = random_network(3), 60 * torch.randn(3, 96, 96)
+    network, picture = random_network(3, TINY), 60 * torch.randn(3, 96, 96)
     usual = network(picture)
     monkeypatch.setattr("lxcompress.vision.butd.heads._ROIS_AT_ONCE", 7)
     chunked = network(picture)
@@ -111,7 +111,7 @@ def test_features_do_not_depend_on_how_many_regions_are_computed_at_once(
 def test_screening_gives_the_exact_values_of_the_proposals_that_it_keeps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    network, picture = random_network(1), 60 * torch.randn(3, 96, 144)
+    network, picture = random_network(1, TINY), 60 * torch.randn(3, 96, 144)
     exact = network(picture)
     kept = network(picture, screening=True)  # of 60 proposals all are candidates
     assert torch.equal(kept.boxes, exact.boxes)
@@ -127,14 +127,14 @@ def test_screening_gives_the_exact_values_of_the_proposals_that_it_keeps(
 
 
 def test_fewer_proposals_are_the_most_probable_ones() -> None:
-    network, picture = random_network(1), 60 * torch.randn(3, 96, 144)
+    network, picture = random_network(1, TINY), 60 * torch.randn(3, 96, 144)
     all_of_them, some = network(picture), network(picture, proposals=40)
     assert len(some.boxes) == 40 and torch.equal(some.boxes, all_of_them.boxes[:40])
     torch.testing.assert_close(some.features, all_of_them.features[:40])
 
 
 def test_values_in_bf16_are_near_those_in_fp32() -> None:
-    network, picture = random_network(1), 60 * torch.randn(3, 96, 96)
+    network, picture = random_network(1, TINY), 60 * torch.randn(3, 96, 96)
     features = network.backbone(picture[None])
     boxes = network.proposal_generator(features, 96, 96, 40)
     exact = network.roi_heads(features, boxes)

@@ -25,7 +25,7 @@ ANCHORS = "proposal_generator.anchor_generator.cell_anchors.0"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Weights, and an empty cache."""
     monkeypatch.setenv("LXCOMPRESS_CACHE", str(tmp_path / "cache"))
-    return write_weights(tmp_path / "weights", random_network(0))
+    return write_weights(tmp_path / "weights", random_network(0, TINY))
 
 
 def change(folder: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
@@ -42,7 +42,7 @@ def equal(one: BottomUpNetwork, other: BottomUpNetwork) -> bool:
 
 def test_weights_are_converted_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, digest = load_network(folder, TINY)
-    assert equal(first, random_network(0))
+    assert equal(first, random_network(0, TINY))
     assert digest == sha256(folder / "pytorch_model.bin")
     cache = folder.parent / "cache" / "butd"
     assert [path.name for path in cache.glob("*.safetensors")] == [f"{digest}.safetensors"]
@@ -55,15 +55,15 @@ def test_weights_are_converted_once(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_other_weights_in_the_same_folder_are_noticed(folder: Path) -> None:
     load_network(folder, TINY)
-    write_weights(folder, random_network(1))
+    write_weights(folder, random_network(1, TINY))
     found, digest = load_network(folder, TINY)
-    assert equal(found, random_network(1)) and digest == sha256(folder / "pytorch_model.bin")
+    assert equal(found, random_network(1, TINY)) and digest == sha256(folder / "pytorch_model.bin")
 
 
 def test_half_precision_counters_and_the_old_format(folder: Path) -> None:
     """Variants of the published file that change at most the precision."""
     state: dict[str, torch.Tensor] = {
-        name: tensor.half() for name, tensor in random_network(0).state_dict().items()
+        name: tensor.half() for name, tensor in random_network(0, TINY).state_dict().items()
     }
     state["backbone.stem.conv1.norm.num_batches_tracked"] = torch.tensor(7)
     torch.save(state, folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
@@ -119,7 +119,7 @@ def test_a_hub_id_that_is_cached(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     found, _ = load_network("unc-nlp/frcnn-vg-finetuned", TINY)
-    assert equal(found, random_network(0))
+    assert equal(found, random_network(0, TINY))
     assert requested == [
         ("unc-nlp/frcnn-vg-finetuned", "config.yaml"),
         ("unc-nlp/frcnn-vg-finetuned", "pytorch_model.bin"),

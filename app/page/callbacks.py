@@ -17,6 +17,7 @@ from app.answers.stages import Stage
 from app.page import cards, html
 from app.page.draw_regions import draw_regions
 from app.page.examples import Example
+from app.page.latest_events import LatestEvents
 from lxcompress.errors import DataError
 
 Shown = tuple[str, np.ndarray]
@@ -39,9 +40,21 @@ class PageCallbacks:
 
     def __init__(self, service: Service, uploads: Path) -> None:
         self.service, self.uploads = service, uploads.resolve()
+        self._events = LatestEvents()
 
-    def answer(self, picture: Any, question: Any, count: Any) -> Iterator[Output]:
+    def answer(
+        self, picture: Any, question: Any, count: Any, request: gr.Request
+    ) -> Iterator[Output]:
         """Answer a question about an uploaded picture, and draw `count` regions."""
+        may_be_shown = self._events.begin(request.session_hash, is_question=True)
+        yield from _while(may_be_shown, self._answer(picture, question, count))
+
+    def check_picture(self, picture: Any, request: gr.Request) -> Iterator[Output]:
+        """Show what is wrong with a new picture, if anything, and cache its regions."""
+        may_be_shown = self._events.begin(request.session_hash, is_question=False)
+        yield from _while(may_be_shown, self._check_picture(picture))
+
+    def _answer(self, picture: Any, question: Any, count: Any) -> Iterator[Output]:
         try:
             path = self._uploaded_file(picture)
             stages = self.service.ask_in_stages(path, _as_question(question))
@@ -50,8 +63,7 @@ class PageCallbacks:
         except DataError as problem:
             yield _show_card(cards.render_error(str(problem)))
 
-    def check_picture(self, picture: Any) -> Iterator[Output]:
-        """Show what is wrong with a new picture, if anything, and cache its regions."""
+    def _check_picture(self, picture: Any) -> Iterator[Output]:
         yield _show_card(cards.PLACEHOLDER)  # at once, so that it does not replace an answer
         if picture is None:
             return
@@ -77,10 +89,11 @@ class PageCallbacks:
             raise _gradio_error(problem) from None
         return draw_regions(detected.preview, detected.regions, attention, _as_count(count))
 
-    def answer_example(self, example: Example) -> Callable[[Any], tuple[Any, ...]]:
+    def answer_example(self, example: Example) -> Callable[[Any, gr.Request], tuple[Any, ...]]:
         """Return the callback that fills in an example and answers it."""
 
-        def fill_in(count: Any) -> tuple[Any, ...]:
+        def fill_in(count: Any, request: gr.Request) -> tuple[Any, ...]:
+            self._events.begin(request.session_hash, is_question=True)
             reply = self.service.ask(example.picture, example.question)
             shown = self._show(example.picture, reply, count)
             return str(example.picture), example.question, *shown
@@ -129,6 +142,13 @@ class PageCallbacks:
         if not file.is_relative_to(self.uploads):
             raise DataError("the picture must be uploaded first")
         return file
+
+
+def _while(may_be_shown: Callable[[], bool], outputs: Iterator[Output]) -> Iterator[Output]:
+    for output in outputs:
+        if not may_be_shown():
+            return
+        yield output
 
 
 def _show_card(card: str) -> Output:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import PurePath
 
 from app.answers.known_inputs import KnownInputs
 from app.answers.models import Answer, Model
@@ -17,10 +18,11 @@ def render_header(service: Service) -> str:
     """The title and one sentence about the models."""
     main, dense = service.models.main, service.models.dense
     if dense is None:
-        pictures = escape(service.known.pictures)
+        kind = "a pruned LXMERT" if main.sparsity else "an LXMERT"
         text = (
-            f"<b>{escape(service.name)}</b>, an LXMERT ({escape(main.precision)}, "
-            f"{main.bytes / 1e6:,.0f} MB), answers questions about {pictures}."
+            f"<b>{escape(_short_name(service.name))}</b>, {kind} ({escape(main.precision)}, "
+            f"{main.bytes / 1e6:,.0f} MB), answers questions about "
+            f"{escape(service.known.pictures)}."
         )
     else:
         text = (
@@ -46,6 +48,11 @@ def render_speech() -> str:
         "only the text.</p>"
         '<button type="button" id="lx-dictate">Start dictation</button></details></div>'
     )
+
+
+def _short_name(model: str) -> str:
+    """A hub id, or the end of a path: where a folder lies is no business of the page's users."""
+    return "/".join(PurePath(model).parts[-2:])
 
 
 def render_probabilities(reply: Reply, service: Service) -> str:

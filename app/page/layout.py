@@ -99,24 +99,17 @@ def build_page(
             "concurrency_limit": _CONCURRENCY,
             "show_progress_on": [answer],
         }
-        check = picture.input(callbacks.check_picture, picture, outputs, **options)
-        # Whatever is asked for last is shown.
-        answered = gr.on(
-            [ask.click, question.submit],
-            callbacks.answer,
-            inputs,
-            outputs,
-            cancels=[check],
-            **options,
-        )
+        # Also while an earlier one is answered; of several, the callbacks show the latest.
+        options["trigger_mode"] = "multiple"
+        picture.input(callbacks.check_picture, picture, outputs, **options)
+        gr.on([ask.click, question.submit], callbacks.answer, inputs, outputs, **options)
         count.input(
             callbacks.redraw_regions, [shown, count], regions, show_progress="hidden",
             trigger_mode="always_last", api_visibility="private", preprocess=False,
         )  # fmt: skip
         for button, example in zip(buttons, examples, strict=True):
             fill_in = callbacks.answer_example(example)
-            shown_by = [picture, question, *outputs]
-            button.click(fill_in, count, shown_by, cancels=[check, answered], **options)
+            button.click(fill_in, count, [picture, question, *outputs], **options)
         _add_api(callbacks, picture, question)
     page.queue(max_size=_MAX_QUEUE, api_open=True)
     return page

@@ -20,7 +20,6 @@
 
   const speak = (text) => {
     const voice = localVoice();
-    byId("lx-no-voice").hidden = Boolean(voice);
     if (!voice) return;
     const utterance = new SpeechSynthesisUtterance(text);
     utterance.voice = voice;
@@ -32,7 +31,8 @@
   const toggleAloud = () => {
     const button = byId("lx-aloud");
     if (!button || button.hidden) return;
-    aloud = !aloud;
+    aloud = !aloud && Boolean(localVoice());
+    byId("lx-no-voice").hidden = Boolean(localVoice());
     button.setAttribute("aria-pressed", String(aloud));
     const card = document.querySelector("#answer [data-spoken]");
     if (aloud) speak(card ? card.dataset.spoken : "Answers are read aloud.");

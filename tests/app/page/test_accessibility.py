@@ -141,5 +141,6 @@ def test_speech_that_a_browser_lacks_is_not_offered(browser: Any, served: Served
     assert not page.locator("#lx-dictation").is_visible()
     page.click("#lx-aloud")
     page.locator("#lx-no-voice").wait_for()
-    assert page.evaluate("window.spoken") == []
+    assert page.get_attribute("#lx-aloud", "aria-pressed") == "false"
+    assert page.evaluate("window.spoken") == ["cancelled"]
     page.close()

@@ -3,10 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+import numpy as np
 import pytest
+from PIL import Image
 
 from app.answers.service import Service
 from app.page.callbacks import PageCallbacks, _as_count
+from app.page.latest_events import LatestEvents
+from lxcompress.data.shapes.scenes import make_scene, render
 from lxcompress.errors import DataError
 
 
@@ -23,3 +28,38 @@ def test_only_uploaded_files_are_opened(service: Service, tmp_path: Path, path: 
     callbacks = PageCallbacks(service, tmp_path)
     with pytest.raises(DataError, match=r"the picture must be (a file|uploaded first)"):
         callbacks._uploaded_file({"path": path})
+
+
+def test_of_several_events_the_latest_is_shown(service: Service, tmp_path: Path) -> None:
+    callbacks = PageCallbacks(service, tmp_path)
+    render(make_scene(0, "demo", 0)).save(tmp_path / "scene.png")
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "photograph.png")
+    scene, photograph = ({"path": str(tmp_path / name)} for name in ("scene.png", "photograph.png"))
+    ours, other = gr.Request(session_hash="ours"), gr.Request(session_hash="other")
+
+    def cards(events: Any) -> list[str]:
+        return [output[0] for output in events]
+
+    first = callbacks.check_picture(photograph, ours)
+    assert "appears here" in next(first)[0]
+    assert "No answer for this picture" in cards(callbacks.check_picture(photograph, other))[-1]
+    second = callbacks.check_picture(scene, ours)
+    next(second)
+    assert cards(first) == []  # its objection is to a picture that was replaced
+    answer = callbacks.answer(scene, "is there a circle?", 3, ours)
+    assert "is there a circle?" in next(answer)[0]
+    assert cards(second) == []
+    photo = callbacks.check_picture(photograph, ours)
+    next(photo)
+    assert callbacks._events.begin("other", is_question=True)()
+    assert "No answer" in cards(photo)[-1]
+
+
+def test_a_question_is_shown_until_the_next_one() -> None:
+    events = LatestEvents()
+    first = events.begin("ours", is_question=True)
+    picture = events.begin("ours", is_question=False)
+    assert first() and picture()
+    second = events.begin("ours", is_question=True)
+    assert (first(), picture(), second()) == (False, False, True)

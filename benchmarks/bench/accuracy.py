@@ -23,7 +23,6 @@ from benchmarks.bench.systems import EAGER, pairs
 from benchmarks.measure.statistics import (
     RESAMPLES,
     bootstrap_mean,
-    by_picture,
     mcnemar,
     paired_bootstrap,
 )
@@ -135,8 +134,7 @@ def compare(
                 accuracy={
                     answer_type: (
                         bootstrap_mean(
-                            by_picture(100 * grades[system][chosen], pictures[answer_type]),
-                            seed=_SEED,
+                            100 * grades[system][chosen], pictures[answer_type], seed=_SEED
                         )
                         if len(chosen)
                         else None

@@ -36,45 +36,41 @@ class McNemar(Record):
     )
 
 
-def bootstrap_mean(values: Scores, *, seed: int, resamples: int = RESAMPLES) -> Interval:
+def bootstrap_mean(
+    values: Scores, pictures: Sequence[Hashable], *, seed: int, resamples: int = RESAMPLES
+) -> Interval:
     """The mean of `values [N]` with its percentile bootstrap interval (Efron & Tibshirani, 1993).
 
-    For differences of two systems on the same questions this is the paired bootstrap.
+    Questions about the same picture are not independent, and resampling them one by one would
+    underestimate the variance. So pictures are resampled, each with all its questions (the cluster
+    bootstrap: Davison & Hinkley, Bootstrap Methods and their Application, 1997, section 3.8). For
+    differences of two systems on the same questions this is the paired bootstrap.
+
+    Args:
+        pictures: The picture of each value, `[N]`.
 
     Raises:
-        ValueError: There are no values.
+        ValueError: There are no values, or the two differ in length.
     """
     values = np.asarray(values, np.float64)
     if not values.size:
         raise ValueError("no values to resample")
-    # N draws with replacement from N values have multinomial counts of the distinct values. Scores
-    # are graded, so these are few: the same distribution at a thousandth of the work.
-    distinct, counts = np.unique(values, return_counts=True)
+    # Rounded, so that equal sums are equal.
+    sums, questions = sums_by_picture(values, pictures).round(9), _count_by_picture(pictures)
+    # P draws with replacement from P pictures have multinomial counts of the distinct pairs of sum
+    # and questions. Scores are graded, so these are few: the same distribution at a thousandth of
+    # the work.
+    distinct, counts = np.unique([sums, questions], axis=1, return_counts=True)
     random = np.random.default_rng(seed)
     means = np.empty(resamples)
-    rows = max(1, (1 << 22) // distinct.size)
+    rows = max(1, (1 << 22) // counts.size)
     for first in range(0, resamples, rows):
         part = means[first : first + rows]
-        drawn = random.multinomial(values.size, counts / values.size, part.size)
-        part[:] = drawn @ distinct / values.size
+        drawn = random.multinomial(sums.size, counts / sums.size, part.size)
+        part[:] = (drawn @ distinct[0]) / (drawn @ distinct[1])
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(means, (tail, 100 - tail)).tolist()
     return Interval(estimate=float(values.mean()), low=low, high=high)
-
-
-def by_picture(values: np.ndarray, pictures: Sequence[Hashable]) -> np.ndarray:
-    """Aggregate the `values [N]` of questions to one value for each picture, with the same mean.
-
-    Questions about the same picture are not independent. Resampling them one by one would
-    underestimate the variance, so pictures are resampled.
-
-    Raises:
-        ValueError: The two differ in length.
-    """
-    sums = _sums_by_picture(values, pictures)
-    # Rounded, so that equal values are equal: the bootstrap counts distinct values.
-    rounded: np.ndarray = (sums * len(sums) / values.size).round(9)
-    return rounded
 
 
 def paired_bootstrap(
@@ -93,8 +89,7 @@ def paired_bootstrap(
     Raises:
         ValueError: They differ in length or are empty.
     """
-    difference = by_picture(_difference(of, against), pictures)
-    return bootstrap_mean(difference, seed=seed, resamples=resamples)
+    return bootstrap_mean(_difference(of, against), pictures, seed=seed, resamples=resamples)
 
 
 def mcnemar(of: Scores, against: Scores, pictures: Sequence[Hashable]) -> McNemar:
@@ -109,7 +104,7 @@ def mcnemar(of: Scores, against: Scores, pictures: Sequence[Hashable]) -> McNema
     """
     _difference(of, against)
     first, second = np.asarray(of) > CORRECT, np.asarray(against) > CORRECT
-    more = _sums_by_picture(first.astype(np.float64) - second, pictures)
+    more = sums_by_picture(first.astype(np.float64) - second, pictures)
     return McNemar(
         both=int((first & second).sum()),
         only_of=int((first & ~second).sum()),
@@ -119,12 +114,25 @@ def mcnemar(of: Scores, against: Scores, pictures: Sequence[Hashable]) -> McNema
     )
 
 
-def _sums_by_picture(values: np.ndarray, pictures: Sequence[Hashable]) -> np.ndarray:
+def sums_by_picture(values: np.ndarray, pictures: Sequence[Hashable]) -> np.ndarray:
+    """Sum the `values [N]` of questions for each picture, in order of appearance.
+
+    Raises:
+        ValueError: The two differ in length.
+    """
+    rows = _picture_rows(pictures)
+    if rows.shape != values.shape:
+        raise ValueError(f"{values.shape} values, but {rows.shape} pictures")
+    return np.bincount(rows, weights=values)
+
+
+def _count_by_picture(pictures: Sequence[Hashable]) -> np.ndarray:
+    return np.bincount(_picture_rows(pictures))
+
+
+def _picture_rows(pictures: Sequence[Hashable]) -> np.ndarray:
     rows: dict[Hashable, int] = {}
-    picture_rows = np.array([rows.setdefault(picture, len(rows)) for picture in pictures])
-    if picture_rows.shape != values.shape:
-        raise ValueError(f"{values.shape} values, but {picture_rows.shape} pictures")
-    return np.bincount(picture_rows, weights=values)
+    return np.array([rows.setdefault(picture, len(rows)) for picture in pictures], np.int64)
 
 
 def _sign_flip_p(sums: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.measure.statistics import RESAMPLES, Scores, bootstrap_mean, by_picture
+from benchmarks.measure.statistics import RESAMPLES, Scores, bootstrap_mean, sums_by_picture
 from benchmarks.sweep.schema import Comparison, Report
 from lxcompress.choices import Subnetwork
 
@@ -46,18 +46,15 @@ def compare(
             if name == subnetwork:
                 seeds.setdefault(sparsity, []).append(seed)
         differences = {
-            sparsity: by_picture(
-                np.mean(
-                    [_difference(tickets, dense, (subnetwork, sparsity, seed)) for seed in of],
-                    axis=0,
-                ),
-                pictures,
+            sparsity: np.mean(
+                [_difference(tickets, dense, (subnetwork, sparsity, seed)) for seed in of], axis=0
             )
             for sparsity, of in seeds.items()
         }
-        adjusted = holm([p_worse(values, seed=SEED) for values in differences.values()])
+        by_picture = [sums_by_picture(values, pictures) for values in differences.values()]
+        adjusted = holm([p_worse(sums, seed=SEED) for sums in by_picture])
         for (sparsity, values), p in zip(differences.items(), adjusted, strict=True):
-            interval = bootstrap_mean(values, seed=SEED)
+            interval = bootstrap_mean(values, pictures, seed=SEED)
             keys = [(str(subnetwork), sparsity, seed) for seed in seeds[sparsity]]
             base = float(np.mean([np.mean(dense[key]) for key in keys]))
             comparisons.append(
@@ -85,7 +82,7 @@ def _difference(
 
 
 def p_worse(differences: Scores, *, seed: int, resamples: int = RESAMPLES) -> float:
-    """One-sided p-value of the mean of `differences [N]` being below 0.
+    """One-sided p-value of the mean of `differences [N]` being below 0; of pictures, their sums.
 
     The sign-flip test (Fisher, The Design of Experiments, 1935): under the null hypothesis, each
     difference has either sign with equal probability. If only three of thousands of questions

@@ -11,7 +11,6 @@ from scipy import stats
 
 from benchmarks.measure.statistics import (
     bootstrap_mean,
-    by_picture,
     mcnemar,
     median_ratio,
     paired_bootstrap,
@@ -41,7 +40,7 @@ def test_paired_bootstrap_is_scipys() -> None:
 def test_bootstrap_of_many_distinct_values() -> None:
     """More than are resampled at once."""
     values = np.random.default_rng(0).standard_normal(3000)
-    found = bootstrap_mean(values, seed=0, resamples=4000)
+    found = bootstrap_mean(values, range(values.size), seed=0, resamples=4000)
     error = values.std() / math.sqrt(values.size)
     assert found.low == pytest.approx(values.mean() - 1.96 * error, abs=0.15 * error)
     assert found.high == pytest.approx(values.mean() + 1.96 * error, abs=0.15 * error)
@@ -80,17 +79,44 @@ def test_questions_about_a_picture_are_resampled_together() -> None:
     of, against = graded(100, 1), graded(100, 2)
     eight = np.repeat(range(100), 8).tolist()
     once = paired_bootstrap(of, against, range(100), seed=0)
-    assert paired_bootstrap(np.repeat(of, 8), np.repeat(against, 8), eight, seed=0) == once
+    found = paired_bootstrap(np.repeat(of, 8), np.repeat(against, 8), eight, seed=0)
+    assert found.model_dump() == pytest.approx(once.model_dump())
     p = mcnemar(of, against, range(100)).p
     assert mcnemar(np.repeat(of, 8), np.repeat(against, 8), eight).p == pytest.approx(p)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-100, 100)), min_size=1, max_size=40))
-def test_aggregation_by_picture_keeps_the_mean(questions: list[tuple[int, int]]) -> None:
-    values = np.array([value for _, value in questions], np.float64)
-    found = by_picture(values, [picture for picture, _ in questions])
-    assert len(found) == len({picture for picture, _ in questions})
-    assert found.mean() == pytest.approx(values.mean(), abs=1e-6)
+def test_pictures_with_different_numbers_of_questions_are_resampled_as_scipy_does() -> None:
+    random = np.random.default_rng(0)
+    counts = random.integers(1, 9, 150)
+    pictures = np.repeat(np.arange(150), counts)
+    values = random.choice(GRADES, pictures.size, p=(0.05, 0.05, 0.1, 0.1, 0.7))
+    found = bootstrap_mean(values, pictures.tolist(), seed=0)
+    sums = np.bincount(pictures, weights=values)
+
+    def ratio(sums: np.ndarray, counts: np.ndarray, axis: int) -> np.ndarray:
+        return sums.sum(axis) / counts.sum(axis)
+
+    expected = stats.bootstrap(
+        (sums, counts),
+        ratio,
+        paired=True,
+        method="percentile",
+        n_resamples=20_000,
+        batch=500,
+        rng=1,
+    )
+    noise = 0.13 * float(expected.standard_error)  # four standard deviations of an end
+    assert found.estimate == pytest.approx(values.mean())
+    assert found.low == pytest.approx(expected.confidence_interval.low, abs=noise)
+    assert found.high == pytest.approx(expected.confidence_interval.high, abs=noise)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 100)), min_size=1, max_size=40))
+def test_an_interval_lies_within_the_values(questions: list[tuple[int, int]]) -> None:
+    values = [value for _, value in questions]
+    found = bootstrap_mean(values, [picture for picture, _ in questions], seed=0, resamples=200)
+    assert min(values) - 1e-6 <= found.low <= found.high <= max(values) + 1e-6
+    assert found.estimate == pytest.approx(np.mean(values))
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.booleans()), min_size=1))
@@ -157,4 +183,4 @@ def test_no_pairs(of: list[float], against: list[float]) -> None:
     with pytest.raises(ValueError, match="no pairs"):
         paired_bootstrap(of, against, [1], seed=0)
     with pytest.raises(ValueError, match="no values"):
-        bootstrap_mean([], seed=0)
+        bootstrap_mean([], [], seed=0)

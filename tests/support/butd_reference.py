@@ -66,18 +66,18 @@ def suppress(boxes: Any, scores: Any, threshold: float, limit: int) -> list[int]
 
 
 def roi_pool(features: Array, box: Any, size: int = 14) -> Array:
-    """RoIPool as Caffe and torchvision define it, on [C, H, W], with exact fractions."""
+    """RoIPool as Caffe, torchvision and ONNX Runtime define it, on [C, H, W]: cells in float32."""
     x1, y1, x2, y2 = (math.floor(Fraction(float(side)) / 16 + Fraction(1, 2)) for side in box)
-    cell_height = Fraction(max(y2 - y1 + 1, 1), size)
-    cell_width = Fraction(max(x2 - x1 + 1, 1), size)
+    cell_height = np.float32(max(y2 - y1 + 1, 1)) / np.float32(size)
+    cell_width = np.float32(max(x2 - x1 + 1, 1)) / np.float32(size)
     channels, height, width = features.shape
     pooled = np.zeros((channels, size, size))
     for row in range(size):
-        top = min(max(y1 + math.floor(row * cell_height), 0), height)
-        bottom = min(max(y1 + math.ceil((row + 1) * cell_height), 0), height)
+        top = min(max(y1 + math.floor(np.float32(row) * cell_height), 0), height)
+        bottom = min(max(y1 + math.ceil(np.float32(row + 1) * cell_height), 0), height)
         for column in range(size):
-            left = min(max(x1 + math.floor(column * cell_width), 0), width)
-            right = min(max(x1 + math.ceil((column + 1) * cell_width), 0), width)
+            left = min(max(x1 + math.floor(np.float32(column) * cell_width), 0), width)
+            right = min(max(x1 + math.ceil(np.float32(column + 1) * cell_width), 0), width)
             if bottom > top and right > left:
                 pooled[:, row, column] = features[:, top:bottom, left:right].max(axis=(1, 2))
     return pooled

@@ -42,3 +42,15 @@ def test_halves_of_a_point_round_up() -> None:
     # 24 pixels are one and a half points: the box begins at point 2.
     pooled = pool(features, torch.tensor([[24.0, 0, 48, 0], [23.9, 0, 48, 0]]))
     assert pooled[0].min() == 2 and pooled[1].min() == 1
+
+
+def test_cells_are_rounded_as_in_caffe_and_onnx_runtime() -> None:
+    """For 57 and 62 points, float32 gives other cells than exact fractions."""
+    points = torch.arange(84.0).expand(1, 1, 84, 84)
+    for count, (row, last) in ((57, (12, 52)), (62, (6, 30))):
+        boxes = torch.tensor([[0.0, 0, 16 * (count - 1), 16 * (count - 1)]])
+        pooled = pool(points, boxes)
+        expected = reference.roi_pool(points[0].double().numpy(), boxes[0].numpy())
+        np.testing.assert_array_equal(pooled[0], expected)
+        assert pooled[0, 0, 0, row] == last
+    assert pool(points, torch.tensor([[0.0, 0, 896, 896]]))[0, 0, 0, 13] == 57

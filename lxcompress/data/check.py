@@ -16,6 +16,7 @@ from lxcompress.data.regions.index import is_finished
 from lxcompress.data.regions.picture_files import broken_pictures, find_pictures
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import DataError, LxcompressError
+from lxcompress.vision.butd.setting import WEIGHTS_IDENTITY
 
 _MOST_NAMED = 20  # broken pictures, each with its own line
 
@@ -184,6 +185,17 @@ def _check_detectors(
     elif len(set(detectors.values())) > 1:
         listed = ", ".join(f"{name} {made_by}" for name, made_by in detectors.items())
         findings.problems.append(f"detectors differ between splits: {listed}")
+    # Regions that were converted name a file of features instead.
+    made_with = sorted(
+        {
+            source
+            for store in stores.values()
+            for source in store.sources
+            if source.startswith(WEIGHTS_IDENTITY)
+        }
+    )
+    if len(made_with) > 1:
+        findings.notes.append(f"regions were made in different ways: {'; '.join(made_with)}")
 
 
 def _check_answers(

@@ -29,9 +29,12 @@ def write_regions(
     detector: str = "pixel",
     feature_size: int = 8,
     size: tuple[int, int] = (30, 40),
+    source: str = "",
 ) -> Path:
     folder = Path(folder)
-    with RegionWriter(folder, detector, feature_size, max_regions=4, shard_rows=3) as writer:
+    with RegionWriter(
+        folder, detector, feature_size, max_regions=4, shard_rows=3, source=source
+    ) as writer:
         for number, image in enumerate(images):
             writer.append(image, *some_regions(number, 1 + number % 4, feature_size), size)
         writer.finish()

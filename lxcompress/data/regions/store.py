@@ -53,6 +53,7 @@ class RegionStore:
             raise DataError("no folder of regions given")
         self.folders = tuple(Path(folder) for folder in folders)
         self.max_regions = 0
+        self.sources: list[str] = []  # of each folder, as in `RegionIndex`
         self.skipped: dict[str, str] = {}  # as in `RegionIndex`
         self._row: dict[str, int] = {}
         self._shards: list[Shard] = []
@@ -68,6 +69,7 @@ class RegionStore:
                     f"{self.feature_size} features by {self.detector!r}, {folder} has "
                     f"{index.feature_size} by {index.detector!r}"
                 )
+            self.sources.append(index.source)
             self.skipped |= index.skipped
             self.max_regions = max(self.max_regions, index.max_regions)
             for entry in index.shards:

@@ -8,6 +8,8 @@ from lxcompress.errors import ConfigError
 
 MAX_REGIONS = 36
 MAX_PROPOSALS = 300
+WEIGHTS_IDENTITY = "weights sha256:"
+"""How the identity of weights begins, which regions record."""
 PRECISIONS = ("auto", "fp32", "bf16")
 
 

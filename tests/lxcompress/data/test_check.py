@@ -1,6 +1,7 @@
 """`data check`: every kind of damage is reported, and nothing for an intact dataset."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -176,3 +177,19 @@ def test_questions_without_text(folder: Path) -> None:
     findings = check_dataset(folder)
     assert findings.problems == []
     assert findings.notes == ["val: 1 of 4 questions have no text"]
+
+
+def test_regions_by_different_settings_of_the_detector_are_noted(folder: Path) -> None:
+    path = folder / "dataset.yaml"
+    path.write_text(path.read_text().replace("detector: pixel", "detector: butd"))
+    for split, images, source in (
+        ("train", range(1, 6), "weights sha256:0123, screened"),
+        ("val", range(11, 13), "weights sha256:0123"),
+    ):
+        shutil.rmtree(folder / "regions" / split)
+        write_regions(folder / "regions" / split, map(str, images), detector="butd", source=source)
+    findings = check_dataset(folder)
+    assert findings.problems == []
+    assert findings.notes == [
+        "regions were made in different ways: weights sha256:0123; weights sha256:0123, screened"
+    ]

@@ -129,9 +129,8 @@ class Service:
             named = ", ".join(f"“{word}”" for word in words[:_MAX_NAMED_WORDS])
             rest = len(words) - _MAX_NAMED_WORDS
             more = f" and {rest} more" if rest > 0 else ""
-            notes.append(
-                f"Not in the training questions: {named}{more}. The answer may be a guess."
-            )
+            where = "the training questions" if self.known.data else "the model’s vocabulary"
+            notes.append(f"Not in {where}: {named}{more}. The answer may be a guess.")
         end = truncated_end(self.models.main.tokenizer, question)
         if end:
             notes.append(f"The question is too long for the model, which did not read “{end}”.")

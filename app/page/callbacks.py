@@ -29,6 +29,8 @@ Output = tuple[Any, ...]
 
 Result = TypeVar("Result")
 
+_FAILURE = "the model or its detector failed; the demo’s own output says why"
+
 
 class PageCallbacks:
     """Answer the page's events. Errors in what the user gave are shown on the page.
@@ -145,10 +147,14 @@ class PageCallbacks:
 
 
 def _while(may_be_shown: Callable[[], bool], outputs: Iterator[Output]) -> Iterator[Output]:
-    for output in outputs:
-        if not may_be_shown():
-            return
-        yield output
+    try:
+        for output in outputs:
+            if not may_be_shown():
+                return
+            yield output
+    except Exception:  # in place of the stage that it failed in, which would stay there
+        yield _show_card(cards.render_error(_FAILURE))
+        raise
 
 
 def _show_card(card: str) -> Output:

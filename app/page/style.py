@@ -123,6 +123,7 @@ footer { display: none !important; }
 @media (pointer: coarse) { .lx-speech kbd { display: none; } }
 .lx-speech summary { font-size: 0.9rem; cursor: pointer; width: fit-content; }
 .lx-speech details button { margin-top: 0.4rem; }
+#answer .wrap :is(.error, .clear-status) { display: none; } /* the card says it */
 #picture .or, #count :is(.min_value, .max_value) { color: var(--lx-muted); }
 .lx-label { color: var(--lx-muted); font-size: 0.9rem; margin: 0.2rem 0; }
 .lx-examples { display: grid !important; gap: 0.6rem !important;

@@ -1,5 +1,6 @@
 """The functions behind the page's events, called with what a client may send."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from PIL import Image
 
 from app.answers.service import Service
+from app.answers.stages import Stage
 from app.page.callbacks import PageCallbacks, _as_count
 from app.page.latest_events import LatestEvents
 from lxcompress.data.shapes.scenes import make_scene, render
-from lxcompress.errors import DataError
+from lxcompress.errors import DataError, ModelError
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,20 @@ def test_a_question_is_shown_until_the_next_one() -> None:
     assert first() and picture()
     second = events.begin("ours", is_question=True)
     assert (first(), picture(), second()) == (False, False, True)
+
+
+def test_a_failure_replaces_the_stage_that_it_happened_in(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(picture: Path | None, question: str | None) -> Iterator[Stage]:
+        yield Stage.DETECTING
+        raise ModelError("the weights in /secret/place are damaged")
+
+    monkeypatch.setattr(service, "ask_in_stages", fail)
+    callbacks = PageCallbacks(service, tmp_path)
+    answer = callbacks.answer({"path": str(tmp_path / "a.png")}, "how many?", 3, gr.Request())
+    assert "Detecting regions" in next(answer)[0]
+    text = next(answer)[0]
+    assert "The model or its detector failed" in text and "secret" not in text
+    with pytest.raises(ModelError, match="are damaged"):  # for the log
+        next(answer)

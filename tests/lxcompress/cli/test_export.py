@@ -168,7 +168,7 @@ def with_large_weight(run: Path) -> None:
         (None, ["{}", "--device", "tpu"], "--device tpu: ONNX files run on cpu or cuda"),
         (None, ["{}", "--device", "auto"], "--device auto: ONNX files run on cpu or cuda"),
         (None, ["{}", "--output", "{}/result.json"], "result.json"),
-        (None, [], "Missing argument"),
+        (None, [], "give a run, a model folder or a hub id to export, or --detector butd"),
     ],
 )
 def test_export_rejects(

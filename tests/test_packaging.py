@@ -99,7 +99,10 @@ def test_the_wheel_holds_the_data_that_the_code_reads(wheel: Path) -> None:
     assert {
         "benchmarks/report/page.html",
         "benchmarks/sweep/published.json",
-        "exporters/targets/model_card.md",
+        "exporters/targets/cards/citation.md",
+        "exporters/targets/cards/model.md",
+        "exporters/targets/cards/ticket.md",
+        "exporters/targets/cards/usage.md",
         "exporters/targets/triton/readme.md",
         "lxcompress/assets/lxmert-shapes/config.json",
         "lxcompress/assets/lxmert-shapes/model.safetensors",

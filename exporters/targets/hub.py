@@ -1,4 +1,4 @@
-"""Write a ticket as a Hugging Face model repository: weights, ONNX files, model card. Upload it."""
+"""Write a model repository for the Hugging Face Hub: weights, ONNX files, card. Upload it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from huggingface_hub.utils import validate_repo_id
 import lxcompress
 from exporters.records import ExportReport
 from exporters.source import Source
-from exporters.targets.model_card import ONNX_FOLDER, model_card
+from exporters.targets.cards.model import export_card
+from exporters.targets.cards.parts import ONNX_FOLDER
+from exporters.targets.cards.ticket import ticket_card
 from exporters.targets.onnx_copy import copy_onnx_file
 from exporters.targets.output_folder import check_output_folder
 from exporters.variants import VARIANTS
-from lxcompress.config import EMBEDDED_MODEL
 from lxcompress.errors import ConfigError, LxcompressError
 from lxcompress.model.folder import MASK_FILE, MODEL_CONFIG, MODEL_WEIGHTS
-from lxcompress.model.lxmert import read_config
+from lxcompress.model.lxmert import read_config, save_model
 from lxcompress.run import Run
 from lxcompress.system.files import atomic_path
-from lxcompress.system.hub import is_hub_id
 from lxcompress.system.proxies import explain_proxy
 from lxcompress.system.text import one_line
 
@@ -48,17 +48,13 @@ def check_hub(
         ConfigError: `write_hub_folder` or `push` would fail.
     """
     run = Run(source)
-    is_model = source.is_dir() or str(source) == EMBEDDED_MODEL or is_hub_id(str(source))
-    if is_model and not run.exists():
-        raise ConfigError(
-            f"--hub needs a run directory, because the model card reports its result; {source} is "
-            "not one"
-        )
-    if names and all(name in VARIANTS and not VARIANTS[name].sparse for name in names):
+    is_dense = [name in VARIANTS and not VARIANTS[name].sparse for name in names]
+    if run.exists() and names and all(is_dense):
         raise ConfigError("--hub needs a file of the ticket, such as --variant sparse-int8")
     if folder.exists() or folder.is_symlink():
         raise ConfigError(f"{folder} exists already; choose another --hub or remove it")
-    check_output_folder("--hub", folder, (run.theta0, run.dense, run.ticket, output or run.onnx))
+    models = (run.theta0, run.dense, run.ticket) if run.exists() else ()
+    check_output_folder("--hub", folder, (*models, output or run.onnx))
     if repo is not None:
         try:
             validate_repo_id(repo)
@@ -68,43 +64,55 @@ def check_hub(
             raise ConfigError(f"--push {repo}: give OWNER/NAME")
 
 
-def write_hub_folder(
-    run: Run, report: ExportReport, folder: Path, onnx: Path | None = None
-) -> None:
+def write_hub_folder(source: Source, report: ExportReport, folder: Path) -> None:
     """Write the model repository to `folder`, whole or not at all.
 
-    Of the ONNX files it contains the ticket's only: dense files, which serve for comparison, would
-    multiply the size of a repository whose point is to be small.
+    Of a run, it contains the ticket's ONNX files only: dense files, which serve for comparison,
+    would multiply the size of a repository whose point is to be small. A model of another origin
+    gets what it may lack: its answers in config.json, its tokenizer, and safetensors.
 
     Args:
-        report: the report of the export to `onnx`, by default the run's own folder.
+        report: the report of the export of `source`.
 
     Raises:
-        ConfigError: there is no ONNX file of this ticket.
+        ConfigError: there is no ONNX file of this model.
         ModelError: an ONNX file was changed after the export.
         LxcompressError: `folder` exists, or the disk is full.
     """
-    source = Source.of(run.folder, None, None, onnx)
-    sparse = [variant for variant in VARIANTS.values() if variant.sparse]
-    hashes = source.hashes(sparse[0])
-    records = {variant.file: report.files.get(variant.file) for variant in sparse}
-    # The report may also list files of an earlier ticket.
+    variants = [variant for variant in source.variants([]) if variant.sparse or not source.ticket]
+    hashes = source.hashes(variants[0])
+    records = {variant.file: report.files.get(variant.file) for variant in variants}
+    # The report may also list files of an earlier model.
     files = {
         name: record
         for name, record in records.items()
         if record and record.provenance.files == hashes
     }
     if not files:
-        raise ConfigError(f"{source.onnx} has no file of this ticket; export one")
-    card = model_card(folder.name, run.read_result(), files, read_config(run.ticket))
+        what = "ticket" if source.ticket else "model"
+        raise ConfigError(f"{source.onnx} has no file of this {what}; export one")
     with atomic_path(folder) as work:
-        (work / ONNX_FOLDER).mkdir(parents=True)
+        if source.run is not None:
+            config = read_config(source.run.ticket)
+            card = ticket_card(folder.name, source.run.read_result(), files, config)
+            _copy_model(source.run.ticket, work)
+        else:
+            model, tokenizer = source.load(variants[0])
+            card = export_card(folder.name, source, files, model.config)
+            save_model(model, tokenizer, work)
+            if source.ticket is not None:
+                shutil.copyfile(source.ticket / MASK_FILE, work / MASK_FILE)
+        (work / ONNX_FOLDER).mkdir()
         (work / "README.md").write_text(card, encoding="utf-8", newline="\n")
-        for name in (*_MODEL_FILES, *_TOKENIZER_FILES):
-            if name in _MODEL_FILES or (run.ticket / name).exists():
-                shutil.copyfile(run.ticket / name, work / name)
         for name, record in files.items():
             copy_onnx_file(source.onnx / name, work / ONNX_FOLDER / name, record.sha256)
+
+
+def _copy_model(ticket: Path, folder: Path) -> None:
+    folder.mkdir()
+    for name in (*_MODEL_FILES, *_TOKENIZER_FILES):
+        if name in _MODEL_FILES or (ticket / name).exists():
+            shutil.copyfile(ticket / name, folder / name)
 
 
 def push(folder: Path, repo: str) -> str:
@@ -115,7 +123,7 @@ def push(folder: Path, repo: str) -> str:
     """
     # token=True: without a token, fail here instead of sending an anonymous request.
     api = HfApi(token=True, library_name="lxcompress", library_version=lxcompress.__version__)
-    message = f"Upload a ticket by lxcompress {lxcompress.__version__}"
+    message = f"Upload a model by lxcompress {lxcompress.__version__}"
     try:
         url = api.create_repo(repo, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message)

@@ -13,6 +13,7 @@ from lxcompress.cli.options import Answers, OtherTokenizer, Proposals, Screening
 
 if TYPE_CHECKING:
     from exporters.records import ExportReport
+    from exporters.source import Source
 
 
 def export(
@@ -46,8 +47,8 @@ def export(
     hub: Annotated[
         Path | None,
         typer.Option(
-            help="For a run: new folder for a Hugging Face model repository of the ticket, with "
-            "its weights, its ONNX files and a model card."
+            help="New folder for a Hugging Face model repository of the ticket, or of a model "
+            "without one: its weights, its ONNX files and a model card."
         ),
     ] = None,
     push: Annotated[
@@ -133,7 +134,7 @@ def export(
     report = report.model_copy(update={"files": files})
     _print_files(report, models.onnx)
     if hub is not None:
-        _publish(Path(source), report, models.onnx, hub, push)
+        _publish(models, report, hub, push)
     if triton is not None:
         from exporters.targets.triton.repository import write_triton
 
@@ -207,11 +208,10 @@ def verify(
     print("verified")
 
 
-def _publish(run: Path, report: ExportReport, onnx: Path, hub: Path, repo: str | None) -> None:
+def _publish(source: Source, report: ExportReport, hub: Path, repo: str | None) -> None:
     from exporters.targets.hub import push, write_hub_folder
-    from lxcompress.run import Run
 
-    write_hub_folder(Run(run), report, hub, onnx)
+    write_hub_folder(source, report, hub)
     print(f"model repository: {hub}")
     if repo is None:
         print("next: " + shlex.join(["hf", "upload", "OWNER/NAME", str(hub)]))

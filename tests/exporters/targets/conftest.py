@@ -49,11 +49,11 @@ def finished(
 def folder(finished: Path) -> Path:
     """Its model repository; do not write to it."""
     from exporters.records import ExportReport
+    from exporters.source import Source
     from exporters.targets.hub import write_hub_folder
-    from lxcompress.run import Run
 
-    run = Run(finished)
-    write_hub_folder(run, ExportReport.read(run.onnx), finished.parent / "My ticket")
+    source = Source.of(finished, None, None)
+    write_hub_folder(source, ExportReport.read(source.onnx), finished.parent / "My ticket")
     return finished.parent / "My ticket"
 
 

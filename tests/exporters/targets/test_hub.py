@@ -19,6 +19,7 @@ from transformers import AutoTokenizer, LxmertForQuestionAnswering
 
 import exporters.export
 from exporters.records import EXPORT_REPORT, ExportReport
+from exporters.source import Source
 from exporters.targets import hub
 from exporters.targets.hub import push, write_hub_folder
 from lxcompress.data.dataset import Dataset
@@ -40,6 +41,10 @@ Command = Callable[..., tuple[int, str, str]]
 def read_report(run: Run) -> JSON:
     """The report as JSON, which a test may change."""
     return read_json(run.onnx / EXPORT_REPORT, "report")
+
+
+def write(run: Run, report: ExportReport, folder: Path) -> None:
+    write_hub_folder(Source.of(run.folder, None, None), report, folder)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -140,9 +145,7 @@ def test_wrong_options_are_rejected_before_the_export(
         ([run.folder, "--hub", new, "--output", new / "a"], f"overlaps with {new}/a; choose"),
         ([run.folder, "--hub", new, "--variant", "fp32"], "needs a file of the ticket"),
         ([run.folder, "--hub", new, "--variant", "zzz"], "--variant zzz: choose fp32"),
-        ([run.ticket, "--hub", new], "--hub needs a run directory, because the model card"),
-        ([run.ticket, "--hub", new, "--data", tiny_data], "--hub needs a run directory"),
-        (["some/model", "--hub", new], "--hub needs a run directory"),
+        ([run.ticket, "--hub", run.ticket / "onnx"], "overlaps with"),
         ([tmp_path / "none", "--hub", new], "is neither a run directory nor a model folder"),
         ([run.folder, "--push", "a/b"], "--push needs --hub, the folder to upload"),
         ([run.folder, "--hub", new, "--push", "ticket"], "--push ticket: give OWNER/NAME"),
@@ -161,13 +164,19 @@ def test_wrong_options_are_rejected_before_the_export(
 def test_files_of_another_ticket_are_left_out(run: Run, tmp_path: Path) -> None:
     report = read_report(run)
     report["files"]["model_sparse.onnx"]["made_of"]["files"]["mask.safetensors"] = "0" * 64
-    write_hub_folder(run, ExportReport.model_validate(report), tmp_path / "one")
+    write_hub_folder(
+        Source.of(run.folder, None, None), ExportReport.model_validate(report), tmp_path / "one"
+    )
     assert [path.name for path in (tmp_path / "one" / "onnx").iterdir()] == [
         "model_sparse_int8.onnx"
     ]
     del report["files"]["model_sparse_int8.onnx"]
     with pytest.raises(ConfigError, match="has no file of this ticket"):
-        write_hub_folder(run, ExportReport.model_validate(report), tmp_path / "none")
+        write_hub_folder(
+            Source.of(run.folder, None, None),
+            ExportReport.model_validate(report),
+            tmp_path / "none",
+        )
     assert not (tmp_path / "none").exists()
 
 
@@ -180,7 +189,7 @@ def test_a_failed_write_leaves_nothing_behind(
     content_before = damaged.read_bytes()
     damaged.write_bytes(content_before[:-1] + b"\0\0")
     with pytest.raises(ModelError, match=r"int8.onnx is not the file that was checked"):
-        write_hub_folder(run, report, tmp_path / "hub")
+        write(run, report, tmp_path / "hub")
     damaged.write_bytes(content_before)
 
     def full(source: Path, target: Path) -> None:
@@ -190,18 +199,20 @@ def test_a_failed_write_leaves_nothing_behind(
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copyfile", full)
         with pytest.raises(LxcompressError, match="no space left on the disk while writing"):
-            write_hub_folder(run, report, tmp_path / "hub")
+            write(run, report, tmp_path / "hub")
     assert sorted(tmp_path.rglob("*")) == before
-    write_hub_folder(run, report, tmp_path / "hub")
+    write(run, report, tmp_path / "hub")
     with pytest.raises(LxcompressError, match="there is a folder of that name"):
-        write_hub_folder(run, report, tmp_path / "hub")
+        write(run, report, tmp_path / "hub")
 
 
 def test_external_data_are_copied(run: Run, tmp_path: Path) -> None:
     report = read_report(run)
     (run.onnx / "model_sparse.onnx_data").write_bytes(b"weights")
     report["files"]["model_sparse.onnx"]["sha256"] += " " + hashlib.sha256(b"weights").hexdigest()
-    write_hub_folder(run, ExportReport.model_validate(report), tmp_path / "hub")
+    write_hub_folder(
+        Source.of(run.folder, None, None), ExportReport.model_validate(report), tmp_path / "hub"
+    )
     assert (tmp_path / "hub" / "onnx" / "model_sparse.onnx_data").read_bytes() == b"weights"
 
 
@@ -241,7 +252,7 @@ def test_push_creates_the_repository_and_uploads(
     create, upload = calls
     assert create == ("create_repo", ("ann/ticket-30",), {"exist_ok": True})
     assert upload[:2] == ("upload_folder", ())
-    assert upload[2].pop("commit_message").startswith("Upload a ticket by lxcompress ")
+    assert upload[2].pop("commit_message").startswith("Upload a model by lxcompress ")
     assert upload[2] == {"repo_id": "ann/ticket-30", "folder_path": hub_folder}
 
 

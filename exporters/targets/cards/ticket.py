@@ -1,4 +1,4 @@
-"""Fill in a ticket's model card, the template model_card.md.
+"""Fill in a ticket's model card, the template ticket.md.
 
 The template contains no figures: all come from result.json, export.json and the ticket's
 config.json. Names chosen by users (dataset, answers, models) are escaped and reduced to one line.
@@ -10,14 +10,27 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 from transformers import LxmertConfig
 
-from exporters.graph.interface import OPSET
 from exporters.records import ExportRecord
+from exporters.targets.cards.parts import (
+    FOLDER,
+    HUB_NAME,
+    TASK,
+    checked_on,
+    citation,
+    describe_detector,
+    describe_model,
+    file_table,
+    hub_id,
+    license_of,
+    machine,
+    public_name,
+    usage,
+)
 from exporters.targets.markdown import escape_markdown, fill_template
 from lxcompress.choices import (
     Choice,
@@ -30,18 +43,10 @@ from lxcompress.choices import (
     n_of_m,
 )
 from lxcompress.config import EMBEDDED_DATA, EMBEDDED_MODEL
-from lxcompress.model.answer_head import labels_of
 from lxcompress.result import Measured, RunResult
 from lxcompress.system.text import one_line
-from lxcompress.vision.detectors import DETECTORS
 
-ONNX_FOLDER = "onnx"  # of a repository on the Hub, where transformers.js expects the files
-_TEMPLATE = Path(__file__).with_name("model_card.md")
-_TASK = "visual-question-answering"
-_TAGS = ["lxmert", "lottery-ticket", "pruning", "onnx", "sparse", _TASK]
-_HUB_NAME = re.compile(r"([\w-]+/)?[\w.-]+", re.ASCII)  # what the Hub accepts as a dataset's name
-_MAX_LISTED_ANSWERS = 30
-_LAYERS = {"l_layers": "language", "r_layers": "vision", "x_layers": "cross-modality"}
+_TAGS = ["lxmert", "lottery-ticket", "pruning", "onnx", "sparse", TASK]
 _RECIPE = ("epochs", "batch-size", "learning-rate", "seed", "precision", "max-tokens")
 _CHOICES: dict[str, type[Choice]] = {
     "criterion": Criterion,
@@ -74,7 +79,7 @@ _N_OF_M = (
 _NOT_IN_COMMAND = {"workers", "tensorboard", "enforce-mask", "control"}
 
 
-def model_card(
+def ticket_card(
     name: str, result: RunResult, files: Mapping[str, ExportRecord], config: LxmertConfig
 ) -> str:
     """The README.md of a ticket, from its result, the report's records of its files, its config."""
@@ -82,20 +87,9 @@ def model_card(
     return f"---\n{metadata}\n---\n\n{_body(result, files, config)}"
 
 
-def _hub_id(model: str | None) -> str | None:
-    """The start model if it is a hub id: owner/name, and not an existing folder."""
-    is_id = model and "/" in model and _HUB_NAME.fullmatch(model)
-    return model if model and is_id and not Path(model).parent.exists() else None
-
-
-def _public_name(value: str) -> str:
-    """A hub id, or the last part of a path."""
-    return one_line(_hub_id(value) or Path(value).name or value)
-
-
 def _metadata(name: str, result: RunResult) -> ModelCardData:
     data = one_line(result.dataset.name)
-    hub_name = data if _HUB_NAME.fullmatch(data) else None
+    hub_name = data if HUB_NAME.fullmatch(data) else None
     slug = hub_name or re.sub(r"[^\w.-]+", "-", data, flags=re.ASCII).strip("-") or "dataset"
     # The dense model's accuracies have a metric type of their own: they are not this model's.
     models = (
@@ -104,7 +98,7 @@ def _metadata(name: str, result: RunResult) -> ModelCardData:
     )
     accuracies = [
         EvalResult(
-            task_type=_TASK,
+            task_type=TASK,
             dataset_type=slug,
             dataset_name=data or slug,
             dataset_split="validation",
@@ -119,9 +113,9 @@ def _metadata(name: str, result: RunResult) -> ModelCardData:
     return ModelCardData(
         license="apache-2.0" if _is_embedded(result.config) else None,
         library_name="transformers",
-        pipeline_tag=_TASK,
+        pipeline_tag=TASK,
         tags=_TAGS,
-        base_model=_hub_id(_start_model(result.config)),
+        base_model=hub_id(_start_model(result.config)),
         datasets=[hub_name] if hub_name else None,
         model_name=name,
         eval_results=accuracies,
@@ -130,15 +124,8 @@ def _metadata(name: str, result: RunResult) -> ModelCardData:
 
 def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertConfig) -> str:
     settings, data = result.config, result.dataset
-    answers = [escape_markdown(label) for label in labels_of(config)]
-    more = ["…"] if len(answers) > _MAX_LISTED_ANSWERS else []
     model = _start_model(settings)
-    start = escape_markdown(_public_name(model or settings["model-config"]))
-    detector = "the detector"
-    if data.detector:
-        origin = " (part of lxcompress)" if data.detector in DETECTORS else ""
-        detector = f'the detector "{escape_markdown(data.detector)}"{origin}'
-    machines = dict.fromkeys(_machine(record.checked_on) for record in files.values())
+    start = escape_markdown(public_name(model or settings["model-config"]))
     encodings = {part for record in files.values() for part in record.encoding.split("+")}
     choices = {
         key: f"{choice}: {choice.description}"
@@ -148,7 +135,7 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
     if result.mask is not None:
         choices |= dict.fromkeys(("criterion", "subnetwork", "scope"), _GIVEN_MASK)
     return fill_template(
-        _TEMPLATE,
+        FOLDER / "ticket.md",
         **{name: f"{count:,}" for name, count in result.weights},
         **{f"{of}_share": f"{share:.1%}" for of, share in result.ticket.sparsity},
         pattern="; then ".join(f"{it}: {Pattern.of(it).description}" for it in result.patterns),
@@ -157,28 +144,23 @@ def _body(result: RunResult, files: Mapping[str, ExportRecord], config: LxmertCo
         sparsity=f"{100 * result.ticket.sparsity.prunable:.3g}%",
         control=_control(result),
         start=start if model else f"none: {start}, from scratch",
-        layers=", ".join(f"{getattr(config, key)} {kind}" for key, kind in _LAYERS.items()),
-        width=config.hidden_size,
+        **describe_model(config),
         data=escape_markdown(data.name),
         **{name: f"{count:,}" for name, count in data.questions.items()},
-        detector=detector,
-        features=config.visual_feat_dim,
-        count=f"{len(answers):,}",
-        answers=", ".join(answers[:_MAX_LISTED_ANSWERS] + more),
+        detector=describe_detector(data.detector),
         metric=escape_markdown(result.metric),
         accuracy_table=_accuracy_table(result),
         dense=_dense(result),
-        file_table=_file_table(files),
+        file_table=file_table(files),
         stored=" ".join(text for part, text in _STORED.items() if part in encodings),
         speed=_SPEED["compact" in encodings] + _n_of_m(files),
-        regions=_regions_code(data.detector),
-        file=f"{ONNX_FOLDER}/{min(files, key=lambda name: files[name].bytes)}",
-        opset=OPSET,
+        usage=usage(data.detector, files, config, settings["max-tokens"]),
+        citation=citation(),
         pictures=_SHAPES_NOTE if settings["data"] == EMBEDDED_DATA else "",
         command=_command(settings),
         fingerprint=escape_markdown(data.fingerprint),
-        machine=_machine(result.environment),
-        checked="; ".join(machines),
+        machine=machine(result.environment),
+        checked=checked_on(files),
         license=_license(settings),
     )
 
@@ -192,7 +174,7 @@ def _dense(result: RunResult) -> str:
     """What the dense model is."""
     if result.finetuned is None:
         return "the same LXMERT, trained the same way but not pruned"
-    model = escape_markdown(_public_name(result.finetuned.model))
+    model = escape_markdown(public_name(result.finetuned.model))
     return f"the fine-tuned LXMERT that was pruned, {model}; it was trained elsewhere"
 
 
@@ -225,35 +207,6 @@ def _accuracy_table(result: RunResult) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _file_table(files: Mapping[str, ExportRecord]) -> str:
-    rows = [
-        "| file | weights | MB | of dense fp32 weights | accuracy % | same answers as PyTorch |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, record in files.items():
-        accuracy = f"{record.accuracy['overall']:.2f}" if record.accuracy else "not measured"
-        share = record.bytes / record.dense_fp32_bytes
-        rows.append(
-            f"| `{ONNX_FOLDER}/{name}` | {record.precision} | {record.bytes / 1e6:.2f} "
-            f"| {share:.1%} | {accuracy} | {record.same_answers:.2%} |"
-        )
-    return "\n".join(rows)
-
-
-def _regions_code(detector: str | None) -> str:
-    """Python code that assigns `regions`, with the imports it needs."""
-    if detector not in DETECTORS:
-        return """\
-from lxcompress.vision.regions import Regions
-
-regions = Regions(features, boxes)  # your own, in the format above"""
-    return f"""\
-from lxcompress.vision.detectors import get_detector
-from lxcompress.vision.pictures import open_picture
-
-(regions,) = get_detector("{detector}").detect([open_picture(Path("picture.png"))])"""
-
-
 def _command(settings: dict[str, Any]) -> str:
     words = ["lxcompress", "prune"]
     for option, value in settings.items():
@@ -262,21 +215,8 @@ def _command(settings: dict[str, Any]) -> str:
         if value is True:
             words.append(f"--{option}")
         elif value is not None and value is not False:
-            words += [f"--{option}", _public_name(value) if isinstance(value, str) else str(value)]
+            words += [f"--{option}", public_name(value) if isinstance(value, str) else str(value)]
     return shlex.join(words)
-
-
-def _machine(environment: dict[str, Any]) -> str:
-    packages = ("lxcompress", "python", "torch", "transformers", "onnxruntime", "onnxruntime-gpu")
-    versions = environment["versions"]
-    parts = [
-        environment["device"],
-        environment.get("gpu"),
-        environment["processor"],
-        f"{environment['cores']} cores, {environment['torch_threads']} torch threads",
-        *(f"{name} {versions[name]}" for name in packages if name in versions),
-    ]
-    return escape_markdown(", ".join(part for part in parts if part))
 
 
 def _is_embedded(settings: dict[str, Any]) -> bool:
@@ -287,8 +227,4 @@ def _is_embedded(settings: dict[str, Any]) -> bool:
 def _license(settings: dict[str, Any]) -> str:
     if _is_embedded(settings):
         return "Apache-2.0: the start weights and the data are part of lxcompress."
-    terms = "It is up to whoever trained this model"
-    if model := _start_model(settings):
-        name = escape_markdown(_public_name(model))
-        terms = f"The license of the base model, {name}, applies"
-    return f"{terms}; the training data may have terms of their own."
+    return license_of(_start_model(settings))

@@ -20,7 +20,7 @@ from markdown_it import MarkdownIt
 from transformers import LxmertConfig
 
 from exporters.records import EXPORT_REPORT, ExportRecord, ExportReport
-from exporters.targets.model_card import model_card
+from exporters.targets.cards.ticket import ticket_card
 from lxcompress.choices import Criterion, Pattern, Rewind, Schedule, Scope, Subnetwork
 from lxcompress.config import PruneConfig
 from lxcompress.data.dataset import Dataset
@@ -63,7 +63,7 @@ def test_a_given_dense_model_and_mask_are_named(finished: Path) -> None:
         },
         "mask": {"file": given["mask"], "sha256": "0" * 64},
     }
-    text = model_card("ticket", RunResult.model_validate(changed), files, config)
+    text = ticket_card("ticket", RunResult.model_validate(changed), files, config)
     assert parse(text).data.base_model == given["finetuned"]
     assert f"| start weights | {given['finetuned']} |" in text.replace("\\", "")
     assert "it was trained elsewhere" in text
@@ -194,7 +194,7 @@ def test_the_command_reproduces_the_settings(finished: Path) -> None:
     for number, given_settings in enumerate(cases):
         config = PruneConfig.parse(given_settings)
         changed = result.model_copy(update={"config": config.dump() | {"workers": number}})
-        text = model_card("ticket", changed, files, architecture)
+        text = ticket_card("ticket", changed, files, architecture)
         (line,) = re.findall(r"^lxcompress prune (.*)$", text, re.MULTILINE)
         assert f"--seed {config.seed} " in line  # defaults too, which may change
         words, options = shlex.split(line), {}
@@ -214,7 +214,7 @@ def test_base_model_and_license(
     def card(**changes: str | None) -> tuple[Any, str]:
         settings = result.config | {k.replace("_", "-"): v for k, v in changes.items()}
         changed = result.model_copy(update={"config": settings})
-        parsed = parse(model_card("x", changed, files, architecture))
+        parsed = parse(ticket_card("x", changed, files, architecture))
         return parsed.data, parsed.text
 
     data, text = card(model="lxmert-shapes", data="shapes")
@@ -257,7 +257,7 @@ def test_optional_parts_of_a_result(finished: Path) -> None:
     files["model_sparse.onnx"] = unmeasured
     set_labels(architecture, [f"a{index}" for index in range(3129)])
     architecture.id2label = dict(reversed(architecture.id2label.items()))
-    card = parse(model_card("x", result, files, architecture))
+    card = parse(ticket_card("x", result, files, architecture))
     assert not any("number" in evaluation.metric_name for evaluation in card.data.eval_results)
     assert "| number |" not in card.text and "| not measured |" in card.text
     assert "by the detector, " in card.text and "get_detector" not in card.text
@@ -267,9 +267,9 @@ def test_optional_parts_of_a_result(finished: Path) -> None:
 
 def test_n_of_m_is_explained(finished: Path) -> None:
     result, files, architecture = copy.deepcopy(card_inputs(finished))
-    assert "trt_sparsity_enable" not in model_card("x", result, files, architecture)
+    assert "trt_sparsity_enable" not in ticket_card("x", result, files, architecture)
     marked = {n: record.model_copy(update={"pattern": "2:4"}) for n, record in files.items()}
-    card = model_card("x", result, marked, architecture)
+    card = ticket_card("x", result, marked, architecture)
     assert card.count("In every row, 2 of every 4 weights are left. TensorRT can use 2:4") == 1
 
 
@@ -298,7 +298,7 @@ def hostile_card(finished: Path, string: str) -> tuple[str, RunResult]:
         }
     )
     architecture.id2label[0] = string
-    return model_card(string, result, files, architecture), result
+    return ticket_card(string, result, files, architecture), result
 
 
 @cache

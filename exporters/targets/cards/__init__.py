@@ -1,0 +1,1 @@
+"""Model cards: the README.md of a model repository on the Hugging Face Hub."""

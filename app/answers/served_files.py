@@ -185,6 +185,7 @@ def _identity(name: str) -> str:
 def _feature_size(path: Path) -> int:
     """Features of a region that an exported file takes."""
     for given in OnnxFile(path).model.graph.input:
-        if given.name == "visual_feats":
-            return int(given.type.tensor_type.shape.dim[-1].dim_value)
+        dimensions = given.type.tensor_type.shape.dim
+        if given.name == "visual_feats" and dimensions:
+            return int(dimensions[-1].dim_value)
     raise ModelError(f"{path} was not written by `lxcompress export`: it takes no regions")

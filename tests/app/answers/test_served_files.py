@@ -4,9 +4,11 @@ import os
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 from exported import graph_of
 from hub_cache import BASE, VQA, add_repository, published_files, tokenizer_files, use_cache
+from onnx import helper
 from served import service_of
 
 from app.answers.answering import open_answering
@@ -90,7 +92,9 @@ def test_options_that_do_not_fit_a_run(
         find(tiny_exported, **options)
 
 
-def test_options_that_do_not_fit_a_model_or_a_file(tiny_exported: Path, tiny_model: Path) -> None:
+def test_options_that_do_not_fit_a_model_or_a_file(
+    tiny_exported: Path, tiny_model: Path, tmp_path: Path
+) -> None:
     file = tiny_exported / "onnx" / "model.onnx"
     for model, options, message in (
         (file, {"answers": "lxmert-vqa"}, "has its own answers; leave out --answers"),
@@ -102,6 +106,11 @@ def test_options_that_do_not_fit_a_model_or_a_file(tiny_exported: Path, tiny_mod
             find(model, **options)
     with pytest.raises(ModelError, match="lists 3129 answers, the model's head has 3"):
         find(tiny_model, answers="lxmert-vqa")
+    other = tmp_path / "other.onnx"
+    value = helper.make_tensor_value_info("visual_feats", onnx.TensorProto.FLOAT, [])
+    onnx.save(helper.make_model(helper.make_graph([], "scalar", [value], [value])), other)
+    with pytest.raises(ModelError, match="was not written by `lxcompress export`"):
+        find(other)
 
 
 def test_a_detector_that_does_not_fit_is_rejected(tiny_exported: Path, tmp_path: Path) -> None:

@@ -108,7 +108,8 @@ def test_options_that_do_not_fit_a_model_or_a_file(
         find(tiny_model, answers="lxmert-vqa")
     other = tmp_path / "other.onnx"
     value = helper.make_tensor_value_info("visual_feats", onnx.TensorProto.FLOAT, [])
-    onnx.save(helper.make_model(helper.make_graph([], "scalar", [value], [value])), other)
+    node = helper.make_node("Identity", ["visual_feats"], ["same"])
+    onnx.save(helper.make_model(helper.make_graph([node], "scalar", [value], [])), other)
     with pytest.raises(ModelError, match="was not written by `lxcompress export`"):
         find(other)
 

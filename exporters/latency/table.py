@@ -7,8 +7,8 @@ number of such sublayers, is what one of them adds. Without its last unit a subl
 add as much as with it, although a little more is saved. Measured by itself, a sublayer would find
 its weights in the processor's cache, where those of a whole model do not fit.
 
-A whole model is not the sum of its sublayers. So it is measured with all and with half of its
-units, and what the sublayers add is scaled to give that difference.
+A whole model is not the sum of its sublayers. So it is measured with all units, with half of them
+and with one in each sublayer, and what the sublayers add is scaled to give these differences.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from lxcompress.system.machine.threads import threads_for
 from lxcompress.system.progress import progress
 from lxcompress.system.timing import time_in_rounds
 
+_METHOD = 2  # of measuring: another one does not use the tables of the one before
 _ROUNDS, _SECONDS = 30, 2.0  # at least, for each kind of sublayer
 _FEW_LAYERS = {"l_layers": 1, "r_layers": 1, "x_layers": 2}
 _WORDS = 100  # of the vocabulary: embeddings take no time, but memory
@@ -90,6 +91,7 @@ def latency_table(
         **shape,
         **{name: getattr(architecture, name) for name in _ARCHITECTURE},
         "lxcompress": lxcompress.__version__,
+        "method": _METHOD,
         "machine": machine,
     }
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
@@ -120,7 +122,7 @@ def _measure(
     sizes = sum(len(_fewer_units(layers[0])) for layers in kinds.values())
     with (
         tempfile.TemporaryDirectory(prefix="lxcompress-", ignore_cleanup_errors=True) as folder,
-        progress("Measuring latencies", sizes + 3, "sizes") as meter,
+        progress("Measuring latencies", sizes + 4, "sizes") as meter,
     ):
 
         def open_model(graph: Graph) -> Callable[[], object]:
@@ -141,33 +143,26 @@ def _measure(
             }
             shares[kind] = _shares(smaller, layers, all_units)
         layers = sublayers(_on_meta(architecture))
-        halves = {layer: _half(layer) for layer in layers}
-        latencies = _medians(
-            {
-                "few": all_units,
-                "whole": open_model(whole_graph),
-                "half": open_model(resize(whole_graph, halves)),
-            }
-        )
-    table = LatencyTable(
+        whole_models = {"all": open_model(whole_graph)}
+        for name, size in (("half", 1), ("one", 0)):
+            units = {layer: _sizes(layer)[size] for layer in layers}
+            whole_models[name] = open_model(resize(whole_graph, units))
+        latencies = _medians(whole_models)
+    added = [
+        [shares[_kind(layer, architecture)][size] for size in _sizes(layer)] for layer in layers
+    ]
+    scaled = _scaled(np.array(added), [latencies[name] for name in ("one", "half", "all")])
+    return LatencyTable(
         precision=precision,
         batch=batch,
         tokens=tokens,
         regions=regions,
-        dense=latencies["whole"],
+        dense=latencies["all"],
         sublayers={
-            layer.name: {
-                count: share * latencies["few"]
-                for count, share in shares[_kind(layer, architecture)].items()
-            }
-            for layer in layers
+            layer.name: dict(zip(_sizes(layer), curve.tolist(), strict=True))
+            for layer, curve in zip(layers, scaled, strict=True)
         },
         machine=machine,
-    )
-    return _scaled(
-        table,
-        {layer.name: (half, layer.units) for layer, half in halves.items()},
-        latencies["half"],
     )
 
 
@@ -206,30 +201,32 @@ def _by_kind(architecture: LxmertConfig) -> dict[str, list[Sublayer]]:
     return kinds
 
 
-def _half(layer: Sublayer) -> int:
-    return max(1, layer.units // 2)
+def _sizes(layer: Sublayer) -> tuple[int, int, int]:
+    """Return the numbers of units that are measured: one, half, all."""
+    return 1, max(1, layer.units // 2), layer.units
 
 
 def _fewer_units(layer: Sublayer) -> list[int]:
-    return sorted({1, _half(layer)} - {layer.units})
+    return sorted({*_sizes(layer)} - {layer.units})
 
 
-def _scaled(
-    table: LatencyTable, kept: Mapping[str, tuple[int, int]], measured: float
-) -> LatencyTable:
-    """Scale what the sublayers add so that a model with the units `kept` takes as measured."""
-    predicted = table.dense - table.model(kept)
-    if predicted <= 0:  # too small to be measured
-        return table
-    factor = max(0.0, table.dense - measured) / predicted
-    return table.model_copy(
-        update={
-            "sublayers": {
-                name: {count: factor * added for count, added in curve.items()}
-                for name, curve in table.sublayers.items()
-            }
-        }
-    )
+def _scaled(added: np.ndarray, whole: Sequence[float]) -> np.ndarray:
+    """Scale what the sublayers add, so that together they add what whole models show.
+
+    Args:
+        added: what each sublayer adds with one, half and all of its units, in any unit of time.
+            `[sublayers, 3]`.
+        whole: latencies of whole models with one, half and all units of every sublayer. More units
+            never take less time: where they were measured so, it is noise.
+
+    Returns:
+        What each sublayer adds above one unit, in the unit of `whole`. `[sublayers, 3]`.
+    """
+    steps = np.diff(added, axis=1)
+    sums = steps.sum(axis=0)
+    measured = np.diff(isotonic_regression(whole).x)
+    factors = np.divide(measured, sums, out=np.zeros_like(sums), where=sums > 0)
+    return np.pad(np.cumsum(factors * steps, axis=1), ((0, 0), (1, 0)))
 
 
 def _write_random(graph: Graph, precision: str, path: Path) -> None:

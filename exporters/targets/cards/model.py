@@ -80,7 +80,7 @@ def _body(source: Source, files: Mapping[str, ExportRecord], config: LxmertConfi
         max_tokens=source.max_tokens,
         checked=checked_on(files),
         fingerprint="" if source.data is None else f" Dataset: SHA-256 {source.data_fingerprint}.",
-        license=license_of(source.model.name),
+        license=license_of(hub_id(source.model.name) and origin),
         citation=citation(),
     )
 

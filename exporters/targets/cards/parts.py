@@ -32,7 +32,7 @@ def hub_id(model: str | None) -> str | None:
 
 def public_name(value: str) -> str:
     """A hub id, or the last part of a path."""
-    return one_line(hub_id(value) or Path(value).name or value)
+    return one_line(hub_id(value) or Path(value).name or Path(value).resolve().name or value)
 
 
 def describe_model(config: LxmertConfig) -> dict[str, Any]:
@@ -111,12 +111,15 @@ def machine(environment: dict[str, Any]) -> str:
     return escape_markdown(", ".join(part for part in parts if part))
 
 
-def license_of(base_model: str | None) -> str:
-    """Who decides on the license of a model that was trained from a base model, or from none."""
+def license_of(model: str | None) -> str:
+    """What license applies.
+
+    model: the published model that this one is or was trained from ("the base model, x"); None for
+        a model of unknown origin.
+    """
     terms = "It is up to whoever trained this model"
-    if base_model:
-        name = escape_markdown(public_name(base_model))
-        terms = f"The license of the base model, {name}, applies"
+    if model:
+        terms = f"The license of {model} applies"
     return f"{terms}; the training data may have terms of their own."
 
 

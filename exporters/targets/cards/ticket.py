@@ -227,4 +227,5 @@ def _is_embedded(settings: dict[str, Any]) -> bool:
 def _license(settings: dict[str, Any]) -> str:
     if _is_embedded(settings):
         return "Apache-2.0: the start weights and the data are part of lxcompress."
-    return license_of(_start_model(settings))
+    model = _start_model(settings)
+    return license_of(model and f"the base model, {escape_markdown(public_name(model))},")

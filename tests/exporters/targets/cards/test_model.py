@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard
 from transformers import AutoTokenizer, LxmertForQuestionAnswering
 
 from exporters import export
+from exporters.targets.cards.parts import license_of, public_name
 from lxcompress.data.dataset import Dataset
 
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -63,6 +64,7 @@ def test_a_repository_of_a_model_without_data(
     assert "| not measured |" in card.text
     assert "256 generated questions about generated regions" in card.text
     assert str(tmp_path) not in card.text
+    assert "It is up to whoever trained this model" in card.text
     # What the model lacked is in its repository: stock libraries answer with it.
     AutoTokenizer.from_pretrained(hub)
     labels = LxmertForQuestionAnswering.from_pretrained(hub).config.id2label
@@ -75,6 +77,20 @@ def test_a_repository_of_a_model_without_data(
         exec(block, names)
     answers = capsys.readouterr().out.splitlines()
     assert len(answers) == 3 and set(answers) <= set(labels.values())
+
+
+def test_the_license_of_a_published_model_applies() -> None:
+    assert license_of("org/lxmert") == (
+        "The license of org/lxmert applies; the training data may have terms of their own."
+    )
+
+
+def test_a_folder_has_a_name_wherever_the_user_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert public_name(".") == public_name(str(tmp_path)) == tmp_path.name
+    assert public_name("org/lxmert") == "org/lxmert"
 
 
 def test_a_card_with_data_has_the_accuracy(

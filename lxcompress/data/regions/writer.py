@@ -12,6 +12,7 @@ from lxcompress.data.regions.index import INDEX_NAME, PARTIAL_NAME, RegionIndex,
 from lxcompress.data.regions.shards import Shard, all_finite, open_shard, row_bytes, write_shard
 from lxcompress.errors import DataError
 from lxcompress.system.files import write_json
+from lxcompress.vision.butd.setting import options_for
 
 _SHARD_BYTES = 256 << 20  # of a writer's memory
 _BOX_TOLERANCE = 1e-3  # rounding of a box at the picture's edge, as a fraction of its side
@@ -177,9 +178,11 @@ class RegionWriter:
             for key in ("detector", "feature_size", "max_regions", "source"):
                 old, new = getattr(earlier, key), getattr(self._index, key)
                 if old != new:
+                    options = options_for(old, new) if key == "source" else None
+                    repeat = f"give {options}, " if options else ""
                     raise DataError(
                         f"{self.folder} has regions with {key.replace('_', ' ')} {old!r}, not "
-                        f"{new!r}: choose another output folder, or delete this one"
+                        f"{new!r}: {repeat}choose another output folder, or delete this one"
                     )
             self._index = earlier.model_copy(update={"skipped": {}})  # they are tried again
         index = self._index

@@ -15,8 +15,8 @@ from lxcompress.errors import ModelError
 from lxcompress.vision.butd.architecture import Architecture
 from lxcompress.vision.butd.boxes import resized_size
 from lxcompress.vision.butd.selection import select
-from lxcompress.vision.butd.setting import EXACT, MAX_REGIONS, DetectorSetting
-from lxcompress.vision.butd.weights import HUB_ID, PIXEL_MEAN, describe_weights, load_network
+from lxcompress.vision.butd.setting import EXACT, MAX_REGIONS, DetectorSetting, describe_weights
+from lxcompress.vision.butd.weights import HUB_ID, PIXEL_MEAN, load_network
 from lxcompress.vision.regions import Regions
 
 PUBLISHED = Architecture()

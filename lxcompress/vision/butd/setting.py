@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from lxcompress.errors import ConfigError
@@ -10,6 +11,12 @@ MAX_REGIONS = 36
 MAX_PROPOSALS = 300
 WEIGHTS_IDENTITY = "weights sha256:"
 """How the identity of weights begins, which regions record."""
+REVISION = 2
+"""Of the computation: to be raised when the same weights and setting give other values.
+
+1, which identities do not mention: cells of RoIPool from exact fractions. 2: in float32.
+"""
+_SCREENED, _PROPOSALS = "screened", " proposals"
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -68,11 +75,35 @@ class DetectorSetting:
     def describe(self) -> str:
         """How a definite setting differs from the exact one: ", screened, bf16"; "" if it is it."""
         parts = (
-            (self.screening, "screened"),
-            (self.proposals != MAX_PROPOSALS, f"{self.proposals} proposals"),
+            (self.screening, _SCREENED),
+            (self.proposals != MAX_PROPOSALS, f"{self.proposals}{_PROPOSALS}"),
             (self.precision != "fp32", self.precision),
         )
         return "".join(f", {text}" for differs, text in parts if differs)
+
+
+def describe_weights(digest: str, setting: DetectorSetting) -> str:
+    """The identity of weights and how regions are computed with them, which regions record.
+
+    It has the SHA-256 of the weights' file, the revision, and how a definite setting is not exact.
+    """
+    return f"{WEIGHTS_IDENTITY}{digest[:16]} (revision {REVISION}){setting.describe()}"
+
+
+def options_for(identity: str, other: str) -> str | None:
+    """The options that give regions of one identity where `other` was made with another setting.
+
+    None when more than the setting differs.
+    """
+    weights, *parts = identity.split(", ")
+    if not weights.startswith(WEIGHTS_IDENTITY) or other.split(", ")[0] != weights:
+        return None
+    options = ["--screening" if _SCREENED in parts else "--no-screening"]
+    options += ["--detector-precision", "bf16" if "bf16" in parts else "fp32"]
+    for part in parts:
+        if part.endswith(_PROPOSALS):
+            options += ["--proposals", part.removesuffix(_PROPOSALS)]
+    return shlex.join(options)
 
 
 EXACT = DetectorSetting("fp32", MAX_PROPOSALS, screening=False)

@@ -25,7 +25,7 @@ from lxcompress.system.proxies import explain_proxy
 from lxcompress.vision.butd.architecture import Architecture
 from lxcompress.vision.butd.boxes import cell_anchors
 from lxcompress.vision.butd.network import BottomUpNetwork, expected_shapes
-from lxcompress.vision.butd.setting import WEIGHTS_IDENTITY, DetectorSetting
+from lxcompress.vision.butd.setting import DetectorSetting, describe_weights
 
 HUB_ID = "unc-nlp/frcnn-vg-finetuned"
 CONFIG_NAME, WEIGHTS_NAME = "config.yaml", "pytorch_model.bin"
@@ -70,11 +70,6 @@ def weights_identity(source: str | Path, setting: DetectorSetting) -> str:
         ModelError: they are not available.
     """
     return describe_weights(sha256(_find(source)[1]), setting)
-
-
-def describe_weights(digest: str, setting: DetectorSetting) -> str:
-    """The identity of weights by the SHA-256 of their file, and how the setting is not exact."""
-    return f"{WEIGHTS_IDENTITY}{digest[:16]}{setting.describe()}"
 
 
 def check_config(path: Path, architecture: Architecture) -> None:

@@ -15,6 +15,7 @@ from lxcompress.data.dataset import open_dataset
 from lxcompress.data.regions.detection import detect_folder
 from lxcompress.data.regions.store import RegionStore
 from lxcompress.errors import ConfigError, DataError, Interrupted
+from lxcompress.system.files import sha256
 from lxcompress.vision.butd import detector as butd
 from lxcompress.vision.butd import setting
 from lxcompress.vision.butd.detector import BottomUpDetector
@@ -59,7 +60,8 @@ def test_regions_of_a_folder(call: Call, pictures: Path, weights: Path, tmp_path
     assert (store.detector, store.feature_size, store.max_regions) == ("butd", 256, 36)
     detector = get_detector("butd", weights)
     assert isinstance(detector, BottomUpDetector)
-    assert len(detector.weights) == len("weights sha256:") + 16
+    digest = sha256(weights / "pytorch_model.bin")[:16]
+    assert detector.weights == f"weights sha256:{digest} (revision {setting.REVISION})"
     assert store.source == f"{detector.weights}, screened"
     (alone,) = detector.detect([Image.open(pictures / "COCO_val2014_000000000003.png")])
     batch = store.gather(["3"])
@@ -110,7 +112,20 @@ def test_regions_of_other_weights_are_not_mixed(
     )
     assert code == 2 and content(output) == before
     assert "has regions with source 'weights sha256:" in err
-    assert "choose another output folder" in err
+    assert ": choose another output folder, or delete this one" in err
+
+
+def test_regions_of_another_revision_of_the_computation_are_not_mixed(
+    pictures: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for revision, output in ((setting.REVISION - 1, "earlier"), (setting.REVISION, "now")):
+        with monkeypatch.context() as patch:
+            patch.setattr(setting, "REVISION", revision)
+            detect_folder(pictures, tmp_path / output, get_detector("butd", weights))
+    detector = get_detector("butd", weights)
+    detect_folder(pictures, tmp_path / "now", detector)
+    with pytest.raises(DataError, match=r"revision 1\)', not .*revision 2\)': choose another"):
+        detect_folder(pictures, tmp_path / "earlier", detector)
 
 
 def test_regions_of_other_settings_are_not_mixed(
@@ -125,6 +140,7 @@ def test_regions_of_other_settings_are_not_mixed(
     for others in ((), ("--no-screening", "--proposals", 40)):
         code, _, err = call(*arguments, *others, "--device", "cpu", "--output", output)
         assert code == 2 and "has regions with source" in err and content(output) == before
+        assert ": give --no-screening --detector-precision fp32, choose another output" in err
 
 
 def test_comparing_a_setting_with_the_exact_one(

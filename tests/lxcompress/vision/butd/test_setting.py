@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from lxcompress.errors import ConfigError
-from lxcompress.vision.butd.setting import EXACT, DetectorSetting, has_native_bf16
+from lxcompress.vision.butd.setting import (
+    EXACT,
+    DetectorSetting,
+    describe_weights,
+    has_native_bf16,
+    options_for,
+)
 
 
 def with_bf16(monkeypatch: pytest.MonkeyPatch, *, native: bool) -> None:
@@ -18,6 +24,24 @@ def test_what_regions_record(monkeypatch: pytest.MonkeyPatch) -> None:
     assert DetectorSetting().definite("cpu").describe() == ", screened, bf16"
     setting = DetectorSetting("bf16", 150, screening=False)
     assert setting.definite("cpu").describe() == ", 150 proposals, bf16"
+    identity = describe_weights("0123456789abcdef" * 4, EXACT)
+    assert identity == "weights sha256:0123456789abcdef (revision 2)"
+
+
+def test_options_that_repeat_what_regions_record() -> None:
+    exact, fast, other = (
+        describe_weights(digest * 16, setting)
+        for digest, setting in (
+            ("0123", EXACT),
+            ("0123", DetectorSetting("bf16", 150)),
+            ("4567", EXACT),
+        )
+    )
+    assert options_for(exact, fast) == "--no-screening --detector-precision fp32"
+    assert options_for(fast, exact) == "--screening --detector-precision bf16 --proposals 150"
+    assert options_for(exact, other) is None
+    assert options_for("features.tsv", "other.tsv") is None
+    assert options_for("weights sha256:0123456789abcdef", exact) is None, "an earlier revision"
 
 
 def test_auto_is_bf16_only_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,9 +80,12 @@ def measure(
                 for name, detector in detectors.items()
             }
             if number == 1:  # the first picture of a detector allocates and prepares
-                for name in set(systems) - {"exact"}:
-                    systems[name]()
-                by_part["screened"].clear()
+                for run in systems.values():
+                    run()
+                for records in by_part.values():
+                    records.clear()
+            if number % 2 == 0:  # one round has the same order for each picture
+                systems = dict(reversed(systems.items()))
             samples = time_in_rounds(
                 systems, rounds=rounds, seconds=0, warm_up=0, clock=time.process_time
             )

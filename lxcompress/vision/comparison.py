@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -66,16 +67,28 @@ class TimedComparison(Comparison):
     other_seconds: float
 
 
-def compare_detectors(exact: Detector, other: Detector, picture: Image.Image) -> TimedComparison:
-    """Detect the regions of a picture with both."""
-    found, seconds = [], []
-    for detector in (exact, other):
-        start = time.perf_counter()
-        found += detector.detect([picture])
-        seconds.append(time.perf_counter() - start)
-    return TimedComparison(
-        **asdict(compare_regions(*found)), exact_seconds=seconds[0], other_seconds=seconds[1]
-    )
+def compare_detectors(
+    exact: Detector, other: Detector, pictures: Iterable[Image.Image]
+) -> Iterator[TimedComparison]:
+    """Detect the regions of each picture with both detectors, which take turns to be the first.
+
+    Both detect those of the first picture once before, as a detector allocates and prepares then.
+    """
+    detectors = {"exact": exact, "other": other}
+    for number, picture in enumerate(pictures):
+        if number == 0:
+            for detector in detectors.values():
+                detector.detect([picture])
+        found, seconds = {}, {}
+        for name in reversed(detectors) if number % 2 else detectors:
+            start = time.perf_counter()
+            (found[name],) = detectors[name].detect([picture])
+            seconds[name] = time.perf_counter() - start
+        yield TimedComparison(
+            **asdict(compare_regions(found["exact"], found["other"])),
+            exact_seconds=seconds["exact"],
+            other_seconds=seconds["other"],
+        )
 
 
 def _same_objects(exact: Regions, other: Regions, matched: np.ndarray, partner: np.ndarray) -> int:

@@ -41,8 +41,8 @@ def detect(
         bool,
         typer.Option(
             "--compare",
-            help="Write nothing: tell how far the regions of up to ten pictures are from those of "
-            "the exact setting of butd, and the time of both.",
+            help="Write nothing: measure how far the regions of up to ten pictures are from those "
+            "of the exact setting of butd, and the time of both.",
         ),
     ] = False,
     skip_broken: Annotated[
@@ -115,8 +115,8 @@ def _compare(images: Path, weights: str | None, device: str, setting: DetectorSe
     )
     found = []
     with progress("Comparing", len(pictures), "pictures") as meter:
-        for path in pictures:
-            compared = compare_detectors(exact, other, open_picture(path))
+        comparisons = compare_detectors(exact, other, map(open_picture, pictures))
+        for path, compared in zip(pictures, comparisons, strict=True):
             found.append(compared)
             print(
                 f"{path.name}: {compared.exact_seconds:.1f} {compared.other_seconds:.1f}; "
@@ -128,8 +128,9 @@ def _compare(images: Path, weights: str | None, device: str, setting: DetectorSe
         sum(getattr(one, name) for one in found) for name in ("exact_seconds", "other_seconds")
     )
     regions, matched = (sum(getattr(one, name) for one in found) for name in ("regions", "matched"))
+    noun = "picture" if len(found) == 1 else "pictures"
     print(
-        f"{len(found)} pictures: {exact_seconds / seconds:.2f} times as fast; "
+        f"{len(found)} {noun}: {exact_seconds / seconds:.2f} times as fast; "
         f"{matched / regions:.1%} of the regions (intersection over union 0.9); features of these "
         f"differ by at most {max(one.feature_difference for one in found):.2e} (relative norm)"
     )

@@ -1,5 +1,7 @@
 """Matching the regions of two detectors."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -45,6 +47,26 @@ def test_nothing_in_common() -> None:
 
 
 def test_two_detectors_and_their_time() -> None:
-    found = compare_detectors(StubDetector(), StubDetector(), Image.new("RGB", (30, 20)))
-    assert (found.regions, found.matched, found.same) == (1, 1, 1)
-    assert found.exact_seconds > 0 and found.other_seconds > 0
+    calls: list[tuple[str, int]] = []
+
+    class Recorded(StubDetector):
+        def __init__(self, kind: str) -> None:
+            super().__init__()
+            self.kind = kind
+
+        def detect(self, pictures: Sequence[Image.Image]) -> list[Regions]:
+            calls.append((self.kind, pictures[0].width))
+            return super().detect(pictures)
+
+    pictures = [Image.new("RGB", (width, 20)) for width in (30, 31, 32)]
+    compared = list(compare_detectors(Recorded("exact"), Recorded("other"), pictures))
+    for found in compared:
+        assert (found.regions, found.matched, found.same) == (1, 1, 1)
+        assert found.exact_seconds > 0 and found.other_seconds > 0
+    assert calls == [
+        *(("exact", 30), ("other", 30)),  # not timed
+        *(("exact", 30), ("other", 30)),
+        *(("other", 31), ("exact", 31)),
+        *(("exact", 32), ("other", 32)),
+    ]
+    assert len(compared) == 3

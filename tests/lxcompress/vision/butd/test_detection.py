@@ -156,6 +156,9 @@ def test_comparing_a_setting_with_the_exact_one(
     assert "of 36; 0.00e+00" in call(*arguments, "--no-screening")[1]
     fewer = call(*arguments, "--proposals", 36)[1].splitlines()[-1]
     assert "times as fast" in fewer and "100.0%" not in fewer
+    for picture in sorted(pictures.iterdir())[1:]:
+        picture.unlink()
+    assert call(*arguments)[1].splitlines()[-1].startswith("1 picture: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures"]
 
 

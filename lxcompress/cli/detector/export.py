@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lxcompress.system.shell import lxcompress_command
+
 
 def export_detector_file(
     name: str, weights: str | None, proposals: int, screening: bool, output: Path | None
@@ -27,4 +29,5 @@ def export_detector_file(
         f"boxes differ by at most {check.largest_box_difference:.2g} of the picture's side, "
         f"features by {check.largest_feature_difference:.2g} of the largest"
     )
-    print(f"next: lxcompress data detect PICTURES --detector butd --weights {check.path}")
+    detect = ("data", "detect", "PICTURES", "--detector", "butd", "--weights", check.path)
+    print(f"next: {lxcompress_command(*detect, '--output', 'REGIONS')}")

@@ -28,12 +28,14 @@ def test_the_file_gives_the_regions_of_the_weights(
     (tmp_path / "pictures").mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "pictures" / "1.png")
-    output = tmp_path / "out"
+    output = tmp_path / "my files"
     arguments = ("export", "--detector", "butd", "--detector-weights", weights)
     code, out, err = call(*arguments, "--output", output)
     assert (code, err) == (0, "")
     file = output / "detector.onnx"
     assert out.startswith(f"{file}: {file.stat().st_size:,} bytes\nas in PyTorch: 72 of 72 regions")
+    detect_command = f"PICTURES --detector butd --weights '{file}' --output REGIONS"
+    assert out.endswith(f"next: lxcompress data detect {detect_command}\n")
     stores = []
     for name, source in (("file", file), ("folder", weights)):
         regions = tmp_path / name

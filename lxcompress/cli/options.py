@@ -1,4 +1,4 @@
-"""Options that commands share: the settings of a run."""
+"""Options that commands share: of models, of the detector, and the settings of a run."""
 
 from __future__ import annotations
 

@@ -70,18 +70,17 @@ class Service:
         self._untruncated = untruncated(models.main.tokenizer)
         self._answering = threading.BoundedSemaphore(_MAX_ANSWERING)
 
-    def detect(self, picture: Path | None) -> tuple[DetectedRegions, str | None]:
-        """Return the regions of a picture file, and the objection to the picture, if any.
+    def detect_in_stages(
+        self, picture: Path | None
+    ) -> Generator[Stage, None, tuple[DetectedRegions, str | None]]:
+        """Yield the current stage, several times a second, while there is none to return yet.
+
+        Returns:
+            The regions of a picture file, and the objection to the picture, if any.
 
         Raises:
             DataError: there is no picture, or it cannot be read; without the file's name.
         """
-        return drain(self.detect_in_stages(picture))
-
-    def detect_in_stages(
-        self, picture: Path | None
-    ) -> Generator[Stage, None, tuple[DetectedRegions, str | None]]:
-        """Yield each stage that takes noticeable time, then return as `detect`."""
         if picture is None:
             raise DataError("there is no picture yet; choose one")
         try:
@@ -103,7 +102,7 @@ class Service:
     def ask_in_stages(
         self, picture: Path | None, question: str | None
     ) -> Generator[Stage, None, Reply]:
-        """Yield each stage that takes noticeable time, then return as `ask`."""
+        """Yield the current stage, several times a second, then return as `ask`."""
         text = clean_question(question)
         detected, objection = yield from self.detect_in_stages(picture)
         if objection is not None:

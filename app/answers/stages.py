@@ -1,4 +1,4 @@
-"""The stages from a picture and a question to an answer, yielded as they begin."""
+"""The stages from a picture and a question to an answer, yielded while they last."""
 
 from __future__ import annotations
 

@@ -48,15 +48,15 @@ class PageCallbacks:
         self, picture: Any, question: Any, count: Any, request: gr.Request
     ) -> Iterator[Output]:
         """Answer a question about an uploaded picture, and draw `count` regions."""
-        may_be_shown = self._events.begin(request.session_hash, is_question=True)
+        may_be_shown = self._events.begin_question(request.session_hash, _as_path(picture))
         yield from _while(may_be_shown, self._answer(picture, question, count))
 
     def check_picture(self, picture: Any, request: gr.Request) -> Iterator[Output]:
         """Show what is wrong with a new picture, if anything, and cache its regions."""
-        may_be_shown = self._events.begin(request.session_hash, is_question=False)
+        may_be_shown = self._events.begin_picture(request.session_hash, _as_path(picture))
         yield from _while(may_be_shown, self._check_picture(picture))
 
-    def _answer(self, picture: Any, question: Any, count: Any) -> Iterator[Output]:
+    def _answer(self, picture: Any, question: Any, count: Any) -> Iterator[Output | None]:
         try:
             path = self._uploaded_file(picture)
             stages = self.service.ask_in_stages(path, _as_question(question))
@@ -65,7 +65,7 @@ class PageCallbacks:
         except DataError as problem:
             yield _show_card(cards.render_error(str(problem)))
 
-    def _check_picture(self, picture: Any) -> Iterator[Output]:
+    def _check_picture(self, picture: Any) -> Iterator[Output | None]:
         yield _show_card(cards.PLACEHOLDER)  # at once, so that it does not replace an answer
         if picture is None:
             return
@@ -80,22 +80,26 @@ class PageCallbacks:
         elif self.service.regions.is_slow:
             yield _show_card(cards.render_ready(detected.regions))
 
-    def redraw_regions(self, shown: Shown | None, count: Any) -> Image.Image | None:
-        """Draw another number of regions on the picture that is shown."""
+    def redraw_regions(
+        self, shown: Shown | None, count: Any
+    ) -> Image.Image | dict[str, Any] | None:
+        """Draw another number of regions on the picture that is shown, if it is still cached."""
         if shown is None:
             return None
         path, attention = shown
         try:
-            detected, _ = self.service.detect(Path(path))
-        except DataError as problem:
-            raise _gradio_error(problem) from None
+            detected = self.service.regions.find(Path(path))
+        except DataError:  # the file has been deleted
+            detected = None
+        if detected is None:
+            return gr.skip()
         return draw_regions(detected.preview, detected.regions, attention, _as_count(count))
 
     def answer_example(self, example: Example) -> Callable[[Any, gr.Request], tuple[Any, ...]]:
         """Return the callback that fills in an example and answers it."""
 
         def fill_in(count: Any, request: gr.Request) -> tuple[Any, ...]:
-            self._events.begin(request.session_hash, is_question=True)
+            self._events.begin_question(request.session_hash, str(example.picture))
             reply = self.service.ask(example.picture, example.question)
             shown = self._show(example.picture, reply, count)
             return str(example.picture), example.question, *shown
@@ -121,7 +125,9 @@ class PageCallbacks:
 
     def _show_stages(
         self, stages: Generator[Stage, None, Result], last: Stage
-    ) -> Generator[Output, None, Result]:
+    ) -> Generator[Output | None, None, Result]:
+        """Yield a card for each stage, and None while a stage lasts."""
+        shown = None
         while True:
             try:
                 stage = next(stages)
@@ -129,14 +135,15 @@ class PageCallbacks:
                 result: Result = done.value
                 return result
             seconds = self.service.regions.latest_seconds
-            yield _show_card(cards.render_stage(stage, last, seconds))
+            is_new, shown = stage != shown, stage
+            yield _show_card(cards.render_stage(stage, last, seconds)) if is_new else None
 
     def _uploaded_file(self, picture: Any) -> Path | None:
         """The path of an uploaded file, None without one. DataError for any other file."""
         if picture is None:
             return None
-        path = picture.get("path") if isinstance(picture, dict) else None
-        if not isinstance(path, str):
+        path = _as_path(picture)
+        if path is None:
             raise DataError("the picture must be a file")
         if "\0" in path:
             raise DataError("the picture must be uploaded first")
@@ -146,12 +153,14 @@ class PageCallbacks:
         return file
 
 
-def _while(may_be_shown: Callable[[], bool], outputs: Iterator[Output]) -> Iterator[Output]:
+def _while(may_be_shown: Callable[[], bool], outputs: Iterator[Output | None]) -> Iterator[Output]:
+    """Pass on the outputs but None until they may be shown no longer; then take no more."""
     try:
         for output in outputs:
             if not may_be_shown():
                 return
-            yield output
+            if output is not None:
+                yield output
     except Exception:  # in place of the stage that it failed in, which would stay there
         yield _show_card(cards.render_error(_FAILURE))
         raise
@@ -160,6 +169,11 @@ def _while(may_be_shown: Callable[[], bool], outputs: Iterator[Output]) -> Itera
 def _show_card(card: str) -> Output:
     """Only the card in the answer's place; probabilities and regions are hidden."""
     return card, "", None, gr.update(visible=False), None
+
+
+def _as_path(picture: Any) -> str | None:
+    path = picture.get("path") if isinstance(picture, dict) else None
+    return path if isinstance(path, str) else None
 
 
 def _as_question(question: Any) -> str | None:

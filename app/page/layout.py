@@ -13,8 +13,10 @@ from app.page import cards, html
 from app.page.callbacks import PageCallbacks
 from app.page.examples import Example
 
-# Requests at the same time; the others wait in the queue. Most of them wait for the detector.
+# Requests at the same time; the others wait in the queue. The region cache lets fewer of them wait
+# for the detector, so that some remain free.
 _CONCURRENCY = 32
+_REDRAW_CONCURRENCY = 4  # requests of the slider, which never wait for the detector
 _MAX_QUEUE = 256
 _INITIAL_REGIONS = 3
 _PHOTO_QUESTION = "what color is the bus?"
@@ -106,6 +108,7 @@ def build_page(
         count.input(
             callbacks.redraw_regions, [shown, count], regions, show_progress="hidden",
             trigger_mode="always_last", api_visibility="private", preprocess=False,
+            concurrency_id="redraw", concurrency_limit=_REDRAW_CONCURRENCY,
         )  # fmt: skip
         for button, example in zip(buttons, examples, strict=True):
             fill_in = callbacks.answer_example(example)

@@ -119,18 +119,48 @@ def test_a_cached_picture_waits_for_no_other(
         running = pool.submit(cache.detect, paths[1])
         assert detector.started.acquire(timeout=30)
         assert cache.detect(paths[0]) is first
-        waiting = cache.detect_in_stages(paths[2])
-        assert [next(waiting), next(waiting)] == [Stage.OPENING, Stage.WAITING]
-        with pytest.raises(DataError, match="2 other pictures are waiting; try again"):
-            cache.detect(paths[3])
-        assert not detector.started.acquire(blocking=False)  # one at a time
         unreadable = paths[0].with_name("text.png")
         unreadable.write_text("hello")
         with pytest.raises(DataError, match="not a picture"):  # at once
             cache.detect(unreadable)
+        waiting = cache.detect_in_stages(paths[2])
+        assert [next(waiting), next(waiting)] == [Stage.OPENING, Stage.WAITING]
+        with pytest.raises(DataError, match="2 other requests wait for the detector; try again"):
+            cache.detect(paths[3])
+        assert cache.detect(paths[0]) is first  # also when no more may wait
+        assert not detector.started.acquire(blocking=False)  # one at a time
         detector.may_go_on.set()
         running.result(30)
         assert set(waiting) <= {Stage.DETECTING} and len(cache) == 3
+
+
+def test_requests_for_a_pending_picture_count_and_may_give_up(
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(region_cache, "_MAX_WAITING", 3)
+    detector = PausedLearnedDetector()
+    cache = RegionCache(detector)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(cache.detect, paths[0])
+        assert detector.started.acquire(timeout=30)
+        joined = [cache.detect_in_stages(paths[1]) for _ in range(2)]
+        for one in joined:
+            assert [next(one), next(one), next(one)] == [Stage.OPENING, *[Stage.WAITING] * 2]
+        for path in paths[:2]:  # of the picture in progress and the one that waits
+            with pytest.raises(DataError, match="3 other requests wait for the detector"):
+                cache.detect(path)
+        joined[0].close()
+        again = cache.detect_in_stages(paths[1])
+        assert next(again) == Stage.OPENING
+        for one in (again, joined[1]):
+            one.close()
+        other = pool.submit(cache.detect, paths[2])
+        detector.may_go_on.set()
+        running.result(30)
+        other.result(30)
+    assert cache.find(paths[0]) is running.result()
+    assert cache.find(paths[1]) is None and len(cache) == 2  # cancelled: no request waited for it
+    cache.detect(paths[1])
 
 
 def test_a_detector_without_weights_takes_two_pictures_at_once(paths: list[Path]) -> None:

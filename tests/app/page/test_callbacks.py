@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.answers.region_cache import RegionCache
 from app.answers.service import Service
 from app.answers.stages import Stage
 from app.page.callbacks import PageCallbacks, _as_count
 from app.page.latest_events import LatestEvents
 from lxcompress.data.shapes.scenes import make_scene, render
 from lxcompress.errors import DataError, ModelError
+from lxcompress.vision.pixel import PixelDetector
 
 
 @pytest.mark.parametrize(
@@ -54,17 +56,50 @@ def test_of_several_events_the_latest_is_shown(service: Service, tmp_path: Path)
     assert cards(second) == []
     photo = callbacks.check_picture(photograph, ours)
     next(photo)
-    assert callbacks._events.begin("other", is_question=True)()
+    assert callbacks._events.begin_question("other", None)()
     assert "No answer" in cards(photo)[-1]
 
 
-def test_a_question_is_shown_until_the_next_one() -> None:
+def test_a_question_is_shown_until_the_next_one_or_another_picture() -> None:
     events = LatestEvents()
-    first = events.begin("ours", is_question=True)
-    picture = events.begin("ours", is_question=False)
+    first = events.begin_question("ours", "a.png")
+    picture = events.begin_picture("ours", "a.png")  # chosen before the question, arrived later
     assert first() and picture()
-    second = events.begin("ours", is_question=True)
+    second = events.begin_question("ours", "a.png")
     assert (first(), picture(), second()) == (False, False, True)
+    assert events.begin_picture("other", "b.png")() and second()
+    other = events.begin_picture("ours", "b.png")
+    assert (second(), other()) == (False, True)
+    third = events.begin_question("ours", "b.png")
+    removed = events.begin_picture("ours", None)
+    assert (third(), removed()) == (False, True)
+
+
+def test_an_answer_about_a_replaced_picture_is_not_shown(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.regions, "is_slow", True)  # so that stages are shown
+    callbacks = PageCallbacks(service, tmp_path)
+    pictures = [{"path": str(tmp_path / f"{number}.png")} for number in range(2)]
+    for number, picture in enumerate(pictures):
+        render(make_scene(0, "demo", number)).save(picture["path"])
+    ours = gr.Request(session_hash="ours")
+    answer = callbacks.answer(pictures[0], "is there a circle?", 3, ours)
+    assert "Opening the picture" in next(answer)[0]
+    assert list(callbacks.check_picture(pictures[1], ours)) and list(answer) == []
+
+
+def test_redrawing_regions_detects_none(
+    service: Service, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callbacks = PageCallbacks(service, tmp_path)
+    reply = service.ask(scene, "is there a circle?")
+    assert reply.main
+    shown = (str(scene), reply.main.attention)
+    assert isinstance(callbacks.redraw_regions(shown, 2), Image.Image)
+    monkeypatch.setattr(service, "regions", RegionCache(PixelDetector()))  # all are evicted
+    assert callbacks.redraw_regions(shown, 2) == gr.skip() and len(service.regions) == 0
+    assert callbacks.redraw_regions((str(tmp_path / "gone.png"), shown[1]), 2) == gr.skip()
 
 
 def test_a_failure_replaces_the_stage_that_it_happened_in(

@@ -65,13 +65,17 @@ class AnsweringModel:
         start = time.perf_counter()
         logits = self.logits(question, regions)
         milliseconds = 1000 * (time.perf_counter() - start)
-        if not np.isfinite(logits).all():
-            raise ModelError("the model's logits are NaN or infinite: its weights are damaged")
         return TimedAnswer(likeliest(self.labels, logits), milliseconds)
 
 
 def likeliest(labels: list[str], logits: np.ndarray) -> list[tuple[str, float]]:
-    """Return the five answers of the highest logits `[answers]`, with their probabilities."""
+    """Return the five answers of the highest logits `[answers]`, with their probabilities.
+
+    Raises:
+        ModelError: a logit is NaN or infinite.
+    """
+    if not np.isfinite(logits).all():
+        raise ModelError("the model's logits are NaN or infinite: its weights are damaged")
     top = np.argsort(-logits, kind="stable")[:_TOP_ANSWERS]
     return [(labels[index], float(expit(logits[index]))) for index in top]
 

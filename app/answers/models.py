@@ -66,7 +66,11 @@ class Model:
         return times[-1]
 
     def answer(self, question: str, regions: Regions) -> Answer:
-        """Answer one question as a batch of its own: int8 logits depend on the whole batch."""
+        """Answer one question as a batch of its own: int8 logits depend on the whole batch.
+
+        Raises:
+            ModelError: a logit is NaN or infinite.
+        """
         start = time.perf_counter()
         inputs = self._model.encode([question]) | pad_regions([regions])
         (logits,), (attention,) = self._model.logits_and_attention(inputs)
@@ -93,7 +97,8 @@ class Models:
         """Load and warm up the files.
 
         Raises:
-            ModelError: a file cannot be loaded, or the two have different answer vocabularies.
+            ModelError: a file cannot be loaded, its logits are not finite, or the two have
+                different answer vocabularies.
             DeviceError: the device cannot be used here.
         """
         models = cls(

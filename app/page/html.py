@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from html import escape
-from pathlib import PurePath
+from pathlib import Path
 
 from app.answers.known_inputs import KnownInputs
 from app.answers.models import Answer, Model
 from app.answers.service import Reply, Service
 from app.answers.speedup import FEWEST_QUESTIONS, Speedup
 from app.page.cards import display_answer
+from lxcompress.system.hub import is_hub_id
 
 _MAX_LISTED_ANSWERS = 200
 
@@ -27,8 +28,9 @@ def render_header(service: Service) -> str:
     else:
         text = (
             "A pruned LXMERT (the ticket) and the dense model answer side by side. The ticket’s "
-            f"file ({main.variant}) is {main.bytes / dense.bytes:.0%} of the size of the dense one "
-            f"({dense.variant}). Both were trained on {escape(service.known.pictures)}."
+            f"file ({escape(main.variant)}) is {main.bytes / dense.bytes:.0%} of the size of the "
+            f"dense one ({escape(dense.variant)}). Both were trained on "
+            f"{escape(service.known.pictures)}."
         )
     return f'<header class="lx-header"><h1>Ask a picture</h1><p>{text}</p></header>'
 
@@ -51,8 +53,9 @@ def render_speech() -> str:
 
 
 def _short_name(model: str) -> str:
-    """A hub id, or the end of a path: where a folder lies is no business of the page's users."""
-    return "/".join(PurePath(model).parts[-2:])
+    """A hub id, or the last part of a path: the page does not show where a folder lies."""
+    path = Path(model)
+    return model if is_hub_id(model) and not path.exists() else path.resolve().name
 
 
 def render_probabilities(reply: Reply, service: Service) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,22 @@ def test_files_with_different_answers_are_rejected(tiny_exported: Path, tmp_path
     other = with_other_labels(onnx / "model.onnx", tmp_path / "other.onnx")
     with pytest.raises(ModelError, match="different answers"):
         Models.open(onnx / "model_sparse.onnx", other, "cpu", 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_logit_that_is_not_finite_is_no_answer(
+    tiny_exported: Path, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    found = OnnxVqaModel.logits_and_attention
+
+    def broken(*arguments: Any) -> tuple[np.ndarray, np.ndarray]:
+        logits, attention = found(*arguments)
+        logits[0, 1] = value
+        return logits, attention
+
+    monkeypatch.setattr(OnnxVqaModel, "logits_and_attention", broken)
+    with pytest.raises(ModelError, match="NaN or infinite"):
+        Models.open(tiny_exported / "onnx" / "model.onnx", None, "cpu", 1)
 
 
 def with_other_labels(path: Path, target: Path) -> Path:

@@ -21,7 +21,12 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 def test_no_text_becomes_markup(service: Service, scene: Path) -> None:
     reply = service.ask(scene, HOSTILE)
     hostile = KnownInputs(HOSTILE, HOSTILE, (HOSTILE,), (HOSTILE,))
-    hostile_service = Service(HOSTILE, service.models, service.regions, hostile)
+    assert service.models.dense
+    models = Models(copy.copy(service.models.main), copy.copy(service.models.dense))
+    assert models.dense
+    models.main.variant = models.dense.variant = models.main.precision = HOSTILE
+    hostile_service = Service(HOSTILE, models, service.regions, hostile)
+    alone = Service(HOSTILE, Models(models.main), service.regions, hostile)
     for text in (
         cards.render_answer(reply, hostile),
         html.render_probabilities(reply, service),
@@ -30,9 +35,30 @@ def test_no_text_becomes_markup(service: Service, scene: Path) -> None:
         html.render_known_inputs(hostile),
         html.render_client_example(HOSTILE, service),
         html.render_header(hostile_service),
+        html.render_header(alone),
+        html.render_probabilities(reply, hostile_service),
+        html.render_probabilities(reply, alone),
     ):
         assert "<script" not in text and "<img" not in text
     assert "&lt;script" in cards.render_answer(reply, hostile)
+
+
+def test_the_page_does_not_show_where_a_model_lies(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "alice" / "model"
+    folder.mkdir(parents=True)
+    for where, name, shown in (
+        (tmp_path, str(folder), "model"),
+        (tmp_path, "alice/model", "model"),
+        (tmp_path, "alice/model/", "model"),
+        (folder, ".", "model"),
+        (folder, "..", "alice"),
+        (tmp_path, "unc-nlp/lxmert-vqa-uncased", "unc-nlp/lxmert-vqa-uncased"),
+    ):
+        monkeypatch.chdir(where)
+        alone = Service(name, Models(service.models.main), service.regions, service.known)
+        assert f"<b>{shown}</b>" in html.render_header(alone)
 
 
 SHAPES = "has fewer heads and neurons"

@@ -48,7 +48,8 @@ def render_speech() -> str:
         '<p class="lx-small">Your browser recognises the speech. Chrome sends the recording to '
         "Google for that, and other browsers may send it to their makers; this page’s server gets "
         "only the text.</p>"
-        '<button type="button" id="lx-dictate">Start dictation</button></details></div>'
+        '<button type="button" id="lx-dictate">Start dictation</button>'
+        '<p id="lx-dictation-status" class="lx-small" role="status"></p></details></div>'
     )
 
 

@@ -28,9 +28,7 @@
     window.speechSynthesis.speak(utterance);
   };
 
-  const toggleAloud = () => {
-    const button = byId("lx-aloud");
-    if (!button || button.hidden) return;
+  const toggleAloud = (button) => {
     aloud = !aloud && Boolean(localVoice());
     byId("lx-no-voice").hidden = Boolean(localVoice());
     button.setAttribute("aria-pressed", String(aloud));
@@ -41,10 +39,15 @@
 
   const dictate = () => {
     const question = document.querySelector("#question textarea");
+    const status = byId("lx-dictation-status");
     const recognition = new Recognition();
     recognition.lang = "en-US";
-    recognition.onstart = () => announce("Listening.");
-    recognition.onerror = (event) => announce(`The question was not recognised: ${event.error}.`);
+    recognition.onstart = () => (status.textContent = "Listening.");
+    recognition.onerror = (event) =>
+      (status.textContent = `The question was not recognised: ${event.error}.`);
+    recognition.onend = () => {
+      if (status.textContent === "Listening.") status.textContent = "";
+    };
     recognition.onresult = (event) => {
       question.value = event.results[0][0].transcript;
       question.dispatchEvent(new Event("input", { bubbles: true }));
@@ -72,13 +75,16 @@
   };
 
   document.addEventListener("click", (event) => {
-    if (event.target.closest("#lx-aloud")) toggleAloud();
+    const button = event.target.closest("#lx-aloud");
+    if (button) toggleAloud(button);
     if (event.target.closest("#lx-dictate")) dictate();
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "F8" || event.repeat) return;
+    const button = byId("lx-aloud");
+    if (!button || button.hidden) return; // the browser cannot speak and keeps its own F8
     event.preventDefault();
-    toggleAloud();
+    toggleAloud(button);
   });
   const start = () => {
     if ("speechSynthesis" in window) window.speechSynthesis.getVoices(); // loads them

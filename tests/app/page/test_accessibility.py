@@ -134,6 +134,36 @@ def test_a_question_is_dictated_on_request(browser: Any, served: Served) -> None
     page.close()
 
 
+def test_a_failed_dictation_is_shown(browser: Any, served: Served) -> None:
+    failing = """
+        window.SpeechRecognition = class {
+            start() { this.onstart(); this.onerror({error: 'not-allowed'}); this.onend(); }
+        };
+    """
+    page = open_page(browser, served, SPEECH + failing)
+    page.click("#lx-dictation summary")
+    page.click("#lx-dictate")
+    page.get_by_text("The question was not recognised: not-allowed.").wait_for()
+    page.close()
+
+
+def test_f8_is_left_to_a_browser_that_cannot_speak(browser: Any, served: Served) -> None:
+    record = """
+        window.addEventListener('keydown', (event) => {
+            if (event.key === 'F8') window.prevented = event.defaultPrevented;
+        });
+    """
+    mute = "delete Window.prototype.speechSynthesis; delete window.speechSynthesis;"
+    for script, is_prevented in ((SPEECH, True), (mute, False)):
+        page = browser.new_page()
+        page.add_init_script(script + record)
+        page.goto(served.address)
+        page.wait_for_selector("#lx-aloud", state="visible" if is_prevented else "attached")
+        page.keyboard.press("F8")
+        assert page.evaluate("window.prevented") is is_prevented
+        page.close()
+
+
 def test_speech_that_a_browser_lacks_is_not_offered(browser: Any, served: Served) -> None:
     without = "delete window.SpeechRecognition; delete window.webkitSpeechRecognition;"
     no_voice = SPEECH.replace("localService: true", "localService: false")

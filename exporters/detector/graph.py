@@ -20,20 +20,12 @@ from lxcompress.vision.butd.network import (
     PROPOSAL_OVERLAP,
     BottomUpNetwork,
 )
-from lxcompress.vision.butd.onnx_detector import INPUT
+from lxcompress.vision.butd.onnx_detector import INPUT, OUTPUTS
 from lxcompress.vision.butd.resnet import BATCH_NORM_EPSILON, Bottleneck, Convolution, blocks_of
 from lxcompress.vision.butd.setting import DetectorSetting
 
 OPSET = 21  # ONNX Runtime Web has no MaxRoiPool in later ones
 _IR_VERSION = 10
-OUTPUTS: dict[str, tuple[int, list[str | int]]] = {
-    "boxes": (TensorProto.FLOAT, ["regions", 4]),
-    "features": (TensorProto.FLOAT, ["regions", "features"]),
-    "class_ids": (TensorProto.INT64, ["regions"]),
-    "class_confidences": (TensorProto.FLOAT, ["regions"]),
-    "attribute_ids": (TensorProto.INT64, ["regions"]),
-    "attribute_confidences": (TensorProto.FLOAT, ["regions"]),
-}
 
 
 def build_model(network: BottomUpNetwork, setting: DetectorSetting) -> ModelProto:
@@ -62,7 +54,8 @@ def build_model(network: BottomUpNetwork, setting: DetectorSetting) -> ModelProt
     for name in OUTPUTS:
         build.g.rename(found[name], name)
     outputs = [
-        helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in OUTPUTS.items()
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape)
+        for name, (kind, shape) in OUTPUTS.items()
     ]
     picture = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [3, "height", "width"])
     graph = build.g.graph("bottom_up_attention", [picture], outputs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,19 @@ from lxcompress.vision.butd.setting import MAX_REGIONS
 from lxcompress.vision.regions import RegionObjects, Regions
 
 INPUT = "picture"
-OUTPUTS = ("boxes", "features", *(field.name for field in fields(RegionObjects)))
+OUTPUTS: dict[str, tuple[type[np.generic], list[str | int]]] = {
+    "boxes": (np.float32, ["regions", 4]),
+    "features": (np.float32, ["regions", "features"]),
+    "class_ids": (np.int64, ["regions"]),
+    "class_confidences": (np.float32, ["regions"]),
+    "attribute_ids": (np.int64, ["regions"]),
+    "attribute_confidences": (np.float32, ["regions"]),
+}
+"""Type and shape by name: the fields of `Regions` and then of `RegionObjects`."""
 METADATA = "detector"
 """Key of the file's metadata: JSON of feature_size, short_side, long_side and weights."""
+
+_ONNX_TYPES: dict[type[np.generic], str] = {np.float32: "tensor(float)", np.int64: "tensor(int64)"}
 
 
 class OnnxBottomUpDetector:
@@ -53,12 +62,14 @@ class OnnxBottomUpDetector:
                 str(self._path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as problem:  # ONNX Runtime's exceptions have no base class of their own
-            first = str(problem).strip().partition("\n")[0]
-            raise ModelError(f"ONNX Runtime cannot load the detector {path}: {first}") from problem
+            raise ModelError(
+                f"ONNX Runtime cannot load the detector {path}: {_first_line(problem)}"
+            ) from problem
         content = self._read_metadata()
-        self.feature_size, self.weights = int(content["feature_size"]), str(content["weights"])
+        self.feature_size: int = content["feature_size"]
+        self.weights: str = content["weights"]
         self._architecture = Architecture(
-            short_side=int(content["short_side"]), long_side=int(content["long_side"])
+            short_side=content["short_side"], long_side=content["long_side"]
         )
 
     def detect(self, pictures: Sequence[Image.Image]) -> list[Regions]:
@@ -74,8 +85,17 @@ class OnnxBottomUpDetector:
         return found
 
     def run(self, pixels: np.ndarray) -> Regions:
-        """The regions of a prepared picture `[3, height, width]` float32."""
-        boxes, features, *objects = self._session.run(list(OUTPUTS), {INPUT: pixels})
+        """The regions of a prepared picture `[3, height, width]` float32.
+
+        Raises:
+            ModelError: ONNX Runtime cannot compute them.
+        """
+        try:
+            boxes, features, *objects = self._session.run(list(OUTPUTS), {INPUT: pixels})
+        except Exception as problem:
+            raise ModelError(
+                f"ONNX Runtime cannot run the detector {self._path}: {_first_line(problem)}"
+            ) from problem
         return Regions(features, boxes, RegionObjects(*objects))
 
     def _read_metadata(self) -> dict[str, Any]:
@@ -84,13 +104,33 @@ class OnnxBottomUpDetector:
             "detector.onnx that it wrote, or a folder with the detector's weights"
         )
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
-        if text is None or {value.name for value in self._session.get_outputs()} != set(OUTPUTS):
+        if text is None or not self._has_interface():
             raise wrong
         try:
             content = json.loads(text)
-            complete = {"feature_size", "short_side", "long_side", "weights"} <= content.keys()
-        except (ValueError, AttributeError):
+        except (ValueError, RecursionError):
             raise wrong from None
-        if not complete:
+        if not isinstance(content, dict) or not isinstance(content.get("weights"), str):
             raise wrong
-        return dict(content)
+        sizes = [content.get(name) for name in ("feature_size", "short_side", "long_side")]
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            raise wrong
+        return content
+
+    def _has_interface(self) -> bool:
+        """Whether inputs and outputs have the names, types and dimensions of an exported file."""
+        inputs = [
+            (value.name, value.type, value.shape[:1], [type(size) for size in value.shape[1:]])
+            for value in self._session.get_inputs()
+        ]
+        outputs = {
+            value.name: (value.type, len(value.shape)) for value in self._session.get_outputs()
+        }
+        expected = {
+            name: (_ONNX_TYPES[kind], len(shape)) for name, (kind, shape) in OUTPUTS.items()
+        }
+        return inputs == [(INPUT, "tensor(float)", [3], [str, str])] and outputs == expected
+
+
+def _first_line(problem: Exception) -> str:
+    return str(problem).strip().partition("\n")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from PIL import Image
 
 from exporters.detector.export import FILE_NAME, TOLERANCE, export_detector
 from lxcompress.errors import ModelError
-from lxcompress.vision.butd.detector import BottomUpDetector
+from lxcompress.vision.butd.detector import BottomUpDetector, prepare
 from lxcompress.vision.butd.onnx_detector import OnnxBottomUpDetector
+from lxcompress.vision.butd.selection import CANDIDATES
 from lxcompress.vision.butd.setting import EXACT, DetectorSetting
 from lxcompress.vision.comparison import compare_regions
 
@@ -66,6 +68,23 @@ def test_tiny_pictures(weights: Path, tmp_path: Path) -> None:
     for size in ((1, 1), (3, 300), (2000, 10)):
         (found,) = file.detect([photograph(0, *size)])
         assert 1 <= len(found.boxes) <= 36 and np.isfinite(found.features).all()
+
+
+def test_of_more_proposals_than_candidates_the_file_finds_the_regions_of_pytorch(
+    weights: Path, tmp_path: Path
+) -> None:
+    architecture, setting = replace(TINY, max_proposals=200), DetectorSetting("fp32")
+    detector = BottomUpDetector(weights, architecture=architecture, setting=setting)
+    file = OnnxBottomUpDetector(export_detector(detector, tmp_path).path)
+    for seed in range(3):
+        picture = photograph(seed, 150, 100)
+        proposals = detector.network(prepare(picture, architecture))
+        assert len(proposals.boxes) > CANDIDATES
+        (expected,), (found,) = detector.detect([picture]), file.detect([picture])
+        compared = compare_regions(expected, found)
+        assert compared.same == compared.regions == len(found.boxes) == 36
+        assert compared.largest_box_difference < TOLERANCE
+        assert compared.largest_feature_difference < TOLERANCE
 
 
 def test_a_file_that_differs_is_not_written(

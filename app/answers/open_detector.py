@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lxcompress.errors import ModelError
 from lxcompress.vision.butd.setting import DetectorSetting
-from lxcompress.vision.detectors import FEATURE_SIZES, get_detector
+from lxcompress.vision.detectors import FEATURE_SIZES, get_detector, is_exported
 from lxcompress.vision.pixel import PixelDetector
 from lxcompress.vision.regions import Detector
 
@@ -35,11 +35,6 @@ def open_detector(
     detector = get_detector(name, weights, "auto" if runs_on_cpu else device, setting)
     _check_features(name, detector.feature_size, feature_size)
     return detector
-
-
-def is_exported(weights: str | None) -> bool:
-    """Whether weights are an ONNX file of `lxcompress export --detector`."""
-    return weights is not None and Path(weights).suffix == ".onnx"
 
 
 def _check_features(detector: str, given: int, taken: int) -> None:

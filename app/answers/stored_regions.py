@@ -18,10 +18,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 import lxcompress
-from app.answers.open_detector import is_exported, open_detector
+from app.answers.open_detector import open_detector
 from lxcompress.data.regions.detection import weights_of
 from lxcompress.system.cache import writable_cache
 from lxcompress.system.files import atomic_path, sha256
+from lxcompress.vision.detectors import is_exported
 from lxcompress.vision.pictures import open_picture
 from lxcompress.vision.regions import Detector, RegionObjects, Regions
 

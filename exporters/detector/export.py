@@ -13,11 +13,12 @@ from PIL import Image
 import lxcompress
 from exporters.detector.graph import build_model
 from exporters.graph.onnx_file import write_model
-from lxcompress.errors import ConfigError, ModelError
+from lxcompress.errors import ModelError
 from lxcompress.system.files import atomic_path
 from lxcompress.system.output_folder import check_writable
 from lxcompress.vision.butd.detector import BottomUpDetector, prepare
 from lxcompress.vision.butd.onnx_detector import METADATA, OnnxBottomUpDetector
+from lxcompress.vision.butd.weights import PIXEL_MEAN
 from lxcompress.vision.comparison import compare_regions
 
 FILE_NAME = "detector.onnx"
@@ -53,13 +54,10 @@ def export_detector(detector: BottomUpDetector, output: Path) -> DetectorCheck:
     detector: on the CPU, in fp32; its proposals and screening become the file's.
 
     Raises:
-        ConfigError: the folder cannot be written to, or the detector computes in bf16.
+        ConfigError: the folder cannot be written to.
         ModelError: the file differs from PyTorch.
     """
-    if detector.setting.precision != "fp32":
-        raise ConfigError(
-            "--detector-precision: the detector is exported in fp32; choose fp32 or auto"
-        )
+    assert detector.setting.precision == "fp32", "weights in bf16 are not those of the file"
     check_writable("--output", output)
     model = build_model(detector.network, detector.setting)
     architecture = detector.network.architecture
@@ -68,7 +66,7 @@ def export_detector(detector: BottomUpDetector, output: Path) -> DetectorCheck:
         "short_side": architecture.short_side,
         "long_side": architecture.long_side,
         "weights": detector.weights,
-        "input": "resized bilinearly, BGR, 0-255 minus (102.9801, 115.9465, 122.7717)",
+        "input": f"resized bilinearly, BGR, 0-255 minus {PIXEL_MEAN}",
     }
     helper.set_model_props(
         model, {"lxcompress": lxcompress.__version__, METADATA: json.dumps(content)}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lxcompress.cli.options import Answers, DetectorPrecision, OtherTokenizer, Proposals, Screening
+from lxcompress.vision.butd.setting import MAX_PROPOSALS
 
 if TYPE_CHECKING:
     from app.answers.answering import TimedAnswer
@@ -52,7 +53,7 @@ def ask(
         ),
     ] = None,
     detector_precision: DetectorPrecision = "auto",
-    proposals: Proposals = 300,
+    proposals: Proposals = MAX_PROPOSALS,
     screening: Screening = True,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lxcompress.cli.options import Answers, DetectorPrecision, OtherTokenizer, Proposals, Screening
+from lxcompress.vision.butd.setting import MAX_PROPOSALS
 
 _RUNS = Path("runs")
 
@@ -57,7 +58,7 @@ def demo(
         ),
     ] = None,
     detector_precision: DetectorPrecision = "auto",
-    proposals: Proposals = 300,
+    proposals: Proposals = MAX_PROPOSALS,
     screening: Screening = True,
     port: Annotated[
         int | None,

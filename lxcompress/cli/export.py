@@ -10,6 +10,7 @@ import typer
 
 from lxcompress.cli.detector.export import export_detector_file
 from lxcompress.cli.options import Answers, OtherTokenizer, Proposals, Screening
+from lxcompress.vision.butd.setting import MAX_PROPOSALS
 
 if TYPE_CHECKING:
     from exporters.records import ExportReport
@@ -78,7 +79,7 @@ def export(
         str | None,
         typer.Option(help="Folder or hub id of the detector's weights. [default: published ones]"),
     ] = None,
-    proposals: Proposals = 300,
+    proposals: Proposals = MAX_PROPOSALS,
     screening: Screening = True,
 ) -> None:
     """Write a ticket and its dense model as ONNX files, small where sparse, and check each.
@@ -105,7 +106,7 @@ def export(
         return
     if source is None:
         raise ConfigError("give a run, a model folder or a hub id to export, or --detector butd")
-    if detector_weights is not None or proposals != 300 or not screening:
+    if detector_weights is not None or proposals != MAX_PROPOSALS or not screening:
         raise ConfigError("--detector-weights, --proposals and --screening need --detector butd")
     if hub is not None:
         from exporters.targets.hub import check_hub

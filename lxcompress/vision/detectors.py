@@ -32,6 +32,11 @@ def detector_of(feature_size: int) -> str:
     )
 
 
+def is_exported(weights: str | Path | None) -> bool:
+    """Whether weights are an ONNX file of `lxcompress export --detector`."""
+    return weights is not None and Path(weights).suffix == ".onnx"
+
+
 def get_detector(
     name: str,
     weights: str | Path | None = None,
@@ -66,7 +71,7 @@ def get_detector(
                 "pixel has none"
             )
         return PixelDetector()
-    if name == "butd" and weights is not None and Path(weights).suffix == ".onnx":
+    if name == "butd" and weights is not None and is_exported(weights):
         from lxcompress.vision.butd.onnx_detector import OnnxBottomUpDetector
 
         if setting is not None and not setting.is_default:

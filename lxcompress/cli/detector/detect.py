@@ -9,6 +9,7 @@ import typer
 
 from lxcompress.cli.options import DetectorPrecision, Proposals, Screening
 from lxcompress.system.shell import lxcompress_command
+from lxcompress.vision.butd.setting import MAX_PROPOSALS
 
 if TYPE_CHECKING:
     from lxcompress.vision.butd.setting import DetectorSetting
@@ -31,7 +32,7 @@ def detect(
     ] = None,
     device: Annotated[str, typer.Option(help="Device for butd: auto, cpu or cuda.")] = "auto",
     detector_precision: DetectorPrecision = "auto",
-    proposals: Proposals = 300,
+    proposals: Proposals = MAX_PROPOSALS,
     screening: Screening = True,
     batch_size: Annotated[
         int | None,
@@ -103,10 +104,10 @@ def _compare(images: Path, weights: str | None, device: str, setting: DetectorSe
     from lxcompress.system.progress import progress
     from lxcompress.vision.butd.setting import EXACT
     from lxcompress.vision.comparison import compare_detectors
-    from lxcompress.vision.detectors import get_detector
+    from lxcompress.vision.detectors import get_detector, is_exported
     from lxcompress.vision.pictures import open_picture
 
-    if weights is not None and weights.endswith(".onnx"):
+    if is_exported(weights):
         raise ConfigError("--compare needs a folder of weights, or a Hugging Face id")
     pictures = list(find_pictures([images]).values())[:_COMPARED]
     exact, other = (get_detector("butd", weights, device, how) for how in (EXACT, setting))

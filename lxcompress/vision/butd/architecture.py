@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lxcompress.vision.butd.setting import MAX_PROPOSALS
+
 STRIDE = 16  # pixels of the picture per point of the feature map
 
 
@@ -26,7 +28,7 @@ class Architecture:
     anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     short_side: int = 800
     long_side: int = 1333
-    max_proposals: int = 300
+    max_proposals: int = MAX_PROPOSALS
 
     @property
     def feature_size(self) -> int:

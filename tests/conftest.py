@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,39 @@ if TYPE_CHECKING:
     from exports import Command
 
     from lxcompress.data.dataset import Dataset
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all processes of this test run share what was traced."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="lxcompress-tests-")
+        os.environ["LXCOMPRESS_TESTS_TRACED"] = folder.name  # workers inherit it
+        config.add_cleanup(folder.cleanup)
+    from traced import share_traces  # heavy
+
+    share_traces()
+
+
+_FIRST = (  # files of long tests: at the end they would leave one process without work
+    "sweep/launchers/test_ray_cluster.py",
+    "test_malformed_inputs.py",
+    "sweep/test_run.py",
+    "sweep/launchers/test_local_processes.py",
+    "lxcompress/test_kill.py",
+    "exporters/test_export.py",
+    "exporters/test_compact_export.py",
+    "lxcompress/test_full_size.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest; a file stays in one process."""
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((n for n, name in enumerate(_FIRST) if path.endswith(name)), len(_FIRST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture

@@ -22,10 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto
 from onnxruntime import InferenceSession
+from traced import build_again
 from transformers import LxmertConfig, LxmertForQuestionAnswering
 from transformers.models.lxmert.modeling_lxmert import LxmertAttention
 
-from exporters.graph.trace import Graph, build_graph
+from exporters.graph.trace import Graph
 
 ATTENTIONS = {"deep": 1 + 2 + 4 + 4 + 2, "wide": 2 + 1 + 2}
 
@@ -192,7 +193,7 @@ def test_tracing_is_quiet_and_deterministic(
 ) -> None:
     """It leaves neither logging nor the random generator changed."""
     level, generator = logging.root.manager.disable, torch.random.get_rng_state()
-    again = build_graph(CONFIGS["wide"])
+    again = build_again(CONFIGS["wide"])
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -38,7 +38,7 @@ class Scenario:
     files: tuple[str, ...]
     output: str | None = None
     share: int = 2
-    seconds: float = 30
+    seconds: float = 120
 
     @property
     def name(self) -> str:

@@ -1,0 +1,56 @@
+"""Trace each architecture once for all tests: tracing takes ten seconds."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from filelock import FileLock
+from transformers import LxmertConfig
+
+from exporters.graph import trace
+from exporters.graph.trace import Graph
+from lxcompress.system.files import atomic_path
+
+FOLDER = "LXCOMPRESS_TESTS_TRACED"
+"""The variable of the environment with the folder that the processes of one test run share."""
+
+Build = Callable[[LxmertConfig, Mapping[str, int] | None], Graph]
+
+
+def share_traces() -> None:
+    """Replace `build_graph`, for every module that is imported later, by one that remembers."""
+    once = remembered(trace.build_graph, Path(os.environ[FOLDER]))
+    trace.build_graph = once  # type: ignore[assignment]
+
+
+def build_again(config: LxmertConfig) -> Graph:
+    """Trace, although the graph is remembered."""
+    traced: Graph = trace.build_graph.__wrapped__(config)  # type: ignore[attr-defined]
+    return traced
+
+
+def remembered(build: Build, folder: Path) -> Build:
+    """Return `build`, with its results in `folder`. They are shared: callers copy to change."""
+    in_memory: dict[str, Graph] = {}
+
+    @functools.wraps(build)
+    def build_once(config: LxmertConfig, units: Mapping[str, int] | None = None) -> Graph:
+        key = json.dumps([config.to_dict(), sorted((units or {}).items())], sort_keys=True)
+        name = hashlib.sha256(key.encode()).hexdigest()
+        if name not in in_memory:
+            path = folder / name
+            with FileLock(f"{path}.lock"):
+                if not path.exists():
+                    graph = build(config, units)
+                    with atomic_path(path) as temporary:
+                        temporary.write_bytes(pickle.dumps(graph))
+            in_memory[name] = pickle.loads(path.read_bytes())
+        return in_memory[name]
+
+    return build_once

@@ -100,7 +100,10 @@ class PageCallbacks:
 
         def fill_in(count: Any, request: gr.Request) -> tuple[Any, ...]:
             self._events.begin_question(request.session_hash, str(example.picture))
-            reply = self.service.ask(example.picture, example.question)
+            try:
+                reply = self.service.ask(example.picture, example.question)
+            except DataError as problem:  # too many requests wait for the detector
+                raise _gradio_error(problem) from None
             shown = self._show(example.picture, reply, count)
             return str(example.picture), example.question, *shown
 

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.answers import region_cache
 from app.answers.region_cache import RegionCache
 from app.answers.service import Service
 from app.answers.stages import Stage
+from app.page import layout
 from app.page.callbacks import PageCallbacks, _as_count
+from app.page.examples import Example
 from app.page.latest_events import LatestEvents
 from lxcompress.data.shapes.scenes import make_scene, render
 from lxcompress.errors import DataError, ModelError
@@ -87,6 +90,23 @@ def test_an_answer_about_a_replaced_picture_is_not_shown(
     answer = callbacks.answer(pictures[0], "is there a circle?", 3, ours)
     assert "Opening the picture" in next(answer)[0]
     assert list(callbacks.check_picture(pictures[1], ours)) and list(answer) == []
+
+
+def test_requests_for_cached_pictures_get_in_while_others_wait(
+    service: Service, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 0 < region_cache._MAX_WAITING < layout._CONCURRENCY
+    example = Example(scene, "is there a circle?")
+    fill_in = PageCallbacks(service, scene.parent).answer_example(example)
+    service.ask(scene, example.question)
+    monkeypatch.setattr(region_cache, "_MAX_WAITING", 0)
+    monkeypatch.setattr(service.regions, "is_slow", True)
+    assert fill_in(3, gr.Request())[:2] == (str(scene), example.question)
+    full = RegionCache(PixelDetector())
+    full.is_slow = True
+    monkeypatch.setattr(service, "regions", full)
+    with pytest.raises(gr.Error, match="other requests wait for the detector"):
+        fill_in(3, gr.Request())
 
 
 def test_redrawing_regions_detects_none(

@@ -90,6 +90,7 @@ def test_a_folder_has_a_name_wherever_the_user_is(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert public_name(".") == public_name(str(tmp_path)) == tmp_path.name
+    assert public_name("..") == tmp_path.parent.name
     assert public_name("org/lxmert") == "org/lxmert"
 
 

@@ -32,7 +32,10 @@ def hub_id(model: str | None) -> str | None:
 
 def public_name(value: str) -> str:
     """A hub id, or the last part of a path."""
-    return one_line(hub_id(value) or Path(value).resolve().name or value)
+    name = Path(value).name
+    if name in ("", ".."):  # relative to where the user is
+        name = Path(value).resolve().name
+    return one_line(hub_id(value) or name or value)
 
 
 def describe_model(config: LxmertConfig) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.readme.blocks.jobs import (
+    iterative_90,
     main_job_easy_vqa,
     main_job_shapes,
     pretraining_phases,
@@ -20,6 +21,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         sweep_time,
         protocol,
         structured_sweep,
+        iterative_90,
         main_job_shapes,
         main_job_easy_vqa,
         pretraining_phases,

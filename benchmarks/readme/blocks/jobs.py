@@ -43,6 +43,32 @@ def _main_job(report: dict[str, Any]) -> str:
     )
 
 
+def iterative_90() -> str:
+    """A ticket of single weights at 90%, pruned and trained in rounds, beside its control."""
+    result = read_result("iterative_90")
+    ticket, control = result["ticket"], result["dense_control"]
+    rows = [
+        [
+            "dense",
+            "0%",
+            str(result["config"]["epochs"]),
+            f"{result['dense']['accuracy']['overall']:.2f}",
+        ],
+        ["control", "0%", str(control["epochs"]), f"{control['accuracy']['overall']:.2f}"],
+        [
+            "ticket",
+            f"{ticket['sparsity']['prunable']:.1%}",
+            str(sum(ticket["epochs"])),
+            f"{ticket['accuracy']['overall']:.2f}",
+        ],
+    ]
+    command = "lxcompress prune --sparsity 0.9 --schedule iterative --rewind lr"
+    return (
+        f"{table(['single weights', 'sparsity', 'epochs in all', 'overall, %'], rows)}\n"
+        f"{measured_by(command, result['environment'])}"
+    )
+
+
 def pretraining_phases() -> str:
     """Low-magnitude tickets from the weights of one pre-training phase, and of both."""
     report = read_result("pretraining_phases")

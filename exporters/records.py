@@ -102,7 +102,7 @@ class ExportRecord(FileCheck, FileDescription):
 
 
 class DeliveredSpeedup(Record):
-    """The ticket's file against the dense file in stock ONNX Runtime on the CPU, in turns."""
+    """The ticket's file against the dense file in stock ONNX Runtime on the CPU, interleaved."""
 
     target: float = Field(description="that the ticket was found for (--speedup)")
     predicted: float = Field(description="by latencies measured before the ticket was found")

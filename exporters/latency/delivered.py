@@ -1,4 +1,4 @@
-"""The speedup of a ticket's file over the dense file, measured in turns after an export."""
+"""The speedup of a ticket's file over the dense file, measured after an export, interleaved."""
 
 from __future__ import annotations
 

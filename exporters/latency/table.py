@@ -258,7 +258,7 @@ def _inputs(
 
 
 def _medians(systems: Mapping[Any, Callable[[], object]]) -> dict[Any, float]:
-    """Return the median latencies in milliseconds, measured in turns."""
+    """Return the median latencies in milliseconds, of interleaved runs."""
     samples = time_in_rounds(systems, rounds=_ROUNDS, seconds=_SECONDS)
     return {name: 1000 * float(np.median(taken)) for name, taken in samples.items()}
 

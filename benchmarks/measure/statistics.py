@@ -55,8 +55,8 @@ def bootstrap_mean(
     values = np.asarray(values, np.float64)
     if not values.size:
         raise ValueError("no values to resample")
-    # Rounded, so that equal sums are equal.
-    sums, questions = sums_by_picture(values, pictures).round(9), _count_by_picture(pictures)
+    sums, questions = _by_picture(values, pictures)
+    sums = sums.round(9)  # so that equal sums are equal
     # P draws with replacement from P pictures have multinomial counts of the distinct pairs of sum
     # and questions. Scores are graded, so these are few: the same distribution at a thousandth of
     # the work.
@@ -120,19 +120,16 @@ def sums_by_picture(values: np.ndarray, pictures: Sequence[Hashable]) -> np.ndar
     Raises:
         ValueError: The two differ in length.
     """
-    rows = _picture_rows(pictures)
-    if rows.shape != values.shape:
-        raise ValueError(f"{values.shape} values, but {rows.shape} pictures")
-    return np.bincount(rows, weights=values)
+    return _by_picture(values, pictures)[0]
 
 
-def _count_by_picture(pictures: Sequence[Hashable]) -> np.ndarray:
-    return np.bincount(_picture_rows(pictures))
-
-
-def _picture_rows(pictures: Sequence[Hashable]) -> np.ndarray:
+def _by_picture(values: np.ndarray, pictures: Sequence[Hashable]) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of each picture's values, and how many it has."""
     rows: dict[Hashable, int] = {}
-    return np.array([rows.setdefault(picture, len(rows)) for picture in pictures], np.int64)
+    by_row = np.array([rows.setdefault(picture, len(rows)) for picture in pictures], np.int64)
+    if by_row.shape != values.shape:
+        raise ValueError(f"{values.shape} values, but {by_row.shape} pictures")
+    return np.bincount(by_row, weights=values), np.bincount(by_row)
 
 
 def _sign_flip_p(sums: np.ndarray) -> float:

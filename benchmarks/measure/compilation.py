@@ -11,6 +11,7 @@ import torch
 from benchmarks.measure.latency import Forward, Inputs
 from lxcompress.errors import DeviceError
 from lxcompress.system.progress import progress
+from lxcompress.system.text import first_line
 
 
 def check_compiler(device: str) -> None:
@@ -42,7 +43,7 @@ def compile_for(batches: Sequence[Inputs], models: Mapping[str, Forward]) -> Non
 
 
 def _cannot_compile(problem: Exception) -> DeviceError:
-    first = str(problem).strip().partition("\n")[0]
+    first = first_line(problem)
     if "InvalidCxxCompiler" in first:
         return DeviceError(
             "--compile: torch.compile finds no C++ compiler that works (g++, or what CXX names); "

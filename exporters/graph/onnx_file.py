@@ -22,6 +22,7 @@ from onnx.helper import np_dtype_to_tensor_dtype, tensor_dtype_to_np_dtype
 
 from lxcompress.errors import LxcompressError, ModelError
 from lxcompress.system.files import atomic_path, check_regular, lies_beside, sha256
+from lxcompress.system.text import first_line
 
 # Protobuf rejects messages over 2 GiB; some room is left for the graph itself.
 _SINGLE_FILE_LIMIT = 2**31 - 2**24
@@ -210,7 +211,7 @@ def wrap_parse_errors(path: Path) -> Iterator[None]:
     except (LxcompressError, OSError, MemoryError):
         raise
     except Exception as problem:
-        first = str(problem).strip().partition("\n")[0]
+        first = first_line(problem)
         raise ModelError(f"{path} is damaged: {first}") from problem
 
 

@@ -12,6 +12,7 @@ from exporters.graph.onnx_file import OnnxFile, data_file
 from lxcompress.errors import DeviceError, ModelError
 from lxcompress.system.machine.onnx_providers import why_unusable
 from lxcompress.system.machine.threads import threads_for
+from lxcompress.system.text import first_line
 
 _BYTES_PER_PARAMETER = 4  # of a file whose precision is not known yet
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -64,7 +65,7 @@ def open_session(
             str(path), options, providers=providers, enable_fallback=0
         )
     except Exception as problem:  # ONNX Runtime's exceptions have no base class of their own
-        first = str(problem).strip().partition("\n")[0]
+        first = first_line(problem)
         raise ModelError(
             f"ONNX Runtime {onnxruntime.__version__} cannot load {origin or path}: {first}"
         ) from problem

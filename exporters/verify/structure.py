@@ -22,6 +22,7 @@ from exporters.verify.units import check_units
 from lxcompress.errors import ModelError
 from lxcompress.model.prunable import is_prunable
 from lxcompress.pruning.mask import Mask
+from lxcompress.system.text import first_line
 
 _PRECISION = {
     frozenset({"float32"}): "fp32",
@@ -58,7 +59,7 @@ def _check_onnx(file: OnnxFile) -> None:
     try:
         onnx.checker.check_model(str(file.path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as problem:
-        first = str(problem).strip().partition("\n")[0]
+        first = first_line(problem)
         raise ModelError(f"{file.path} is not a valid ONNX model: {first}") from problem
     called = {node.op_type for node in file.model.graph.node if node.domain == DOMAIN}
     missing = called - {function.name for function in file.model.functions}

@@ -12,6 +12,7 @@ from lxcompress.config import EMBEDDED_MODEL
 from lxcompress.errors import ModelError
 from lxcompress.system.files import check_regular
 from lxcompress.system.proxies import explain_proxy
+from lxcompress.system.text import first_line
 
 _ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -56,5 +57,5 @@ def model_errors(source: str | Path) -> Iterator[None]:
     except ModelError:
         raise
     except Exception as problem:  # the libraries below raise anything from OSError to KeyError
-        first = explain_proxy(problem) or str(problem).strip().partition("\n")[0]
+        first = explain_proxy(problem) or first_line(problem)
         raise ModelError(f"cannot load {source} as an LXMERT model: {first}") from problem

@@ -23,6 +23,11 @@ def one_line(value: object) -> str:
     return "".join(character for character in text if character.isprintable())
 
 
+def first_line(problem: BaseException) -> str:
+    """The first line of an error's message; libraries append where it happened, and advice."""
+    return str(problem).strip().partition("\n")[0]
+
+
 def is_utf8(text: str) -> bool:
     """Whether a text can be encoded; file names in other encodings have surrogates instead."""
     try:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from onnx import TensorProto, helper
 
+from lxcompress.system.text import first_line
+
 
 def why_unusable(provider: str) -> str | None:
     """Return None when ONNX Runtime opens a session on `provider`, otherwise the reason why not.
@@ -33,7 +35,7 @@ def why_unusable(provider: str) -> str | None:
             _tiny_model(), options, providers=[provider], enable_fallback=0
         )
     except Exception as problem:  # ONNX Runtime's exceptions have no common base class
-        return str(problem).strip().partition("\n")[0]
+        return first_line(problem)
     if provider in session.get_providers():
         return None
     return _missing_library(Path(onnxruntime.__file__).parent / "capi", provider)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from lxcompress.errors import ModelError
 from lxcompress.system.files import check_regular
+from lxcompress.system.text import first_line
 from lxcompress.vision.butd.architecture import Architecture
 from lxcompress.vision.butd.detector import check_finite, prepare
 from lxcompress.vision.butd.setting import MAX_REGIONS
@@ -63,7 +64,7 @@ class OnnxBottomUpDetector:
             )
         except Exception as problem:  # ONNX Runtime's exceptions have no base class of their own
             raise ModelError(
-                f"ONNX Runtime cannot load the detector {path}: {_first_line(problem)}"
+                f"ONNX Runtime cannot load the detector {path}: {first_line(problem)}"
             ) from problem
         content = self._read_metadata()
         self.feature_size: int = content["feature_size"]
@@ -94,7 +95,7 @@ class OnnxBottomUpDetector:
             boxes, features, *objects = self._session.run(list(OUTPUTS), {INPUT: pixels})
         except Exception as problem:
             raise ModelError(
-                f"ONNX Runtime cannot run the detector {self._path}: {_first_line(problem)}"
+                f"ONNX Runtime cannot run the detector {self._path}: {first_line(problem)}"
             ) from problem
         return Regions(features, boxes, RegionObjects(*objects))
 
@@ -130,7 +131,3 @@ class OnnxBottomUpDetector:
             name: (_ONNX_TYPES[kind], len(shape)) for name, (kind, shape) in OUTPUTS.items()
         }
         return inputs == [(INPUT, "tensor(float)", [3], [str, str])] and outputs == expected
-
-
-def _first_line(problem: Exception) -> str:
-    return str(problem).strip().partition("\n")[0]

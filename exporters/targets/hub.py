@@ -23,7 +23,6 @@ from exporters.variants import VARIANTS
 from lxcompress.errors import ConfigError, LxcompressError
 from lxcompress.model.folder import MASK_FILE, MODEL_CONFIG, MODEL_WEIGHTS
 from lxcompress.model.lxmert import read_config, save_model
-from lxcompress.run import Run
 from lxcompress.system.files import atomic_path
 from lxcompress.system.proxies import explain_proxy
 from lxcompress.system.text import one_line
@@ -37,24 +36,22 @@ _TOKENIZER_FILES = (
 )
 
 
-def check_hub(
-    source: Path, names: Sequence[str], output: Path | None, folder: Path, repo: str | None
-) -> None:
+def check_hub(source: Source, names: Sequence[str], folder: Path, repo: str | None) -> None:
     """Check the options `--hub` and `--push` before an export that takes minutes.
 
-    `source`, variant `names` and `output` are those of the export.
+    `source` and variant `names` are those of the export.
 
     Raises:
         ConfigError: `write_hub_folder` or `push` would fail.
     """
-    run = Run(source)
     is_dense = [name in VARIANTS and not VARIANTS[name].sparse for name in names]
-    if run.exists() and names and all(is_dense):
+    if source.ticket is not None and names and all(is_dense):
         raise ConfigError("--hub needs a file of the ticket, such as --variant sparse-int8")
     if folder.exists() or folder.is_symlink():
         raise ConfigError(f"{folder} exists already; choose another --hub or remove it")
-    models = (run.theta0, run.dense, run.ticket) if run.exists() else ()
-    check_output_folder("--hub", folder, (*models, output or run.onnx))
+    theta0 = source.run.theta0 if source.run else None
+    models = [model for model in (theta0, source.dense, source.ticket) if model is not None]
+    check_output_folder("--hub", folder, [*models, source.onnx])
     if repo is not None:
         try:
             validate_repo_id(repo)

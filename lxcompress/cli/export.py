@@ -108,13 +108,13 @@ def export(
         raise ConfigError("give a run, a model folder or a hub id to export, or --detector butd")
     if detector_weights is not None or proposals != MAX_PROPOSALS or not screening:
         raise ConfigError("--detector-weights, --proposals and --screening need --detector butd")
+    models = Source.of(source, data, max_tokens, output, answers=answers, tokenizer=tokenizer)
     if hub is not None:
         from exporters.targets.hub import check_hub
 
-        check_hub(Path(source), variant or [], output, hub, push)
+        check_hub(models, variant or [], hub, push)
     elif push is not None:
         raise ConfigError("--push needs --hub, the folder to upload")
-    models = Source.of(source, data, max_tokens, output, answers=answers, tokenizer=tokenizer)
     check_device(device)
     kind = triton_device or "cuda"
     if triton is not None:

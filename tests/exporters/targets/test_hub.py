@@ -146,6 +146,7 @@ def test_wrong_options_are_rejected_before_the_export(
         ([run.folder, "--hub", new, "--variant", "fp32"], "needs a file of the ticket"),
         ([run.folder, "--hub", new, "--variant", "zzz"], "--variant zzz: choose fp32"),
         ([run.ticket, "--hub", run.ticket / "onnx"], "overlaps with"),
+        ([run.dense, "--hub", run.dense / "hub"], f"/hub overlaps with {run.dense}"),
         ([tmp_path / "none", "--hub", new], "is neither a run directory nor a model folder"),
         ([run.folder, "--push", "a/b"], "--push needs --hub, the folder to upload"),
         ([run.folder, "--hub", new, "--push", "ticket"], "--push ticket: give OWNER/NAME"),

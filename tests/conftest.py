@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from call import Call
+from traced import FOLDER, share_traces
 
 # Before anything imports torch or transformers: these are read once, and by child processes too.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -29,10 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let all processes of this test run share what was traced."""
     if not hasattr(config, "workerinput"):
         folder = tempfile.TemporaryDirectory(prefix="lxcompress-tests-")
-        os.environ["LXCOMPRESS_TESTS_TRACED"] = folder.name  # workers inherit it
+        os.environ[FOLDER] = folder.name  # workers inherit it
         config.add_cleanup(folder.cleanup)
-    from traced import share_traces  # heavy
-
     share_traces()
 
 
@@ -148,16 +147,12 @@ def tiny_run(
 @pytest.fixture(scope="session")
 def tiny_exported(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
     """A copy of that run with all of its ONNX files; do not write to it."""
-    from exported import graph_of
-
-    from exporters import export
+    from exporters.export import export
     from exporters.source import Source
 
     folder = Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("exported") / "tiny"))
     source = Source.of(folder, None, None)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "build_graph", graph_of)
-        export.export(source, source.variants([]), "cpu")
+    export(source, source.variants([]), "cpu")
     return folder
 
 
@@ -189,16 +184,6 @@ def finished_sweep(
     code, text = finish(start(sweep_arguments(folder, "--jobs", 1)))
     assert code == 0, text
     return folder
-
-
-@pytest.fixture
-def traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trace each architecture that is exported once for all tests; it takes seconds."""
-    from exported import graph_of
-
-    from exporters import export
-
-    monkeypatch.setattr(export, "build_graph", graph_of)
 
 
 @pytest.fixture

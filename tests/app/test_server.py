@@ -15,14 +15,12 @@ import httpx
 import pytest
 from api_client import ask_with_client
 from call import Call
-from exported import graph_of
 from PIL import Image
 from served import META, Served, run_demo
 
 from app import server
 from app.address import Address, find_port
 from app.answers.service import Service
-from exporters import export
 from lxcompress.config import PruneConfig
 from lxcompress.data.shapes.scenes import make_scene, render
 from lxcompress.errors import ConfigError
@@ -236,11 +234,9 @@ def test_missing_files_are_exported_first(
     tiny_exported: Path,
     tmp_path: Path,
     opened: list[Service],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = Path(shutil.copytree(tiny_exported, tmp_path / "run"))
     (run / "onnx" / "model_sparse_fp16.onnx").unlink()
-    monkeypatch.setattr(export, "build_graph", graph_of)
     code, out, _ = call("demo", run, "--variant", "sparse-fp16", "--threads", 1)
     assert code == 0 and "has no model_sparse_fp16.onnx yet; exporting first" in out
     assert (run / "onnx" / "model_sparse_fp16.onnx").exists()

@@ -11,7 +11,7 @@ import onnx
 import pytest
 import torch
 from compacted import HALF, kept_units, structured_run
-from exported import FILES, graph_of, in_onnx, in_pytorch, some_inputs, stock
+from exported import FILES, in_onnx, in_pytorch, some_inputs, stock
 from exports import Command, Outcome
 from onnx import ModelProto
 from tiny import run_lottery, settings
@@ -39,10 +39,8 @@ NO_HEADS = "lxmert.encoder.layer.0.attention"
 
 
 def export_all(run: Path) -> ExportReport:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "build_graph", graph_of)
-        source = Source.of(run, None, None)
-        return module.export(source, source.variants([]), "cpu")
+    source = Source.of(run, None, None)
+    return module.export(source, source.variants([]), "cpu")
 
 
 @pytest.fixture(scope="module")

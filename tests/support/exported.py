@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,7 @@ from tiny import run_lottery, settings, tiny_config
 from torch import nn
 from transformers import LxmertConfig, LxmertForQuestionAnswering
 
-from exporters.graph.trace import Graph, build_graph
+from exporters.graph.trace import Graph
 from lxcompress.data.dataset import Dataset
 from lxcompress.model.lxmert import load_model
 from lxcompress.model.prunable import prunable_parameters
@@ -40,16 +37,6 @@ CONFIGS = {
         l_layers=2, r_layers=1, x_layers=1, num_attention_heads=1, hidden_act="relu"
     ),
 }
-
-
-@functools.cache
-def _graph_of(config: str, units: tuple[tuple[str, int], ...]) -> Graph:
-    return build_graph(LxmertConfig.from_dict(json.loads(config)), dict(units))
-
-
-def graph_of(config: LxmertConfig, units: Mapping[str, int] | None = None) -> Graph:
-    """`build_graph`, which takes seconds, once for each architecture."""
-    return _graph_of(config.to_json_string(), tuple((units or {}).items()))
 
 
 @torch.no_grad()

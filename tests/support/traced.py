@@ -9,28 +9,33 @@ import os
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
-from transformers import LxmertConfig
 
-from exporters.graph import trace
-from exporters.graph.trace import Graph
-from lxcompress.system.files import atomic_path
+if TYPE_CHECKING:
+    from transformers import LxmertConfig
+
+    from exporters.graph.trace import Graph
 
 FOLDER = "LXCOMPRESS_TESTS_TRACED"
 """The variable of the environment with the folder that the processes of one test run share."""
 
-Build = Callable[[LxmertConfig, Mapping[str, int] | None], Graph]
+Build = Callable[["LxmertConfig", Mapping[str, int] | None], "Graph"]
 
 
 def share_traces() -> None:
     """Replace `build_graph`, for every module that is imported later, by one that remembers."""
+    from exporters.graph import trace
+
     once = remembered(trace.build_graph, Path(os.environ[FOLDER]))
     trace.build_graph = once  # type: ignore[assignment]
 
 
 def build_again(config: LxmertConfig) -> Graph:
     """Trace, although the graph is remembered."""
+    from exporters.graph import trace
+
     traced: Graph = trace.build_graph.__wrapped__(config)  # type: ignore[attr-defined]
     return traced
 
@@ -47,9 +52,10 @@ def remembered(build: Build, folder: Path) -> Build:
             path = folder / name
             with FileLock(f"{path}.lock"):
                 if not path.exists():
-                    graph = build(config, units)
-                    with atomic_path(path) as temporary:
-                        temporary.write_bytes(pickle.dumps(graph))
+                    # A process that is killed leaves no part of a file under this name.
+                    temporary = path.with_suffix(".tmp")
+                    temporary.write_bytes(pickle.dumps(build(config, units)))
+                    temporary.replace(path)
             in_memory[name] = pickle.loads(path.read_bytes())
         return in_memory[name]
 

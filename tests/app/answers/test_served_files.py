@@ -6,7 +6,6 @@ from pathlib import Path
 
 import onnx
 import pytest
-from exported import graph_of
 from hub_cache import BASE, VQA, add_repository, published_files, tokenizer_files, use_cache
 from onnx import helper
 from served import service_of
@@ -16,7 +15,6 @@ from app.answers.open_service import ServiceOptions, open_detector_of
 from app.answers.served_files import ModelOptions, ServedFiles, find_newest_run
 from app.answers.service import reply_to_json
 from app.page import cards, html
-from exporters import export
 from lxcompress.data.dataset import Dataset
 from lxcompress.errors import ConfigError, ModelError, RunError
 from lxcompress.model.tokenizer import build_tokenizer
@@ -132,11 +130,8 @@ def test_a_detector_that_does_not_fit_is_rejected(tiny_exported: Path, tmp_path:
         open_detector_of(find(tiny_exported), ServiceOptions(detector="butd"))
 
 
-def test_a_model_folder_and_an_exported_file_answer_alone(
-    tiny_exported: Path, scene: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_folder_and_an_exported_file_answer_alone(tiny_exported: Path, scene: Path) -> None:
     """The ticket's folder is exported into the cache, once."""
-    monkeypatch.setattr(export, "build_graph", graph_of)
     question = "is there a red circle?"
     files = [find(tiny_exported / "ticket"), find(tiny_exported / "onnx" / "model_sparse.onnx")]
     assert [len(one.missing) for one in files] == [1, 0]

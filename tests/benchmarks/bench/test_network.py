@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from compacted import HALF, kept_units, structured_run
 
 from benchmarks.bench.network import SUBLAYERS, of_files
@@ -18,7 +17,6 @@ from lxcompress.run import Run
 VARIANT = "sparse-fp32"
 
 
-@pytest.mark.usefixtures("traced_once")
 def test_network_of_a_structured_ticket(tiny_run: Path, tmp_path: Path) -> None:
     run = Run(structured_run(tiny_run, tmp_path / "run"))
     source = Source.of(run.folder, None, None)

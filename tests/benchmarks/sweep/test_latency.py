@@ -14,7 +14,6 @@ from benchmarks.sweep.latency import check_latency, measure_latency
 from lxcompress.errors import ConfigError
 
 
-@pytest.mark.usefixtures("traced_once")
 def test_winning_tickets_of_the_first_seed_are_measured(
     finished_sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,6 @@ from exported import (
     CONFIGS,
     FILES,
     Arrays,
-    graph_of,
     in_onnx,
     in_pytorch,
     in_reference_evaluator,
@@ -27,7 +26,7 @@ from transformers import LxmertForQuestionAnswering
 import lxcompress
 from exporters.encodings.encode_model import encode_model
 from exporters.graph.metadata import AnswerMetadata
-from exporters.graph.trace import Graph
+from exporters.graph.trace import Graph, build_graph
 from exporters.variants import VARIANTS
 from lxcompress.errors import ModelError
 from lxcompress.model.prunable import prunable_parameters
@@ -42,7 +41,7 @@ MATRIX = "lxmert.encoder.layer.0.attention.self.query.weight"
 
 @pytest.fixture(scope="module")
 def graph() -> Graph:
-    return graph_of(CONFIG)
+    return build_graph(CONFIG)
 
 
 @pytest.fixture(scope="module")

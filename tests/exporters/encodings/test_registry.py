@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exported import CONFIGS, FILES, graph_of, same_bits
+from exported import CONFIGS, FILES, same_bits
 from onnx import ModelProto
 
 from exporters.encodings import registry
@@ -17,7 +17,7 @@ from exporters.encodings.dense import Dense
 from exporters.encodings.int8 import Int8
 from exporters.encodings.registry import ENCODINGS, choose_encodings, find_encodings
 from exporters.graph.onnx_file import OnnxFile
-from exporters.graph.trace import Graph
+from exporters.graph.trace import Graph, build_graph
 from exporters.variants import VARIANTS, Variant
 from lxcompress.model.lxmert import load_model, read_config
 from lxcompress.model.prunable import prunable_parameters
@@ -176,7 +176,7 @@ def test_encodings_of_a_file_are_those_that_were_chosen(tiny_exported: Path, nam
     folder = tiny_exported / "ticket"
     mask = Mask.load(folder / "mask.safetensors", prunable_parameters(load_model(folder)))
     remaining = {name: int(keep.sum()) for name, keep in mask.items()}
-    chosen = choose_encodings(graph_of(read_config(folder)), VARIANTS[name], remaining)
+    chosen = choose_encodings(build_graph(read_config(folder)), VARIANTS[name], remaining)
     found = find_encodings(OnnxFile(tiny_exported / "onnx" / FILES[name]).model)
     assert found.keys() == chosen.keys()
     for weight, encoding in chosen.items():
@@ -185,7 +185,7 @@ def test_encodings_of_a_file_are_those_that_were_chosen(tiny_exported: Path, nam
 
 def test_names_are_unique() -> None:
     assert len({kind.NAME for kind in ENCODINGS}) == len(ENCODINGS)
-    encodings = choose_encodings(graph_of(CONFIGS["deep"]), VARIANTS["sparse-int8"], {})
+    encodings = choose_encodings(build_graph(CONFIGS["deep"]), VARIANTS["sparse-int8"], {})
     stored = [encoding.kinds(name) for name, encoding in encodings.items()]
     names = list(itertools.chain.from_iterable(stored))
     assert len(set(names)) == len(names)

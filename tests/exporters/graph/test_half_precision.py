@@ -8,7 +8,6 @@ import pytest
 from exported import (
     CONFIGS,
     Arrays,
-    graph_of,
     in_onnx,
     in_reference_evaluator,
     noisy_model,
@@ -19,6 +18,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from transformers import LxmertConfig, LxmertForQuestionAnswering
 
 from exporters.graph.half_precision import to_half
+from exporters.graph.trace import build_graph
 
 FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 
@@ -35,7 +35,7 @@ def model(config: LxmertConfig) -> LxmertForQuestionAnswering:
 
 @pytest.fixture(scope="module")
 def full(config: LxmertConfig, model: LxmertForQuestionAnswering) -> ModelProto:
-    return with_weights(graph_of(config), model)
+    return with_weights(build_graph(config), model)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import pytest
 from exported import (
     CONFIGS,
     FILES,
-    graph_of,
     in_reference_evaluator,
     noisy_model,
     some_inputs,
@@ -19,12 +18,13 @@ from exported import (
 from onnx import ModelProto
 
 from exporters.graph.residuals import unfused_residuals
+from exporters.graph.trace import build_graph
 
 
 @pytest.fixture(scope="module")
 def before() -> ModelProto:
     config = CONFIGS["deep"]
-    return with_weights(graph_of(config), noisy_model(config))
+    return with_weights(build_graph(config), noisy_model(config))
 
 
 def operators(model: ModelProto) -> Counter[str]:

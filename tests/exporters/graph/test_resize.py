@@ -1,11 +1,11 @@
 """Graphs of other numbers of heads and neurons, without tracing."""
 
 import pytest
-from exported import graph_of
 from tiny import tiny_config
 from transformers import LxmertForQuestionAnswering
 
 from exporters.graph.resize import resize
+from exporters.graph.trace import build_graph
 from lxcompress.model.sublayers import sublayers
 
 CONFIG = tiny_config(hidden_size=48, num_attention_heads=3, l_layers=1)
@@ -17,8 +17,8 @@ def test_a_resized_graph_is_the_one_that_tracing_gives() -> None:
         layer: 2 if layer.kind == "heads" else 10 + index for index, layer in enumerate(LAYERS)
     }
     del units[LAYERS[0]]  # keeps all
-    resized = resize(graph_of(CONFIG), units)
-    traced = graph_of(CONFIG, {layer.name: count for layer, count in units.items()})
+    resized = resize(build_graph(CONFIG), units)
+    traced = build_graph(CONFIG, {layer.name: count for layer, count in units.items()})
     assert resized.weights == traced.weights
     assert resized.matrices == traced.matrices and resized.tables == traced.tables
     assert resized.model.SerializeToString(deterministic=True) == traced.model.SerializeToString(
@@ -28,4 +28,4 @@ def test_a_resized_graph_is_the_one_that_tracing_gives() -> None:
 
 def test_a_sublayer_without_units_has_to_be_traced() -> None:
     with pytest.raises(ValueError, match="has to be traced"):
-        resize(graph_of(CONFIG), {LAYERS[0]: 0})
+        resize(build_graph(CONFIG), {LAYERS[0]: 0})

@@ -10,7 +10,6 @@ import pytest
 import torch
 from exported import (
     CONFIGS,
-    graph_of,
     in_pytorch,
     in_reference_evaluator,
     noisy_model,
@@ -26,7 +25,7 @@ from traced import build_again
 from transformers import LxmertConfig, LxmertForQuestionAnswering
 from transformers.models.lxmert.modeling_lxmert import LxmertAttention
 
-from exporters.graph.trace import Graph
+from exporters.graph.trace import Graph, build_graph
 
 ATTENTIONS = {"deep": 1 + 2 + 4 + 4 + 2, "wide": 2 + 1 + 2}
 
@@ -44,7 +43,7 @@ class Traced:
 @pytest.fixture(scope="module", params=CONFIGS)
 def traced(request: pytest.FixtureRequest) -> Traced:
     config = CONFIGS[request.param]
-    model, graph = noisy_model(config), graph_of(config)
+    model, graph = noisy_model(config), build_graph(config)
     assert {type(module) for module in model.modules() if "Attention" in type(module).__name__} >= {
         LxmertAttention  # none of ours
     }
@@ -199,4 +198,4 @@ def test_tracing_is_quiet_and_deterministic(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert logging.root.manager.disable == level
     assert torch.equal(torch.random.get_rng_state(), generator)
-    assert again == graph_of(CONFIGS["wide"])
+    assert again == build_graph(CONFIGS["wide"])

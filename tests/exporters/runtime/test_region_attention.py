@@ -9,7 +9,6 @@ import torch
 from exported import (
     CONFIGS,
     FILES,
-    graph_of,
     in_onnx,
     noisy_model,
     same_bits,
@@ -21,6 +20,7 @@ from tiny import tiny_config
 from transformers import LxmertForQuestionAnswering
 
 from exporters.graph.half_precision import to_half
+from exporters.graph.trace import build_graph
 from exporters.runtime import OnnxVqaModel
 from exporters.runtime.region_attention import REGION_ATTENTION, add_region_attention
 from lxcompress.errors import ModelError
@@ -44,7 +44,7 @@ def in_hugging_face(model: LxmertForQuestionAnswering, inputs: dict[str, np.ndar
 def test_attention_of_hugging_face(name: str, sizes: tuple[int, int, int]) -> None:
     config = CONFIGS[name]
     model, inputs = noisy_model(config), some_inputs(config, *sizes)
-    graph = with_weights(graph_of(config), model)
+    graph = with_weights(build_graph(config), model)
     plain = in_onnx(graph, inputs)
     add_region_attention(graph)
     found = in_onnx(graph, inputs, REGION_ATTENTION)
@@ -85,7 +85,7 @@ def test_layers_without_heads(without: int) -> None:
     kept |= {across.format(layer): torch.zeros(4) > 0 for layer in range(2 - without, 2)}
     units = {name: int(heads.sum()) for name, heads in kept.items()}
     small = compact(model, kept)
-    graph = with_weights(graph_of(config, units), small)
+    graph = with_weights(build_graph(config, units), small)
     plain = in_onnx(graph, inputs)
     for complete in (graph, to_half(graph)):
         add_region_attention(complete)
@@ -107,7 +107,7 @@ def test_layers_without_heads(without: int) -> None:
 def test_a_graph_without_cross_modality(tiny_exported: Path) -> None:
     with pytest.raises(ModelError, match="no cross-modality layer"):
         add_region_attention(ModelProto())
-    altered = graph_of(CONFIGS["wide"]).model
+    altered = build_graph(CONFIGS["wide"]).model
     model = ModelProto()
     model.CopyFrom(altered)
     for node in model.graph.node:

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from exported import FILES, graph_of, in_onnx
+from exported import FILES, in_onnx
 from transformers import LxmertForQuestionAnswering
 from verified import Original, file_of, with_other_weights
 
 from exporters.encodings.encode_model import encode_model
 from exporters.graph.onnx_file import OnnxFile, write_model
+from exporters.graph.trace import build_graph
 from exporters.variants import VARIANTS
 from exporters.verify import answers as module
 from exporters.verify.answers import check_answers
@@ -73,7 +74,7 @@ def export_file(
 ) -> OnnxFile:
     """A file of other weights than the original's."""
     parameters = dict(model.named_parameters())
-    graph = graph_of(original.model.config)
+    graph = build_graph(original.model.config)
     encoded = encode_model(graph, parameters, VARIANTS[name], original.answers)
     write_model(encoded, folder / "model.onnx")
     return OnnxFile(folder / "model.onnx")

@@ -9,7 +9,6 @@ import onnx
 import onnxruntime
 import pytest
 from compacted import n_of_m_run
-from exported import graph_of
 from exports import Command
 from onnx import ModelProto, numpy_helper
 from verified import MATRIX, altered, path_of, set_metadata
@@ -26,10 +25,8 @@ SPARSE = ["sparse-fp32", "sparse-fp16", "sparse-int8"]
 
 def exported(run: Path, folder: Path, n: int, m: int) -> Path:
     copy = n_of_m_run(run, folder, n, m)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "build_graph", graph_of)
-        source = Source.of(copy, None, None)
-        module.export(source, source.variants(SPARSE), "cpu")
+    source = Source.of(copy, None, None)
+    module.export(source, source.variants(SPARSE), "cpu")
     return copy
 
 

@@ -33,9 +33,6 @@ DENSE = [*FILES][:3]
 PRUNED = "lxmert.pooler.dense.weight"
 
 
-pytestmark = pytest.mark.usefixtures("traced_once")
-
-
 # -- What export prints -----------------------------------------------------------------------
 
 

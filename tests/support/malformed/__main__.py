@@ -38,11 +38,22 @@ def main() -> None:
         # Always the same path: artefacts contain absolute paths.
         folder = options.base or Path(name)
         work, base = folder / "work", folder / "base"
+        _share_traces_in(folder / "traced")
         os.environ |= {"LXCOMPRESS_CACHE": str(work / "cache"), "TMPDIR": str(work / "tmp")}
         _prepare(work, base)
         numbers = options.only or range(options.first, options.first + options.count)
         problems = _run(options.seed, numbers, base, work, verbose=options.only is not None)
     sys.exit(1 if problems else 0)
+
+
+def _share_traces_in(folder: Path) -> None:
+    """Trace the models' graph once for all inputs, or in a test run once for all tests."""
+    from traced import FOLDER, share_traces
+
+    if FOLDER not in os.environ:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ[FOLDER] = str(folder)
+    share_traces()
 
 
 def _prepare(work: Path, base: Path) -> None:
@@ -71,7 +82,7 @@ def _prepare(work: Path, base: Path) -> None:
 
 
 def _import_and_shorten() -> None:
-    """Import what commands import, trace the models' graph once, let the demo end at once."""
+    """Import what commands import, and let the demo end at once."""
     import importlib
     from contextlib import contextmanager
 
@@ -84,12 +95,7 @@ def _import_and_shorten() -> None:
         *("app.answers.open_service", "app.server", "benchmarks.bench.run", "exporters.export"),
     ):
         importlib.import_module(module)
-    from exported import graph_of
-
     from app import server
-    from exporters import export
-
-    export.build_graph = graph_of
 
     @contextmanager
     def serve_page(*arguments: Any, **options: Any) -> Iterator[server.ServedPage]:

@@ -18,12 +18,12 @@ from dataset_files import (
     write_pictures,
     write_samples,
 )
-from exported import graph_of, noisy_run
+from exported import noisy_run
 from packed import make_ticket
 from tiny import write_model
 from transformers import LxmertForQuestionAnswering
 
-from exporters import export
+from exporters.export import export
 from exporters.packing.pack import pack
 from exporters.source import Source
 from lxcompress.data.dataset import open_dataset
@@ -39,9 +39,8 @@ def make_artefacts(folder: Path) -> None:
     dataset.prepare_regions(*SPLITS)
     model = write_model(folder / "model", dataset)
     noisy_run(folder / "run", dataset, model, data)
-    export.build_graph = graph_of
     source = Source.of(folder / "run", None, None)
-    export.export(source, source.variants(["sparse-int8", "fp32"]), "cpu")
+    export(source, source.variants(["sparse-int8", "fp32"]), "cpu")
     make_ticket(model, folder / "small-ticket")
     pack(folder / "small-ticket", folder / "packed")
     _write_settings(folder, model, data)

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 from call import Call
-from exported import graph_of
 from huggingface_hub import ModelCard
 from transformers import AutoTokenizer, LxmertForQuestionAnswering
 
-from exporters import export
 from exporters.targets.cards.parts import license_of, public_name
 from lxcompress.data.dataset import Dataset
 
@@ -35,11 +33,6 @@ def options(tiny_model: Path, tiny_dataset: Dataset, tmp_path: Path) -> list[Any
     labels = LxmertForQuestionAnswering.from_pretrained(tiny_model).config.id2label
     answers.write_text(json.dumps([labels[number] for number in range(len(labels))]))
     return ["--answers", answers, "--tokenizer", tiny_model, "--variant", "int8"]
-
-
-@pytest.fixture(autouse=True)
-def traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "build_graph", graph_of)
 
 
 def test_a_repository_of_a_model_without_data(

@@ -11,6 +11,7 @@ from exporters.encodings.registry import ENCODINGS
 from exporters.graph.onnx_file import OnnxFile, data_file
 from lxcompress.errors import DeviceError, ModelError
 from lxcompress.system.machine.onnx_providers import why_unusable
+from lxcompress.system.machine.onnx_session import session_options
 from lxcompress.system.machine.threads import threads_for
 from lxcompress.system.text import first_line
 
@@ -47,14 +48,10 @@ def open_session(
         ModelError: ONNX Runtime cannot load the file.
         DeviceError: it would not run on `device`.
     """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings are about its own optimisations
     if threads is None:
         bytes_ = sum(file.stat().st_size for file in (path, data_file(path)) if file.exists())
         threads = threads_for(bytes_ // _BYTES_PER_PARAMETER)
-    options.intra_op_num_threads = threads or 0  # 0: as many as cores
-    # A thread that spins while it waits takes a core from other processes, and gains nothing.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options = session_options(threads or 0)
     if optimized is not None:
         options.optimized_model_filepath = str(optimized)
     # The CUDA provider itself leaves the arithmetic of shapes to the CPU.

@@ -13,6 +13,7 @@ from PIL import Image
 
 from lxcompress.errors import ModelError
 from lxcompress.system.files import check_regular
+from lxcompress.system.machine.onnx_session import session_options
 from lxcompress.system.text import first_line
 from lxcompress.vision.butd.architecture import Architecture
 from lxcompress.vision.butd.detector import check_finite, prepare
@@ -53,11 +54,7 @@ class OnnxBottomUpDetector:
         check_regular(self._path, ModelError)
         if not self._path.is_file():
             raise ModelError(f"no such detector file: {path}")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # its warnings are about its own optimisations
-        options.intra_op_num_threads = threads or 0
-        # A thread that spins while it waits takes a core from other processes, and gains nothing.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options = session_options(threads or 0)
         try:
             self._session = onnxruntime.InferenceSession(
                 str(self._path), options, providers=["CPUExecutionProvider"]

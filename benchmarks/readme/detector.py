@@ -25,7 +25,7 @@ from PIL import Image
 from benchmarks.measure.random_detector import random_network
 from benchmarks.measure.statistics import median_ratio
 from benchmarks.readme import speed_report
-from exporters.detector.export import export_detector
+from exporters.detector.export import export_detector, generated_picture
 from lxcompress.data.regions.picture_files import find_pictures
 from lxcompress.system.timing import time_in_rounds
 from lxcompress.vision.butd.architecture import Architecture
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=1, help="of each picture")
     given = parser.parse_args(arguments)
     if given.pictures is None:
-        pictures = [_generated()]
+        pictures = [generated_picture(0, *_GENERATED)]
     else:
         paths = list(find_pictures([given.pictures]).values())[: given.number]
         pictures = [open_picture(path) for path in paths]
@@ -191,13 +191,6 @@ def _rows(measured: dict[str, Any]) -> list[dict[str, str]]:
             }
         )
     return rows
-
-
-def _generated() -> Image.Image:
-    """Smooth colours with some detail, as photographs have."""
-    coarse = np.random.default_rng(0).integers(0, 256, (7, 9, 3)).astype(np.uint8)
-    height, width = _GENERATED
-    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def _check(detector: BottomUpDetector, written: Path, path: Path) -> DetectorChe
     regions = same = 0
     boxes = features = 0.0
     for number, size in enumerate(_SIZES):
-        pixels = prepare(_picture(number, *size), detector.network.architecture)
+        pixels = prepare(generated_picture(number, *size), detector.network.architecture)
         expected = detector.find(pixels)
         compared = compare_regions(expected, file.run(pixels.numpy()))
         regions += compared.regions
@@ -99,7 +99,7 @@ def _check(detector: BottomUpDetector, written: Path, path: Path) -> DetectorChe
     return check
 
 
-def _picture(seed: int, height: int, width: int) -> Image.Image:
+def generated_picture(seed: int, height: int, width: int) -> Image.Image:
     """Smooth colours with some detail, as photographs have."""
     coarse = np.random.default_rng(seed).integers(0, 256, (7, 9, 3)).astype(np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)

@@ -37,13 +37,13 @@ class ModelOptions:
 
     def check_for_run(self) -> None:
         """Raise ConfigError if an option does not fit any run."""
-        self.reject("answers tokenizer", "a run has its own answers")
+        self.reject("a run has its own answers", "answers", "tokenizer")
         _check_variant("variant", self.variant, sparse=True)
         _check_variant("dense-variant", self.dense_variant, sparse=False)
 
-    def reject(self, names: str, why: str) -> None:
-        """Raise ConfigError if one of these options, separated by spaces, is given."""
-        for name in names.split():
+    def reject(self, why: str, *names: str) -> None:
+        """Raise ConfigError if one of these options is given."""
+        for name in names:
             if getattr(self, name) is not None:
                 raise ConfigError(f"{why}; leave out --{name.replace('_', '-')}")
 
@@ -83,13 +83,13 @@ class ServedFiles:
         """
         path = Path(name)
         if path.suffix == _ONNX:
-            options.reject("answers tokenizer", f"{name} has its own answers")
-            options.reject("variant dense_variant", f"{name} is one exported file")
+            options.reject(f"{name} has its own answers", "answers", "tokenizer")
+            options.reject(f"{name} is one exported file", "variant", "dense_variant")
             return cls(name, path, None, _feature_size(path))
         if Run(path).exists():
             options.check_for_run()
             return cls._of_run(name, Run.open_finished(path), options)
-        options.reject("dense_variant", f"{name} is not a run, so no dense model is beside it")
+        options.reject(f"{name} is not a run, so no dense model is beside it", "dense_variant")
         return cls._of_model(name, options)
 
     @classmethod

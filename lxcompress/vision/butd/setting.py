@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lxcompress.errors import ConfigError
 
@@ -70,7 +70,7 @@ class DetectorSetting:
             return self
         # On a GPU the detector is fast enough without.
         precision = "bf16" if native and device == "cpu" else "fp32"
-        return DetectorSetting(precision, self.proposals, self.screening)
+        return replace(self, precision=precision)
 
     def describe(self) -> str:
         """How a definite setting differs from the exact one: ", screened, bf16"; "" if it is it."""

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lxcompress.cli.options import Answers, DetectorPrecision, OtherTokenizer, Proposals, Screening
+from lxcompress.cli.options import (
+    Answers,
+    Detector,
+    DetectorPrecision,
+    DetectorWeights,
+    OtherTokenizer,
+    Proposals,
+    Screening,
+)
 from lxcompress.vision.butd.setting import MAX_PROPOSALS
 
 if TYPE_CHECKING:
@@ -40,18 +48,8 @@ def ask(
     ] = None,
     answers: Answers = None,
     tokenizer: OtherTokenizer = None,
-    detector: Annotated[
-        str | None,
-        typer.Option(
-            help="pixel or butd. [default: that of the run's data, or by the model's features]"
-        ),
-    ] = None,
-    detector_weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder, hub id or exported ONNX file of butd. [default: the published weights]"
-        ),
-    ] = None,
+    detector: Detector = None,
+    detector_weights: DetectorWeights = None,
     detector_precision: DetectorPrecision = "auto",
     proposals: Proposals = MAX_PROPOSALS,
     screening: Screening = True,

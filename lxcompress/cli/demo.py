@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from lxcompress.cli.options import Answers, DetectorPrecision, OtherTokenizer, Proposals, Screening
+from lxcompress.cli.options import (
+    Answers,
+    Detector,
+    DetectorPrecision,
+    DetectorWeights,
+    OtherTokenizer,
+    Proposals,
+    Screening,
+)
 from lxcompress.vision.butd.setting import MAX_PROPOSALS
 
 _RUNS = Path("runs")
@@ -45,18 +53,8 @@ def demo(
             min=1, help="CPU threads of each model. [default: 1 for a small model, else all cores]"
         ),
     ] = None,
-    detector: Annotated[
-        str | None,
-        typer.Option(
-            help="pixel or butd. [default: that of the run's data, or by the model's features]"
-        ),
-    ] = None,
-    detector_weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder, hub id or exported ONNX file of butd. [default: the published weights]"
-        ),
-    ] = None,
+    detector: Detector = None,
+    detector_weights: DetectorWeights = None,
     detector_precision: DetectorPrecision = "auto",
     proposals: Proposals = MAX_PROPOSALS,
     screening: Screening = True,

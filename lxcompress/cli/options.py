@@ -39,6 +39,18 @@ OtherTokenizer = Annotated[
         "--tokenizer", help="Tokenizer folder or hub id for a model without one. [default: its own]"
     ),
 ]
+Detector = Annotated[
+    str | None,
+    typer.Option(
+        help="pixel or butd. [default: that of the run's data, or by the model's features]"
+    ),
+]
+DetectorWeights = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder, hub id or exported ONNX file of butd. [default: the published weights]"
+    ),
+]
 DetectorPrecision = Annotated[
     str,
     typer.Option(

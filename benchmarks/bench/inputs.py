@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import torch
 from transformers import LxmertConfig, LxmertForQuestionAnswering
 
 from benchmarks.bench.schema import Model
@@ -18,6 +17,7 @@ from exporters.variants import VARIANTS, Variant
 from lxcompress.config import MAX_TOKENS
 from lxcompress.data.batches import EncodedQuestions
 from lxcompress.errors import ConfigError, RunError
+from lxcompress.model.lxmert import without_weights
 from lxcompress.result import DatasetRecord, RunResult
 
 _LOADED_AS: dict[Model, Variant] = {
@@ -89,8 +89,7 @@ class BenchInputs:
 
     def shapes(self) -> LxmertForQuestionAnswering:
         """Return the dense model without its weights, on the device "meta"."""
-        with torch.device("meta"):
-            return LxmertForQuestionAnswering(self.config)
+        return without_weights(self.config)
 
     @property
     def dataset(self) -> DatasetRecord | None:

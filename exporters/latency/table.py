@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.optimize import isotonic_regression
-from transformers import LxmertConfig, LxmertForQuestionAnswering
+from transformers import LxmertConfig
 
 import lxcompress
 from exporters.encodings.encode_model import encode_model
@@ -37,6 +37,7 @@ from exporters.graph.trace import Graph, build_graph
 from exporters.runtime.session import stock_session
 from exporters.variants import VARIANTS
 from lxcompress.errors import ConfigError
+from lxcompress.model.lxmert import without_weights
 from lxcompress.model.sublayers import Sublayer, sublayers
 from lxcompress.pruning.latency_table import LatencyTable
 from lxcompress.system.cache import writable_cache
@@ -78,7 +79,7 @@ def latency_table(
     Raises:
         ConfigError: the cache cannot be written to, or holds a table of another machine.
     """
-    model = _on_meta(architecture)
+    model = without_weights(architecture)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     machine = onnx_machine(threads_for(parameters))
     shape: dict[str, Any] = {
@@ -142,7 +143,7 @@ def _measure(
                 for count in _fewer_units(layers[0])
             }
             shares[kind] = _shares(smaller, layers, all_units)
-        layers = sublayers(_on_meta(architecture))
+        layers = sublayers(without_weights(architecture))
         whole_models = {"all": open_model(whole_graph)}
         for name, size in (("half", 1), ("one", 0)):
             units = {layer: _sizes(layer)[size] for layer in layers}
@@ -176,11 +177,6 @@ def _architectures(architecture: LxmertConfig) -> tuple[LxmertConfig, LxmertConf
     return whole, few
 
 
-def _on_meta(architecture: LxmertConfig) -> LxmertForQuestionAnswering:
-    with torch.device("meta"):
-        return LxmertForQuestionAnswering(architecture)
-
-
 def _kind(layer: Sublayer, architecture: LxmertConfig) -> str:
     """Return which sublayers of an architecture take as long as `layer`."""
     found = re.fullmatch(r"lxmert\.encoder\.(layer|r_layers|x_layers)\.(\d+)\.(.+)", layer.name)
@@ -196,7 +192,7 @@ def _kind(layer: Sublayer, architecture: LxmertConfig) -> str:
 
 def _by_kind(architecture: LxmertConfig) -> dict[str, list[Sublayer]]:
     kinds: dict[str, list[Sublayer]] = {}
-    for layer in sublayers(_on_meta(architecture)):
+    for layer in sublayers(without_weights(architecture)):
         kinds.setdefault(_kind(layer, architecture), []).append(layer)
     return kinds
 

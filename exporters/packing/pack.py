@@ -33,7 +33,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import LxmertForQuestionAnswering
 
 from exporters.encodings.bitmask import MASK_SUFFIX, VALUES_SUFFIX, compress, decompress
 from exporters.packing.safetensors_file import (
@@ -47,7 +46,7 @@ from exporters.packing.safetensors_file import (
 )
 from lxcompress.errors import ModelError
 from lxcompress.model.folder import MASK_FILE, MODEL_CONFIG, MODEL_WEIGHTS
-from lxcompress.model.lxmert import read_config
+from lxcompress.model.lxmert import read_config, without_weights
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.pruning.mask import Mask
 from lxcompress.run import Run
@@ -202,8 +201,7 @@ def _prunable_of(model: Path) -> Mapping[str, torch.Tensor]:
     """Return the prunable weights of an LXMERT on the meta device: names and shapes, no values."""
     config = read_config(model / MODEL_CONFIG)
     try:
-        with torch.device("meta"):
-            return prunable_parameters(LxmertForQuestionAnswering(config))
+        return prunable_parameters(without_weights(config))
     except Exception as problem:  # transformers raises many kinds for an invalid configuration
         raise ModelError(f"{model / MODEL_CONFIG} is not of an LXMERT: {problem}") from problem
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import LxmertConfig, LxmertForQuestionAnswering, PreTrainedTokenizerBase
+from transformers import LxmertConfig, PreTrainedTokenizerBase
 
 from lxcompress.conversion.architecture import Architecture, infer_architecture
 from lxcompress.conversion.checkpoint_file import read_state_dict
@@ -16,8 +16,7 @@ from lxcompress.errors import ConfigError, ModelError
 from lxcompress.model.answer_head import set_labels
 from lxcompress.model.answer_list import find_answers
 from lxcompress.model.folder import MASK_FILE
-from lxcompress.model.locate import quiet_transformers
-from lxcompress.model.lxmert import save_model
+from lxcompress.model.lxmert import save_model, without_weights
 from lxcompress.model.prunable import prunable_parameters
 from lxcompress.model.tokenizer import (
     BASE_VOCABULARY,
@@ -147,8 +146,7 @@ def _mask(masks: Mapping[str, torch.Tensor], config: LxmertConfig) -> tuple[Mask
     """Return the mask over all prunable weights, and the masked tensors that are not prunable."""
     if not masks:
         return None, []
-    with torch.device("meta"), quiet_transformers():
-        weights = prunable_parameters(LxmertForQuestionAnswering(config))
+    weights = prunable_parameters(without_weights(config))
     mask = Mask(
         {
             name: masks.get(name, torch.ones(weight.shape, dtype=torch.bool))

@@ -78,6 +78,12 @@ def load_model(source: str | Path, *, without_head: bool = False) -> LxmertForQu
     return model
 
 
+def without_weights(config: LxmertConfig) -> LxmertForQuestionAnswering:
+    """Return a model of this architecture on the device "meta": names and shapes, no values."""
+    with torch.device("meta"), quiet_transformers():
+        return LxmertForQuestionAnswering(config)
+
+
 def _check_finite(model: nn.Module, source: str | Path) -> None:
     """Raise ModelError for NaN or infinity: the model would give the same answer to everything."""
     for name, tensor in model.state_dict().items():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from multiprocessing.context import BaseContext
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -21,6 +23,10 @@ from lxcompress.system.child_process import safe_path
 
 # A task whose process is killed (mostly for lack of memory) is tried this often in all.
 _MAX_ATTEMPTS = 3
+# Importing PyTorch and Transformers takes seconds. On Linux one process does it, and the workers
+# are forked from that process, which runs no threads. (This process may: forking it would copy
+# locks that its threads hold.) On other systems, libraries do not survive a fork.
+_FORK_SERVER = sys.platform == "linux"
 
 _stopping: Event  # set in a worker process: the sweep is being stopped
 
@@ -34,9 +40,13 @@ def run_in_processes(
     processes use the GPUs in `gpus` in rotation. A process that is killed is replaced, and its
     task continues from the checkpoint, up to `_MAX_ATTEMPTS` times.
     """
+    context = multiprocessing.get_context("forkserver" if _FORK_SERVER else "spawn")
+    if _FORK_SERVER and not gpus:  # CUDA does not work in a process whose parent looked for it
+        context.set_forkserver_preload([execute.__module__])
     with safe_path():
-        stop = multiprocessing.get_context("spawn").Event()  # starts its resource tracker
-    idle = [WorkerSlot(gpus[index % len(gpus)] if gpus else "", stop) for index in range(jobs)]
+        stop = context.Event()  # starts its resource tracker
+    slots = (gpus[index % len(gpus)] if gpus else "" for index in range(jobs))
+    idle = [WorkerSlot(context, gpu, stop) for gpu in slots]
     dense = {task.folder for task in tasks if task.dense is None}
     ready = deque(task for task in tasks if task.dense not in dense)
     waiting = [task for task in tasks if task.dense in dense]
@@ -88,15 +98,13 @@ class WorkerSlot:
     Each slot has a pool of its own, because a dead process breaks all tasks of its pool.
     """
 
-    def __init__(self, gpu: str, stop: Event) -> None:
-        self._gpu, self._stop = gpu, stop
+    def __init__(self, context: BaseContext, gpu: str, stop: Event) -> None:
+        self._context, self._gpu, self._stop = context, gpu, stop
         self._used = False
         self.pool = self._new_pool()
 
     def _new_pool(self) -> ProcessPoolExecutor:
-        # Forking would copy a process whose threads hold locks.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, context, _initialize, (self._gpu, self._stop))
+        return ProcessPoolExecutor(1, self._context, _initialize, (self._gpu, self._stop))
 
     def restart(self) -> None:
         """Replace the worker process by a new one."""

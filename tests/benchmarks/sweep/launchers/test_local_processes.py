@@ -6,7 +6,6 @@ import signal
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 from processes import assert_same_file
 from sweep_command import CELLS, plan_like
@@ -54,12 +53,7 @@ def test_a_killed_worker_is_replaced_while_the_other_continues(
     for task, failure in run_in_processes(plan.tasks(), 2):
         outcomes.append((task.name, failure))
         if task.dense is None:
-            workers = [
-                child
-                for child in psutil.Process().children()
-                if "spawn_main" in " ".join(child.cmdline())
-            ]
-            workers[0].kill()
+            multiprocessing.active_children()[0].kill()
     assert sorted(outcomes) == [(name, None) for name in sorted(CELLS | {"dense-seed0"})]
     for cell in CELLS:
         ticket = f"cells/{cell}/ticket/model.safetensors"
@@ -75,7 +69,8 @@ def test_a_worker_killed_while_idle_is_replaced(
 ) -> None:
     """As the kernel does it when other processes need the memory."""
     monkeypatch.setattr(local_processes, "_run_task", _process_id)
-    slot = WorkerSlot("", multiprocessing.get_context("spawn").Event())
+    context = multiprocessing.get_context("forkserver")
+    slot = WorkerSlot(context, "", context.Event())
     task = Task(tmp_path, PruneConfig.parse({}), threads=1)
     try:
         first = int(slot.start(task).result() or "")

@@ -177,11 +177,10 @@ def finished_sweep(
     tmp_path_factory: pytest.TempPathFactory, sweep_arguments: Callable[..., list[str]]
 ) -> Path:
     """A sweep of four cells, executed one after the other; do not write to it."""
-    from processes import finish
-    from sweep_command import start
+    from processes import COMMAND, Script
 
     folder = tmp_path_factory.mktemp("finished") / "sweep"
-    code, text = finish(start(sweep_arguments(folder, "--jobs", 1)))
+    code, text = Script(COMMAND, *sweep_arguments(folder, "--jobs", 1)).finish()
     assert code == 0, text
     return folder
 

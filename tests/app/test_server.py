@@ -3,8 +3,6 @@
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ import pytest
 from api_client import ask_with_client
 from call import Call
 from PIL import Image
+from processes import Script
 from served import META, Served, run_demo
 
 from app import server
@@ -332,10 +331,9 @@ def test_share_without_gradios_servers_is_an_error(tiny_exported: Path, tmp_path
         "from lxcompress.cli.main import main\n"
         "main()\n"
     )
-    command = [sys.executable, "-c", code, "demo", str(tiny_exported), "--share"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: --share: no public address")
+    exit_code, text = Script(code, "demo", tiny_exported, "--share").finish()
+    assert exit_code == 2
+    assert text.splitlines()[-1].startswith("error: --share: no public address")
 
 
 def test_a_port_taken_while_the_page_is_built(

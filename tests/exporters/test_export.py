@@ -5,13 +5,10 @@ import functools
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import deadly
 import onnx
 import pytest
 import yaml
@@ -25,6 +22,7 @@ from exports import (
     read_report,
     retrain,
 )
+from processes import Script
 from transformers import LxmertForQuestionAnswering
 
 from exporters import export as module
@@ -323,20 +321,13 @@ def test_interrupted(run: Path, command: Command, monkeypatch: pytest.MonkeyPatc
 
 # As in tests/lxcompress/test_kill.py, a process kills itself just before or after it moves a file
 # of that name for the n-th time: first within the work folder, then, checked, to the output folder.
-# Processes are forked after the graph is traced, which takes most of the time.
-_KILLED = (
-    deadly.IMPORT
-    + """
+_KILLED = """
 import os, signal, sys, traceback
 from pathlib import Path
-from exporters import export
+from deadly import die_at
 from lxcompress.cli.main import main
-from lxcompress.model.lxmert import read_config
 
 moments, run = sys.argv[1], Path(sys.argv[3])
-graph = export.build_graph(read_config(run / "dense"))
-export.build_graph = lambda config, units: graph
-
 for moment in moments.split(","):
     child = os.fork()
     if not child:
@@ -351,7 +342,6 @@ for moment in moments.split(","):
         sys.exit(f"not killed {moment}")
     print(moment, sorted(path.name for path in (run / "onnx").iterdir()))
 """
-)
 MOMENTS = (
     "before 1 model.onnx",  # incomplete
     "after 1 model.onnx",  # complete, not yet checked
@@ -369,10 +359,9 @@ MOMENTS = (
 def test_killed_at_any_moment(run: Path, tiny_exported: Path, command: Command) -> None:
     wanted = ("fp32", "sparse-fp16", "sparse-int8")
     arguments = [part for name in wanted for part in ("--variant", name)]
-    script = [sys.executable, "-c", _KILLED, ",".join(MOMENTS), "export", str(run), *arguments]
-    done = subprocess.run(script, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    seen = [line.partition(" [") for line in done.stdout.splitlines() if " [" in line]
+    code, text = Script(_KILLED, ",".join(MOMENTS), "export", run, *arguments).finish()
+    assert code == 0, text
+    seen = [line.partition(" [") for line in text.splitlines() if " ['" in line]
     assert tuple(moment for moment, _, _ in seen) == MOMENTS
     # A file is in the output folder only after its checks; at most one work folder is left.
     for number, (_, _, listing) in enumerate(seen):

@@ -3,26 +3,20 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import deadly
 import pytest
-from processes import assert_same_file, finish, wait_for
+from processes import Script, assert_same_file, wait_for
 
 # The command, with a checkpoint after every step, once for each moment, in a process of its own.
 # At its moment that process kills itself, just before or after the n-th time that it puts an
-# artefact of that name in its place. (They are forked, because imports take most of the time.)
-_COMMAND = (
-    deadly.IMPORT
-    + """
+# artefact of that name in its place.
+_COMMAND = """
 import os, signal, sys
-from pathlib import Path
+from deadly import die_at
 from lxcompress.training import checkpoint
 from lxcompress.cli.main import main
-import lxcompress.lottery, lxcompress.pruning.magnitude
 
 checkpoint._CHECKPOINT_SECONDS, checkpoint._CHECKPOINT_SHARE = 0, float("inf")
 
@@ -36,7 +30,8 @@ for moment in filter(None, moments.split(",")):
         sys.exit(f"not killed {moment}")
 main()
 """
-)
+# As in the background of a shell without job control.
+_IGNORE_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 
@@ -61,45 +56,24 @@ FILES = (
 )
 
 
-def ignore_sigint() -> None:
-    """Ignore SIGINT, as in the background of a shell without job control."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def start(
     output: Path,
     model: Path,
     data: Path,
     *moments: str,
-    before: Callable[[], None] | None = None,
+    before: str = "",
     more: Sequence[str] = (),
-) -> subprocess.Popen[str]:
+) -> Script:
     options = ["--data", data, "--model", model, "--sparsity", "0.2", "--epochs", "1"]
     options += ["--batch-size", "16", "--learning-rate", "1e-3", "--device", "cpu"]
-    command = [
-        sys.executable,
-        "-c",
-        _COMMAND,
-        ",".join(moments),
-        "prune",
-        "--output",
-        output,
-        *options,
-        *more,
-    ]
-    return subprocess.Popen(
-        list(map(str, command)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=before,
-    )
+    command = [",".join(moments), "prune", "--output", output, *options, *more]
+    return Script(before + _COMMAND, *command)
 
 
 @pytest.fixture(scope="module")
 def expected(tiny_model: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("whole") / "run"
-    code, text = finish(start(output, tiny_model, tiny_data))
+    code, text = start(output, tiny_model, tiny_data).finish()
     assert code == 0, text
     return output
 
@@ -119,7 +93,7 @@ def test_killed_at_every_artefact(
     expected: Path, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "run"
-    code, text = finish(start(output, tiny_model, tiny_data, *MOMENTS))
+    code, text = start(output, tiny_model, tiny_data, *MOMENTS).finish()
     assert code == 0, text
     assert "already finished" in text
     assert_same(output, expected)
@@ -141,9 +115,9 @@ def test_a_structured_run_killed_at_its_own_artefacts(
 ) -> None:
     more = ("--pattern", "structured")
     whole, output = tmp_path / "whole", tmp_path / "run"
-    code, text = finish(start(whole, tiny_model, tiny_data, more=more))
+    code, text = start(whole, tiny_model, tiny_data, more=more).finish()
     assert code == 0, text
-    code, text = finish(start(output, tiny_model, tiny_data, *STRUCTURED_MOMENTS, more=more))
+    code, text = start(output, tiny_model, tiny_data, *STRUCTURED_MOMENTS, more=more).finish()
     assert code == 0, text
     assert_same(output, whole)
 
@@ -155,14 +129,14 @@ def test_killed_and_interrupted_from_outside(
     process = start(output, tiny_model, tiny_data)
     wait_for(output / "work" / "dense.checkpoint.safetensors", process)
     process.kill()
-    assert finish(process)[0] == -signal.SIGKILL
+    assert process.finish()[0] == -signal.SIGKILL
     process = start(output, tiny_model, tiny_data)
     wait_for(output / "work" / "ticket.checkpoint.safetensors", process)
     os.kill(process.pid, signal.SIGINT)
-    code, text = finish(process)
+    code, text = process.finish()
     assert code == 130, text
     assert f"lxcompress prune --resume {output}" in text and "Traceback" not in text
-    code, text = finish(start(output, tiny_model, tiny_data))
+    code, text = start(output, tiny_model, tiny_data).finish()
     assert code == 0, text
     assert_same(output, expected)
 
@@ -171,14 +145,14 @@ def test_in_the_background_only_sigterm_stops(
     expected: Path, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "run"
-    process = start(output, tiny_model, tiny_data, before=ignore_sigint)
+    process = start(output, tiny_model, tiny_data, before=_IGNORE_SIGINT)
     wait_for(output / "work" / "dense.checkpoint.safetensors", process)
     os.kill(process.pid, signal.SIGINT)
     wait_for(output / "work" / "ticket.checkpoint.safetensors", process)
     os.kill(process.pid, signal.SIGTERM)
-    code, text = finish(process)
+    code, text = process.finish()
     assert code == 130, text
     assert f"lxcompress prune --resume {output}" in text and "Traceback" not in text
-    code, text = finish(start(output, tiny_model, tiny_data))
+    code, text = start(output, tiny_model, tiny_data).finish()
     assert code == 0, text
     assert_same(output, expected)

@@ -27,10 +27,3 @@ def die_at(moment: str) -> None:
         return moved
 
     Path.replace = deadly  # type: ignore[assignment, method-assign]
-
-
-IMPORT = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from deadly import die_at
-"""

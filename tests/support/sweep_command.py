@@ -1,8 +1,6 @@
 """A sweep of four cells of a tiny model: its command, its plan, and what two of them share."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,16 +13,6 @@ SUBNETWORKS, SPARSITIES = ("low", "random"), (0.2, 0.3)
 CELLS = {"low-20-seed0", "low-30-seed0", "random-20-seed0", "random-30-seed0"}
 
 Arguments = Callable[..., list[str]]
-
-
-def start(arguments: list[str]) -> subprocess.Popen[str]:
-    """Start `lxcompress` in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "lxcompress", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def plan_like(sweep: Path, folder: Path) -> Plan:

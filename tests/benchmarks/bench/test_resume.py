@@ -1,14 +1,13 @@
 """A report continues where it was stopped; other options measure again what they affect."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from benched import QUICK, run_bench
+from processes import Script
 
 from benchmarks.bench import accuracy, latency, loading, sizes
 from benchmarks.bench import run as bench
@@ -55,9 +54,7 @@ main()
 def test_continues_after_kill(
     run: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = [sys.executable, "-c", _KILLED, "bench", str(run), *map(str, QUICK)]
-    killed = subprocess.run(command, stderr=subprocess.DEVNULL)
-    assert killed.returncode == -signal.SIGKILL
+    assert Script(_KILLED, "bench", run, *QUICK).finish()[0] == -signal.SIGKILL
     assert not (run / "bench" / "report.json").exists()
     monkeypatch.setattr(bench, "html", lambda _: "")  # takes a second, and is tested elsewhere
     time_systems = latency.time_systems

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 from call import Call
-from processes import assert_same_file, finish, wait_for
-from sweep_command import CELLS, Arguments, assert_same, start
+from processes import COMMAND, Script, assert_same_file, wait_for
+from sweep_command import CELLS, Arguments, assert_same
 from tiny import run_lottery, settings
 
 from benchmarks.sweep.launchers.launcher import Launcher
@@ -157,27 +157,27 @@ def test_a_killed_and_interrupted_sweep_ends_with_the_same_table(
 ) -> None:
     folder = tmp_path / "sweep"
     for moment in ("dense/seed0/theta0", "cells/random-30-seed0/theta0"):
-        process = start(sweep_arguments(folder, "--jobs", 1))
+        process = Script(COMMAND, *sweep_arguments(folder, "--jobs", 1))
         wait_for(folder / moment, process)
-        workers = psutil.Process(process.pid).children(recursive=True)
+        siblings = psutil.Process(process.pid).parent().children()  # the workers among them
         process.kill()
-        process.communicate()
+        process.finish()
         # Its workers end too, and release their folders.
-        assert not psutil.wait_procs(workers, timeout=20)[1]
-    process = start(sweep_arguments(folder, "--jobs", 1))
+        assert not psutil.wait_procs(siblings, timeout=20)[1]
+    process = Script(COMMAND, *sweep_arguments(folder, "--jobs", 1))
     wait_for(folder / "cells" / "random-30-seed0" / "result.json", process)
     started = set((folder / "cells").iterdir())
     process.send_signal(signal.SIGINT)
-    code, text = finish(process)
+    code, text = process.finish()
     assert code == 130 and "Traceback" not in text, text
     assert f"stopped; {folder} keeps the finished runs; the same command continues" in text
     assert not (folder / "report.json").exists()
     assert len(set((folder / "cells").iterdir()) - started) <= 1  # one may have been starting
-    process = start(sweep_arguments(folder, "--jobs", 2))
+    process = Script(COMMAND, *sweep_arguments(folder, "--jobs", 2))
     wait_for(folder / "cells" / "low-20-seed0" / "ticket", process)
     process.kill()
-    process.communicate()
-    code, text = finish(start(sweep_arguments(folder, "--jobs", 2)))
+    process.finish()
+    code, text = Script(COMMAND, *sweep_arguments(folder, "--jobs", 2)).finish()
     assert code == 0, text
     assert_same(folder, finished_sweep)
 

@@ -4,8 +4,6 @@ import errno
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from call import Call
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packed import DIGEST, check_rejected, content, make_ticket, packed_of, weights_of
+from processes import Script
 from safetensors import safe_open
 from safetensors.torch import load_file, save, save_file
 from tiny import tiny_config
@@ -282,8 +281,8 @@ def test_killed_while_writing(
 ) -> None:
     source, wanted = (ticket, packed) if name == "pack" else (packed, ticket)
     output = tmp_path / "out" / "new"
-    script = [sys.executable, "-c", _KILLED, name, str(source), str(output), middle]
-    assert subprocess.run(script).returncode == -signal.SIGKILL
+    script = Script(_KILLED, name, source, output, middle)
+    assert script.finish()[0] == -signal.SIGKILL
     (leftover,) = output.parent.iterdir()
     assert leftover.name.startswith(".new.tmp-")
     assert call(name, source, "--output", output)[0] == 0

@@ -2,13 +2,12 @@
 
 import base64
 import signal
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import Script
 from shared import SHARED
 
 from lxcompress.data.regions import tsv_source
@@ -173,8 +172,7 @@ def test_a_killed_conversion_continues_to_the_same_bytes(tmp_path: Path) -> None
     tsv = write_tsv(tmp_path / "a.tsv", 11)
     convert_tsv(tsv, tmp_path / "whole", shard_rows=3)
     part = tmp_path / "part"
-    command = [sys.executable, "-c", KILLED, str(tsv), str(part)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert Script(KILLED, tsv, part).finish()[0] == -signal.SIGKILL
     source = f"a.tsv, {tsv.stat().st_size} bytes"
     with RegionWriter(part, "butd", 4, 36, source=source) as writer:
         assert len(writer) == 6  # the two full shards

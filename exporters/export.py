@@ -15,10 +15,11 @@ from transformers import LxmertForQuestionAnswering
 import lxcompress
 from exporters.encodings.encode_model import encode_model
 from exporters.encodings.size_formula import expected_bytes
+from exporters.graph.graphs import Graphs
 from exporters.graph.metadata import AnswerMetadata, read_labels
 from exporters.graph.onnx_file import OnnxFile, data_file, file_hashes, write_model
 from exporters.graph.structure import Structure
-from exporters.graph.trace import Graph, build_graph
+from exporters.graph.trace import Graph
 from exporters.records import EXPORT_REPORT, ExportRecord, ExportReport, FileCheck, Provenance
 from exporters.source import Source, open_questions
 from exporters.variants import Variant
@@ -83,7 +84,7 @@ def export(source: Source, variants: Sequence[Variant], device: str) -> ExportRe
 def _export(source: Source, variants: Sequence[Variant], device: str) -> ExportReport:
     remove_leftovers(source.onnx / _WORK)
     report = _read_report(source)
-    graph = None
+    graphs = None
     for sparse in (False, True):  # one model in memory at a time
         chosen = [variant for variant in variants if variant.sparse == sparse]
         if not chosen:
@@ -95,8 +96,8 @@ def _export(source: Source, variants: Sequence[Variant], device: str) -> ExportR
         if not missing:
             continue
         loaded = _load(source, missing[0], device)
-        if graph is None or loaded.structure.kept:
-            graph = build_graph(loaded.model.config, loaded.structure.counts)
+        graphs = graphs or Graphs(loaded.model.config)
+        graph = graphs.with_units(loaded.structure.counts)
         for variant in missing:
             record = _export_file(source, variant, graph, loaded, device, provenance)
             report.files[variant.file] = record

@@ -26,9 +26,9 @@ from benchmarks.measure.multiply_adds import multiply_adds
 from benchmarks.readme import full_size, onnx_files, speed_report
 from benchmarks.readme.peers import torch_pruning_peer
 from exporters.encodings.encode_model import encode_model
+from exporters.graph.graphs import Graphs
 from exporters.graph.onnx_file import OnnxFile, write_model
 from exporters.graph.structure import Structure
-from exporters.graph.trace import build_graph
 from exporters.runtime.session import folded_session
 from exporters.variants import VARIANTS
 from exporters.verify.structure import check_structure
@@ -90,13 +90,14 @@ def prepare(
     systems: dict[str, dict[str, Any]] = {
         EAGER: {"multiply_adds": multiply_adds(dense, TOKENS, full_size.REGIONS)}
     }
-    paths = write_files(dense, None, "dense", folder)
+    graphs = Graphs(dense.config)
+    paths = write_files(graphs, dense, None, "dense", folder)
     systems |= {name: dict(systems[EAGER]) for name in paths}
     untimed = set()
     for name, (share, unstructured, is_timed) in _OURS.items():
         model = new_model(small)
         mask = prune_at_random(model, share, unstructured)
-        found = write_files(model, mask, name, folder)
+        found = write_files(graphs, model, mask, name, folder)
         kept = {layer: ~units for layer, units in removed_units(model, mask).items()}
         count = multiply_adds(compact(model, kept), TOKENS, full_size.REGIONS)
         systems |= {each: {"multiply_adds": count, "sparsity": mask.sparsity} for each in found}
@@ -148,11 +149,15 @@ def prune_at_random(
 
 
 def write_files(
-    model: LxmertForQuestionAnswering, mask: Mask | None, name: str, folder: Path
+    graphs: Graphs,
+    model: LxmertForQuestionAnswering,
+    mask: Mask | None,
+    name: str,
+    folder: Path,
 ) -> dict[str, Path]:
     """Write and check a model in each precision; return the files, by the names of the systems."""
     structure = None if mask is None else Structure.of(model, mask)
-    graph = build_graph(model.config, structure.counts if structure else None)
+    graph = graphs.with_units(structure.counts if structure else {})
     answers, parameters = onnx_files.answer_metadata(model), dict(model.named_parameters())
     paths = {}
     for variant in VARIANTS.values():

@@ -317,8 +317,8 @@ def test_answers_after_the_run_is_deleted_and_stops_at_ctrl_c(
         assert response.status_code == 200 and response.json()["data"][0]["answer"]
         assert list(served.temporary.rglob("uploads/*/*.png"))
         served.process.send_signal(signal.SIGINT)
-        out, err = served.process.communicate(timeout=30)
-    assert served.process.returncode == 0 and out == "\nstopped\n" and err == ""
+        code, text = served.process.finish(30)
+    assert code == 0 and text.endswith("\nstop with Ctrl-C\n\nstopped\n") and text.count("\n") == 4
 
 
 def test_share_without_gradios_servers_is_an_error(tiny_exported: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping
 from multiprocessing import forkserver
 from pathlib import Path
@@ -34,6 +35,7 @@ class Script:
         descriptor, name = tempfile.mkstemp(prefix="lxcompress-script-")
         os.close(descriptor)
         self._output = Path(name)
+        weakref.finalize(self, self._output.unlink)
         context = multiprocessing.get_context("forkserver")
         _ensure_server()
         self._process = context.Process(
@@ -75,9 +77,7 @@ class Script:
         if code is None:
             self.kill()
             raise TimeoutError(f"after {timeout} s: {self.output()}")
-        text = self.output()
-        self._output.unlink()
-        return code, text
+        return code, self.output()
 
 
 def _ensure_server() -> None:
@@ -100,6 +100,7 @@ def _execute(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    tempfile.tempdir = None  # TMPDIR is read again
     sys.argv = ["lxcompress", *arguments]
     exec(compile(code, "script", "exec"), {"__name__": "__main__"})
 

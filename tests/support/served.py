@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from processes import Script
 
 from app.answers.open_service import ServiceOptions, open_detector_of, open_service
 from app.answers.served_files import ModelOptions, ServedFiles
@@ -22,27 +20,20 @@ from app.answers.service import Service
 
 META = {"_type": "gradio.FileData"}
 
-# The command, recording every address of another machine that its process connects to.
+# The command, whose process writes down which other machines it connected to.
 _COMMAND = """
 import sys
-
-log = sys.argv.pop(1)
-
-def record(event, arguments):
-    if event == "socket.getaddrinfo":
-        host = arguments[0]
-    elif event == "socket.connect" and isinstance(arguments[1], tuple):
-        host = arguments[1][0]
-    else:
-        return
-    if host not in (None, "", "localhost", "127.0.0.1", b"127.0.0.1", "::1", b"::1", "0.0.0.0"):
-        with open(log, "a") as file:
-            print(event, arguments, file=file)
-
-sys.addaudithook(record)
+from pathlib import Path
+import connections
 from lxcompress.cli.main import main
-main()
+
+log = Path(sys.argv.pop(1))
+try:
+    main()
+finally:
+    log.write_text("".join(f"{event} {arguments}\\n" for event, arguments in connections.seen))
 """
+_READY = "stop with Ctrl-C"
 _CHROMIUM = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -54,7 +45,7 @@ class Served:
     """A running `lxcompress demo`: its address, its process, and its folder for temporary files."""
 
     address: str
-    process: subprocess.Popen[str]
+    process: Script
     temporary: Path
 
     def upload(self, path: Path) -> dict[str, Any]:
@@ -83,31 +74,23 @@ def run_demo(
     """
     temporary, log = folder / "temporary", folder / "connections.txt"
     temporary.mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-c", _COMMAND, str(log), "demo", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TMPDIR": str(temporary), **(environment or {})},
-    )
-    watchdog = threading.Timer(120, process.kill)
-    watchdog.start()
-    assert process.stdout and process.stderr
+    environment = {"TMPDIR": str(temporary), **(environment or {})}
+    process = Script(_COMMAND, log, "demo", *arguments, environment=environment)
     try:
-        first = process.stdout.readline()
-        assert process.stdout.readline() == "stop with Ctrl-C\n", process.stderr.read()
-        watchdog.cancel()  # requests and the end have timeouts of their own
-        yield Served(first.split()[-1], process, temporary)
+        limit = time.monotonic() + 120
+        while _READY not in (lines := process.output().splitlines()):
+            assert process.poll() is None and time.monotonic() < limit, lines
+            time.sleep(0.01)
+        address = lines[lines.index(_READY) - 1].split()[-1]
+        yield Served(address, process, temporary)
         process.terminate()
-        process.wait(30)
+        code, text = process.finish(30)
     finally:
-        watchdog.cancel()
         process.kill()
-        process.communicate()
-    assert process.returncode == 0
+    assert code == 0, text
     # No uploads, and no session of ONNX Runtime's telemetry, which is off.
     assert not list(temporary.iterdir())
-    assert not log.exists(), log.read_text()
+    assert log.read_text() == ""
 
 
 @contextmanager

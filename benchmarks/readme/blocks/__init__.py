@@ -11,7 +11,13 @@ from benchmarks.readme.blocks.jobs import (
     pretraining_phases,
 )
 from benchmarks.readme.blocks.speed import busy_machine, detector, onnx_files, peers, speed
-from benchmarks.readme.blocks.sweeps import protocol, structured_sweep, sweep, sweep_time
+from benchmarks.readme.blocks.sweeps import (
+    protocol,
+    structured_iterative,
+    structured_sweep,
+    sweep,
+    sweep_time,
+)
 
 # By the name in the marker `<!-- measured: NAME -->`.
 BLOCKS: dict[str, Callable[[], str]] = {
@@ -21,6 +27,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         sweep_time,
         protocol,
         structured_sweep,
+        structured_iterative,
         iterative_90,
         main_job_shapes,
         main_job_easy_vqa,

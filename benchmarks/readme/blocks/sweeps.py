@@ -47,7 +47,15 @@ def protocol() -> str:
 
 def structured_sweep() -> str:
     """Structured tickets of trained weights, and those rewound to θ0, beside dense and control."""
-    report = read_sweep("sweep_structured")
+    return _structured(read_sweep("sweep_structured"))
+
+
+def structured_iterative() -> str:
+    """Structured tickets, pruned and trained in rounds, beside dense and control."""
+    return _structured(read_sweep("sweep_structured_iterative"))
+
+
+def _structured(report: Report) -> str:
     sweeps = [report, *([report.beside] if report.beside else [])]
     rows = [["dense", "0%", tables.overall([dense.accuracy for dense in report.dense]), "", ""]]
     rows += [

@@ -104,6 +104,6 @@ def _cell(key: CellKey, result: RunResult) -> dict[str, Any]:
         "reset": result.theta0_masked.accuracy,
         "pruned": result.pruning_steps[-1].accuracy,
         "retrained": result.ticket.accuracy,
-        "zeros": {"asked": sparsity, **result.ticket.sparsity.model_dump()},
+        "zeros": {"target": sparsity, **result.ticket.sparsity.model_dump()},
         "control": result.dense_control,
     }

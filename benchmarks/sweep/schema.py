@@ -11,7 +11,7 @@ from lxcompress.choices import Criterion, Pattern, Subnetwork
 from lxcompress.result import Accuracy, Control
 from lxcompress.system.record import Record
 
-SCHEMA = "lxcompress-sweep/1"
+SCHEMA = "lxcompress-sweep/2"
 
 
 class Dense(Record):
@@ -22,13 +22,13 @@ class Dense(Record):
 
 
 class Zeros(Record):
-    """Sparsities as fractions (0–1): the `target` (in the JSON "asked"), and after retraining.
+    """Sparsities as fractions (0–1): the `target`, and after retraining.
 
     `target` and `prunable` are of the prunable weights, `model` is of all parameters. Whole heads
     and neurons end slightly above the target.
     """
 
-    target: float = Field(alias="asked")
+    target: float
     prunable: float
     model: float
 
@@ -86,7 +86,7 @@ class Report(Record):
     `lxcompress.system.machine.environment.describe`.
     """
 
-    schema_: Literal["lxcompress-sweep/1"] = Field(alias="schema")
+    schema_: Literal["lxcompress-sweep/2"] = Field(alias="schema")
     command: str
     finished: str
     unit: str

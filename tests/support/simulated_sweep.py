@@ -84,7 +84,7 @@ def simulated_report(
                         "subnetwork": subnetwork,
                         "sparsity": sparsity,
                         **{stage: by_type(of) for stage, of in scores.items()},
-                        "zeros": {"asked": sparsity, "prunable": zeros, "model": 0.84 * zeros},
+                        "zeros": {"target": sparsity, "prunable": zeros, "model": 0.84 * zeros},
                         "control": {"accuracy": by_type(trained[seed]), "epochs": 4}
                         if control
                         else None,

@@ -93,9 +93,9 @@ def test_hostile_names_are_escaped() -> None:
     [
         (None, "no sweep report in .*; `lxcompress sweep` makes one"),
         ("{", "not valid JSON"),
-        ("[]", "is not a sweep report of schema lxcompress-sweep/1"),
+        ("[]", "is not a sweep report of schema lxcompress-sweep/2"),
         ('{"schema": "lxcompress-bench/1"}', "schema: 'lxcompress-bench/1'"),
-        ('{"schema": "lxcompress-sweep/1"}', "is damaged at command: Field required"),
+        ('{"schema": "lxcompress-sweep/2"}', "is damaged at command: Field required"),
     ],
 )
 def test_files_that_are_not_a_report_are_rejected(

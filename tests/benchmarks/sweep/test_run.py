@@ -50,7 +50,7 @@ def test_a_cell_equals_a_run_of_prune(
 
 def test_report_agrees_with_the_results_of_the_cells(finished_sweep: Path) -> None:
     report = json.loads((finished_sweep / "report.json").read_text())
-    assert report["schema"] == "lxcompress-sweep/1" and report["failures"] == []
+    assert report["schema"] == "lxcompress-sweep/2" and report["failures"] == []
     assert report["cells_run"] == 4 and report["wall_seconds"] > 0
     cells = {
         f"{cell['subnetwork']}-{100 * cell['sparsity']:g}-seed{cell['seed']}": cell

@@ -32,7 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="lxcompress-tests-")
         os.environ[FOLDER] = folder.name  # workers inherit it
         config.add_cleanup(folder.cleanup)
-    share_traces()
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses"):
+        share_traces()  # imports PyTorch; a process that only starts workers does without
 
 
 _FIRST = (  # files of long tests: at the end they would leave one process without work

@@ -1,14 +1,14 @@
 """Graphs of other numbers of heads and neurons, without tracing."""
 
 import pytest
-from tiny import tiny_config
+from exported import CONFIGS
 from transformers import LxmertForQuestionAnswering
 
 from exporters.graph.resize import resize
 from exporters.graph.trace import build_graph
 from lxcompress.model.sublayers import sublayers
 
-CONFIG = tiny_config(hidden_size=48, num_attention_heads=3, l_layers=1)
+CONFIG = CONFIGS["deep"]
 LAYERS = sublayers(LxmertForQuestionAnswering(CONFIG))
 
 

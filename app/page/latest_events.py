@@ -9,7 +9,7 @@ import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 _MAX_SESSIONS = 1000
 
@@ -44,15 +44,17 @@ class LatestEvents:
         return lambda: self._read(session, number).question == number
 
     def begin_picture(self, session: str | None, picture: str | None) -> Callable[[], bool]:
-        """A choice of a picture may be shown until any other event."""
+        """A choice of a picture may be shown until any other event.
+
+        A question about the picture may arrive before its choice, and be answered by then: the
+        choice shows nothing.
+        """
         with self._lock:
             number = next(self._numbers)
             latest = self._latest.get(session or "")
-            # A question about the new picture may arrive before the choice of that picture.
-            if latest is not None and latest.picture == picture:
-                self._store(session, replace(latest, event=number))
-            else:
-                self._store(session, _Latest(number))
+            if latest is not None and latest.question is not None and latest.picture == picture:
+                return lambda: False
+            self._store(session, _Latest(number))
 
         return lambda: self._read(session, number).event == number
 

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -23,10 +24,9 @@ from lxcompress.system.child_process import safe_path
 
 # A task whose process is killed (mostly for lack of memory) is tried this often in all.
 _MAX_ATTEMPTS = 3
-# Importing PyTorch and Transformers takes seconds. On Linux one process does it, and the workers
-# are forked from that process, which runs no threads. (This process may: forking it would copy
-# locks that its threads hold.) On other systems, libraries do not survive a fork.
-_FORK_SERVER = sys.platform == "linux"
+_LONGEST_TMPDIR = 70  # bytes; the path of a fork server's socket lies in it and may have 107
+
+_STOPPING_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 _stopping: Event  # set in a worker process: the sweep is being stopped
 
@@ -40,9 +40,8 @@ def run_in_processes(
     processes use the GPUs in `gpus` in rotation. A process that is killed is replaced, and its
     task continues from the checkpoint, up to `_MAX_ATTEMPTS` times.
     """
-    context = multiprocessing.get_context("forkserver" if _FORK_SERVER else "spawn")
-    if _FORK_SERVER and not gpus:  # CUDA does not work in a process whose parent looked for it
-        context.set_forkserver_preload([execute.__module__])
+    context = multiprocessing.get_context(_start_method(gpus))
+    context.set_forkserver_preload([execute.__module__])  # takes seconds; done once for all workers
     with safe_path():
         stop = context.Event()  # starts its resource tracker
     slots = (gpus[index % len(gpus)] if gpus else "" for index in range(jobs))
@@ -92,6 +91,16 @@ def run_in_processes(
             slot.pool.shutdown(cancel_futures=True)
 
 
+def _start_method(gpus: Sequence[str]) -> str:
+    """Fork workers from a process that has imported the libraries, where libraries allow it.
+
+    This process is not forked: its threads may hold locks. CUDA does not work in a process whose
+    parent has looked for it. On other systems than Linux, libraries do not survive a fork.
+    """
+    is_short = len(os.fsencode(tempfile.gettempdir())) <= _LONGEST_TMPDIR
+    return "forkserver" if sys.platform == "linux" and not gpus and is_short else "spawn"
+
+
 class WorkerSlot:
     """One worker process and the GPU it uses, replaced when it dies.
 
@@ -126,8 +135,9 @@ class WorkerSlot:
             return self._submit(task)
 
     def _submit(self, task: Task) -> Future[str | None]:
-        # A process that is just starting would answer Ctrl-C with a traceback.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # A process that is just starting would answer Ctrl-C with a traceback. The process that
+        # workers are forked from inherits this too: it must outlive signals to the whole group.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING_SIGNALS)
         try:
             with safe_path():
                 return self.pool.submit(_run_task, task)
@@ -145,7 +155,7 @@ def _initialize(gpu: str, stop: Event) -> None:
     # idle it ignores it.
     os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING_SIGNALS)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 

@@ -34,17 +34,6 @@ def test_a_run_that_is_always_killed_does_not_stop_the_others(
     assert set(failures.values()) == {None}
 
 
-def test_workers_do_not_import_from_the_current_folder(
-    finished_sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "struct.py").write_text("raise SystemExit('imported the wrong module')")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(local_processes, "_run_task", _killed_at_low_20)
-    tasks = plan_like(finished_sweep, tmp_path / "sweep").tasks()
-    others = [task for task in tasks if task.name.startswith("random")]
-    assert [failure for _, failure in run_in_processes(others, 1)] == [None, None]
-
-
 def test_a_killed_worker_is_replaced_while_the_other_continues(
     finished_sweep: Path, tmp_path: Path
 ) -> None:

@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="lxcompress-tests-")
         os.environ[FOLDER] = folder.name  # workers inherit it
         config.add_cleanup(folder.cleanup)
-    if hasattr(config, "workerinput") or not config.getoption("numprocesses"):
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         share_traces()  # imports PyTorch; a process that only starts workers does without
 
 

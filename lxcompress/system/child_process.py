@@ -1,7 +1,7 @@
 """Python child processes that import what this process imports, whatever the current folder holds.
 
-`python -m`, `python -c` and multiprocessing's "spawn" search the current folder first: a file
-benchmarks.py or json.py there would be imported in place of the installed package.
+`python -m`, `python -c` and multiprocessing's "spawn" and "forkserver" search the current folder
+first: a file benchmarks.py or json.py there would be imported in place of the installed package.
 """
 
 from __future__ import annotations

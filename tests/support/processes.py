@@ -23,7 +23,7 @@ COMMAND = "from lxcompress.cli.main import main\nmain()\n"  # as the script `lxc
 
 
 class Script:
-    """Python code that runs in a process of its own, with the methods of `subprocess.Popen`.
+    """Python code in a process of its own, with the methods of `subprocess.Popen`; Linux only.
 
     `arguments` are its `sys.argv[1:]`; `environment` is added to the environment. Standard output
     and standard error go to one file.

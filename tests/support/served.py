@@ -88,7 +88,7 @@ def run_demo(
     finally:
         process.kill()
     assert code == 0, text
-    # No uploads, and no session of ONNX Runtime's telemetry, which is off.
+    # No uploads are left.
     assert not list(temporary.iterdir())
     assert log.read_text() == ""
 

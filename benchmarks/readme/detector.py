@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--number", type=int, default=2, help="of pictures")
     parser.add_argument("--rounds", type=int, default=1, help="of each picture")
     given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
     if given.pictures is None:
         pictures = [generated_picture(0, *_GENERATED)]
     else:

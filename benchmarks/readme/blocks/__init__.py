@@ -10,7 +10,7 @@ from benchmarks.readme.blocks.jobs import (
     main_job_shapes,
     pretraining_phases,
 )
-from benchmarks.readme.blocks.speed import busy_machine, detector, onnx_files, peers, speed
+from benchmarks.readme.blocks.speed import browser, busy_machine, detector, onnx_files, peers, speed
 from benchmarks.readme.blocks.sweeps import (
     protocol,
     structured_iterative,
@@ -35,6 +35,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         onnx_files,
         speed,
         peers,
+        browser,
         detector,
         busy_machine,
     )

@@ -50,6 +50,30 @@ def peers() -> str:
     )
 
 
+def browser() -> str:
+    """Loading and running the files in ONNX Runtime Web."""
+    report = read_result("browser")
+    measured = report["measurements"]
+    rows = []
+    for name, file in measured["files"].items():
+        ratio = file.get("times_the_dense_file")
+        rows.append(
+            [
+                f"`{name}`",
+                f"{file['bytes'] / 1e6:.1f}",
+                f"{file['load']['median']:.2f}",
+                f"{1000 * file['run']['median']:.1f}",
+                f"{ratio['estimate']:.2f}" if ratio else "",
+            ]
+        )
+    versions = ", ".join(f"{name} {number}" for name, number in measured["versions"].items())
+    columns = ["file", "MB", "load, s", "run, ms", "× dense file of the same precision, interleaved"]
+    return (
+        f"{table(columns, rows)}\n"
+        f"{measured_by(report['command'], report['environment'])}With {versions}.\n"
+    )
+
+
 def detector() -> str:
     """Processor seconds of the detector for a photograph, by part and setting."""
     report = read_result("detector")

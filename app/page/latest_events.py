@@ -15,16 +15,16 @@ _MAX_SESSIONS = 1000
 
 
 @dataclass(frozen=True)
-class _Latest:
-    """Numbers of the latest event and question of a session, and the question's picture."""
+class _Event:
+    """The number of an event, whether it is a question, and which picture it is about."""
 
-    event: int
-    question: int | None = None
-    picture: str | None = None
+    number: int
+    is_question: bool
+    picture: str | None
 
 
 class LatestEvents:
-    """The latest event of each session, and its latest question. Safe for several threads.
+    """The latest event of each session. Safe for several threads.
 
     Each method notes an event and returns whether its output may still be shown, to be called
     each time.
@@ -32,16 +32,13 @@ class LatestEvents:
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
-        self._latest: OrderedDict[str, _Latest] = OrderedDict()
+        self._latest: OrderedDict[str, _Event] = OrderedDict()
         self._lock = threading.Lock()
 
     def begin_question(self, session: str | None, picture: str | None) -> Callable[[], bool]:
         """A question may be shown until the next one, or until another picture is chosen."""
         with self._lock:
-            number = next(self._numbers)
-            self._store(session, _Latest(number, number, picture))
-
-        return lambda: self._read(session, number).question == number
+            return self._begin(session, is_question=True, picture=picture)
 
     def begin_picture(self, session: str | None, picture: str | None) -> Callable[[], bool]:
         """A choice of a picture may be shown until any other event.
@@ -50,22 +47,22 @@ class LatestEvents:
         choice shows nothing.
         """
         with self._lock:
-            number = next(self._numbers)
             latest = self._latest.get(session or "")
-            if latest is not None and latest.question is not None and latest.picture == picture:
+            if latest is not None and latest.is_question and latest.picture == picture:
                 return lambda: False
-            self._store(session, _Latest(number))
+            return self._begin(session, is_question=False, picture=picture)
 
-        return lambda: self._read(session, number).event == number
-
-    def _store(self, session: str | None, latest: _Latest) -> None:
-        key = session or ""
-        self._latest[key] = latest
+    def _begin(
+        self, session: str | None, *, is_question: bool, picture: str | None
+    ) -> Callable[[], bool]:
+        key, event = session or "", _Event(next(self._numbers), is_question, picture)
+        self._latest[key] = event
         self._latest.move_to_end(key)
         while len(self._latest) > _MAX_SESSIONS:
             self._latest.popitem(last=False)
+        return lambda: self._is_latest(key, event)
 
-    def _read(self, session: str | None, number: int) -> _Latest:
-        """The latest events of a session; those of a session that was dropped may be shown."""
+    def _is_latest(self, key: str, event: _Event) -> bool:
+        """Whether it is the session's latest event, which one of a dropped session always is."""
         with self._lock:
-            return self._latest.get(session or "", _Latest(number, number))
+            return self._latest.get(key, event) == event

@@ -1,6 +1,7 @@
-"""Scripts in processes of their own, forked from one that has imported the libraries.
+"""Scripts in processes of their own, and the files that they write.
 
-Importing PyTorch, Transformers and Gradio takes longer than a tiny run does.
+The processes are forked from one that has imported the libraries: importing PyTorch, Transformers
+and Gradio takes longer than a tiny run does.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -53,12 +55,13 @@ def _process_id(task: Task) -> str:
     return str(os.getpid())
 
 
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_a_worker_killed_while_idle_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the kernel does it when other processes need the memory."""
     monkeypatch.setattr(local_processes, "_run_task", _process_id)
-    context = multiprocessing.get_context("forkserver")
+    context = multiprocessing.get_context(method)
     slot = WorkerSlot(context, "", context.Event())
     task = Task(tmp_path, PruneConfig.parse({}), threads=1)
     try:
@@ -69,6 +72,14 @@ def test_a_worker_killed_while_idle_is_replaced(
         assert int(slot.start(task).result() or "") != first
     finally:
         slot.pool.shutdown()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+def test_workers_are_forked_where_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert local_processes._start_method(()) == "forkserver"
+    assert local_processes._start_method(("0",)) == "spawn"
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp/" + "a" * 80)
+    assert local_processes._start_method(()) == "spawn"
 
 
 def test_cells_fail_with_their_dense_model(finished_sweep: Path, tmp_path: Path) -> None:

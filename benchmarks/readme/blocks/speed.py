@@ -67,10 +67,9 @@ def browser() -> str:
             ]
         )
     versions = ", ".join(f"{name} {number}" for name, number in measured["versions"].items())
-    columns = ["file", "MB", "load, s", "run, ms"]
-    columns.append("× dense file of the same precision, interleaved")
+    ratios = "× dense file of the same precision, interleaved"
     return (
-        f"{table(columns, rows)}\n"
+        f"{table(['file', 'MB', 'load, s', 'run, ms', ratios], rows)}\n"
         f"{measured_by(report['command'], report['environment'])}With {versions}.\n"
     )
 
